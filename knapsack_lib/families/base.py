@@ -1,0 +1,100 @@
+"""What every task family provides: a Task record that round-trips through JSON, and a World that an agent acts in.
+
+The World lives in the host process and holds everything hidden. Model-written code reaches it only through tool calls.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from knapsack_lib.profiles import UserError
+
+__all__ = ["Task", "ToolError", "World", "read_tasks", "write_tasks"]
+
+SCHEMA = "pythonformer.task.v1"  # the tag of the published task files
+
+
+class ToolError(Exception):
+    """A tool's refusal. `kind` names the builtin exception that the agent's code sees."""
+
+    def __init__(self, kind: str, message: str):
+        super().__init__(message)
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class Task:
+    """One instance in the published schema. `public` is known to the environment, not shown to the agent as a whole."""
+
+    task_id: str
+    family: str
+    seed: int
+    difficulty: dict[str, Any]
+    tools: list[str]
+    public: dict[str, Any]
+    private: dict[str, Any]
+    reference: dict[str, Any]
+    nl: str
+    run_name: str
+
+    def to_json(self) -> str:
+        """Canonical text: sorted keys, no clock, so that equal tasks are equal bytes."""
+        return json.dumps({**asdict(self), "schema_version": SCHEMA}, sort_keys=True, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, where: str = "task file") -> Task:
+        """Read one task file; other keys (a clock, say) are ignored. Raises UserError naming what is missing."""
+        try:
+            data = json.loads(text)
+            tag = data.get("schema_version", SCHEMA)
+            data = {"nl": "", "tools": [], "run_name": "", **data}
+            fields = {name: data[name] for name in cls.__dataclass_fields__}
+        except (ValueError, AttributeError) as error:
+            raise UserError(f"{where} is not a JSON object ({error}); make it again with notebook 01") from None
+        except KeyError as error:
+            raise UserError(f"{where} lacks the key {error}; make it again with notebook 01") from None
+        if tag != SCHEMA:
+            raise UserError(f"{where} has schema {tag!r}; this package reads {SCHEMA!r}")
+        return cls(**fields)
+
+
+class World(Protocol):
+    """One task being acted on. Tools take and return JSON values and raise ToolError to refuse."""
+
+    tools: Mapping[str, Callable[..., Any]]
+    done: bool
+
+    def facts(self) -> dict[str, Any]:
+        """What the agent is told in words (prompts.py renders it). Never anything hidden."""
+        ...
+
+    def outcome(self) -> dict[str, Any]:
+        """Score and metrics so far: value, optimal_value, optimality, solved, and the family's own."""
+        ...
+
+
+def write_tasks(folder: Path, tasks: list[Task]) -> None:
+    """One file a task, replaced whole; files of tasks that are no longer in the list are removed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    keep = {f"{task.task_id}.json" for task in tasks}
+    for stale in sorted(folder.glob("*.json")):
+        if stale.name not in keep:
+            stale.unlink()
+    for task in tasks:
+        path, text = folder / f"{task.task_id}.json", task.to_json()
+        if not path.exists() or path.read_text() != text:
+            part = path.with_suffix(".part")
+            part.write_text(text)
+            part.replace(path)
+
+
+def read_tasks(folder: Path, mend: str) -> list[Task]:
+    """All tasks of a folder in id order. `mend` is the command that makes them, for the error line."""
+    files = sorted(folder.glob("*.json"))
+    if not files:
+        raise UserError(f"no tasks in {folder.name}; run first: {mend}")
+    return [Task.from_json(path.read_text(), path.name) for path in files]

@@ -1,0 +1,196 @@
+"""Child side of the interpreter: a warm parent that forks children, and the child that runs one block at a time.
+
+Run as a script by host.py with nothing of the package imported, so that no hidden value was ever in this process.
+Protocol (every message is a 4-byte length and that much JSON):
+  control socket, host -> parent: {"fork": true} with one end of a socket pair and the write end of an output pipe
+                                  {"kill": pid}
+                  parent -> host: {"pid": pid} or {"killed": pid, "signal": n}
+  child socket,   host -> child:  {"code", "tools", "cpu", "memory", "seed"} then answers to tool calls
+                  child -> host:  {"call", "args"} and at last {"done", "error", "bindings"}
+"""
+
+import array
+import builtins
+import json
+import os
+import random
+import resource
+import signal
+import socket
+import struct
+import sys
+
+MAX_MESSAGE = 1 << 20
+
+
+def send(sock, message):
+    body = json.dumps(message).encode()
+    if len(body) > MAX_MESSAGE:
+        raise ValueError("message to the host is too large")
+    sock.sendall(struct.pack(">I", len(body)) + body)
+
+
+def receive(sock):
+    head = _exactly(sock, 4)
+    return None if head is None else json.loads(_exactly(sock, struct.unpack(">I", head)[0]) or b"null")
+
+
+def _exactly(sock, count):
+    data = b""
+    while len(data) < count:
+        part = sock.recv(count - len(data))
+        if not part:
+            return None
+        data += part
+    return data
+
+
+def serve(control):
+    """The warm parent: forks, kills and reaps on request; ends (with every child) when the host is gone."""
+    children = set()
+    while True:
+        fds = array.array("i")
+        head, ancillary, _, _ = control.recvmsg(4, socket.CMSG_SPACE(2 * fds.itemsize))
+        if not head:
+            break
+        head += _exactly(control, 4 - len(head)) if len(head) < 4 else b""
+        request = json.loads(_exactly(control, struct.unpack(">I", head)[0]))
+        for level, kind, data in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+        if "fork" in request:
+            pid = os.fork()
+            if pid == 0:
+                control.close()
+                run_child(socket.socket(fileno=fds[0]), fds[1])
+            for fd in fds:
+                os.close(fd)
+            children.add(pid)
+            send(control, {"pid": pid})
+        else:
+            pid = request["kill"]
+            send(control, {"killed": pid, "signal": end_child(pid) if pid in children else None})
+            children.discard(pid)
+    for pid in children:
+        end_child(pid)
+
+
+def end_child(pid):
+    """Kill a child with its process group and reap it. Returns the signal that ended it (0: it had exited)."""
+    for kill in (os.killpg, os.kill):
+        try:
+            kill(pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            continue
+    _, status = os.waitpid(pid, 0)
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+
+
+def run_child(sock, output):
+    """Everything after the fork happens here; never returns."""
+    os.setpgid(0, 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+    if sock.fileno() > 3:  # close whatever the parent had open besides our own socket
+        os.closerange(3, sock.fileno())
+    os.closerange(sock.fileno() + 1, 256)
+    sys.stdout = open(1, "w", encoding="utf-8", errors="replace", newline="\n", closefd=False)
+    sys.stderr = sys.stdout
+    namespace = None
+    while True:
+        step = receive(sock)
+        if step is None:
+            os._exit(0)
+        if namespace is None:
+            namespace = first_namespace(sock, step)
+        set_limits(step)
+        error = run_block(step["code"], namespace)
+        try:
+            sys.stdout.flush()
+        except (ValueError, AttributeError):  # the block closed or replaced its own stdout
+            pass
+        send(sock, {"done": True, "error": error, "bindings": bindings_of(namespace, step["tools"])})
+
+
+def first_namespace(sock, step):
+    random.seed(step["seed"])
+    namespace = {"__name__": "__main__", "__builtins__": builtins}
+    for name in step["tools"]:
+        namespace[name] = make_tool(sock, name)
+    return namespace
+
+
+def make_tool(sock, name):
+    def tool(*args, **kwargs):
+        if kwargs:
+            raise TypeError(f"{name}() takes no keyword arguments")
+        sys.stdout.flush()
+        send(sock, {"call": name, "args": list(args)})
+        answer = receive(sock)
+        if answer is None:
+            os._exit(0)
+        if "kind" in answer:
+            raise getattr(builtins, answer["kind"], RuntimeError)(answer["message"])
+        return answer["value"]
+
+    tool.__name__ = tool.__qualname__ = name
+    return tool
+
+
+def set_limits(step):
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = int(used.ru_utime + used.ru_stime) + 1 + step["cpu"]
+    for what, value in (
+        (resource.RLIMIT_CPU, cpu),
+        (resource.RLIMIT_AS, step["memory"]),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        hard = resource.getrlimit(what)[1]
+        ceiling = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        # The hard limit is lowered too where it never has to rise again; CPU time is given anew at each step.
+        resource.setrlimit(what, (ceiling, hard if what == resource.RLIMIT_CPU else ceiling))
+
+
+def run_block(code, namespace):
+    """Returns None or {"type", "message", "line"}. `type` is the builtin exception class closest to what was raised."""
+    try:
+        exec(compile(code, "<turn>", "exec"), namespace)
+    except SystemExit as error:
+        return {"type": "SystemExit", "message": str(error.code), "line": line_of(error)}
+    except BaseException as error:  # model code may raise anything; the host reports it to the model
+        try:
+            message = str(error)
+        except BaseException:
+            message = "(its message could not be made)"
+        return {"type": type_of(error), "message": message[:300], "line": line_of(error)}
+    return None
+
+
+def type_of(error):
+    for cls in type(error).__mro__:
+        if getattr(builtins, cls.__name__, None) is cls:
+            own = type(error).__name__
+            return cls.__name__ if own == cls.__name__ or cls.__name__ in ("Exception", "BaseException") else own
+    return "Exception"
+
+
+def line_of(error):
+    if isinstance(error, SyntaxError):
+        return error.lineno
+    line, trace = None, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == "<turn>":
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def bindings_of(namespace, tools):
+    return [str(k)[:80] for k in namespace if not str(k).startswith("__") and k not in tools][:500]
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the host, which then ends us
+    serve(socket.socket(fileno=int(sys.argv[1])))

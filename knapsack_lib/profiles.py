@@ -1,0 +1,237 @@
+"""Profiles: params/*.yaml -> one strict, frozen object, and every path of a run.
+
+    profile = load_profile("pocket")
+    run = profile.run(seed=1)          # run.tasks("train"), run.cell("persistent", "reset", "easy"), ...
+
+A profile is the whole experimental setting. Nothing else in the library holds a setting, and no other module spells a path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+__all__ = ["Profile", "Run", "UserError", "load_profile", "named_seed", "check_choice", "project_root", "SPELLINGS"]
+
+RUNTIMES = ("persistent", "reset")
+TRAININGS = ("base", *RUNTIMES)
+DIFFICULTIES = ("easy", "medium")
+SPELLINGS = {"stateless": "reset", "hard": "medium"}  # the words of the paper's files, accepted everywhere
+
+
+class UserError(Exception):
+    """A mistake a user can mend. Its text is one line: what is wrong, where, and the mend."""
+
+    def _render_traceback_(self) -> list[str]:
+        # IPython asks an exception for this: notebooks then show the line instead of a stack of frames.
+        return [f"UserError: {self}"]
+
+
+def named_seed(root: int, *names: object) -> int:
+    """A 63-bit seed for one named draw: independent of order of use, of the process and of PYTHONHASHSEED."""
+    text = json.dumps([int(root), *map(str, names)])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def check_choice(name: str, value: object, allowed: tuple[str, ...]) -> str:
+    """Return the canonical spelling of a command-line word, or raise UserError with the list of right ones."""
+    word = SPELLINGS.get(str(value), str(value))
+    if word not in allowed:
+        raise UserError(f"{name} = {value!r} is unknown; choose one of: {', '.join(allowed)}")
+    return word
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TaskCounts(_Strict):
+    """How many instances of each split. `train` and `validation` are drawn at the training (easy) difficulty."""
+
+    train: int = Field(ge=1)
+    validation: int = Field(ge=1)
+    easy: int = Field(ge=1)
+    medium: int = Field(ge=1)
+
+
+class Limits(_Strict):
+    """What an episode may use. The same object in every arm."""
+
+    turns: int = Field(ge=1)
+    tool_calls: int = Field(ge=1, description="tool calls within one turn")
+    wall_seconds: float = Field(gt=0, description="for one turn's code")
+    cpu_seconds: int = Field(ge=1, description="for one turn's code")
+    memory_mb: int = Field(ge=64)
+    output_chars: int = Field(ge=100, description="of one observation; what is beyond is cut and said to be")
+
+
+class Cues(_Strict):
+    """What the agent is told about its runtime (a cue is shown in training exactly as in evaluation)."""
+
+    prompt: Literal["brief", "full"]
+    cue: Literal["none", "stated"]
+    list_bindings: bool
+
+
+class Teacher(_Strict):
+    policy: Literal["scripted"]
+    slip_share: float = Field(ge=0, le=1, description="share of traces that contain a slip and its recovery")
+    batch_sizes: tuple[int, ...] = Field(min_length=1, description="items inspected a turn; one is drawn per task")
+    style_variants: int = Field(ge=1, le=2, description="how many vocabularies of names the expert uses")
+
+
+class Training(_Strict):
+    method: Literal["full", "lora", "qlora"]
+    base: str
+    steps: int = Field(ge=1)
+    episodes_per_step: int = Field(ge=1)
+    optimizer: Literal["muon", "adamw"]
+    learning_rate: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)
+    warmup_share: float = Field(ge=0, lt=1)
+    decay_share: float = Field(gt=0, le=1, description="last share of the steps over which the rate falls to zero")
+    max_tokens: int = Field(ge=64)
+    lora_rank: int = Field(ge=1)
+    lora_alpha: int = Field(ge=1)
+    lora_dropout: float = Field(ge=0, lt=1)
+    average_decay: float = Field(ge=0, lt=1, description="0: none; else the decay of the running average of weights")
+    check_every: int = Field(ge=1, description="steps between validation losses and checkpoints")
+    candidates: int = Field(ge=1, description="how many of the last checkpoints play the validation tasks")
+    bf16: bool
+    threads: int = Field(ge=1)
+
+
+class Evaluation(_Strict):
+    engine: Literal["pocket"]
+    temperature: float = Field(ge=0)
+    max_new_tokens: int = Field(ge=8, description="in one turn")
+    context: int = Field(ge=64, description="tokens an episode may hold")
+    shard: int = Field(ge=1, description="episodes decoded together; the unit that is redone after a kill")
+    threads: int = Field(ge=1)
+
+
+class Gates(_Strict):
+    """What must hold in the aligned cells before anything is reported."""
+
+    share_of_expert: float = Field(ge=0, le=1)
+    finished: float = Field(ge=0, le=1)
+
+
+class Profile(_Strict):
+    """One study. `difficulties` maps the words easy and medium to named sizes in the family."""
+
+    name: str
+    about: str
+    seed: int = Field(ge=0)
+    family: Literal["knapsack"]
+    difficulties: dict[Literal["easy", "medium"], str]
+    tasks: TaskCounts
+    limits: Limits
+    cues: Cues
+    teacher: Teacher
+    training: Training
+    evaluation: Evaluation
+    gates: Gates
+    published: bool = Field(description="true: figures/, paper/ and results/ of the repository are this profile's")
+
+    @field_validator("difficulties")
+    @classmethod
+    def _both(cls, value: dict) -> dict:
+        if set(value) != set(DIFFICULTIES):
+            raise ValueError("needs exactly the keys easy and medium")
+        return value
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON of every setting."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def run(self, seed: int | None = None) -> Run:
+        """The places of this profile's run under one root seed (the profile's own by default)."""
+        seed = self.seed if seed is None else seed
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise UserError(f"seed = {seed!r} is not a whole number from 0 up")
+        return Run(self, seed)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Every path of one run. Folders are made by whoever writes into them."""
+
+    profile: Profile
+    seed: int
+
+    @property
+    def own(self) -> bool:
+        return self.seed == self.profile.seed
+
+    @property
+    def root(self) -> Path:
+        name = self.profile.name if self.own else f"{self.profile.name}-seed{self.seed}"
+        return project_root() / "runs" / name
+
+    @property
+    def published_root(self) -> Path:
+        """Where figures/, paper/ and results/ go: the repository itself for the published profile and seed."""
+        return project_root() if self.profile.published and self.own else self.root
+
+    def notebook(self, stem: str, *words: str) -> Path:
+        return self.root / "notebooks" / ("-".join([stem, *words]) + ".ipynb")
+
+    def tasks(self, split: str) -> Path:
+        return self.root / "tasks" / split
+
+    def teacher(self, runtime: str) -> Path:
+        return self.root / "teacher" / runtime
+
+    def adapter(self, train: str) -> Path:
+        return self.root / "adapters" / train
+
+    def cell(self, train: str, runtime: str, difficulty: str) -> Path:
+        return self.root / "cells" / f"{train}-{runtime}-{difficulty}"
+
+    def shown(self, path: Path) -> str:
+        """A path as outputs and messages show it: relative to the project."""
+        return os.path.relpath(path, project_root())
+
+
+def project_root() -> Path:
+    """The folder that holds params/ and notebooks/: KNAPSACK_ROOT, else the nearest such folder above here.
+
+    Raises UserError when there is none.
+    """
+    named = os.environ.get("KNAPSACK_ROOT")
+    starts = [Path(named)] if named else [Path.cwd(), Path(__file__).parent]
+    for start in starts:
+        for folder in (start, *start.resolve().parents):
+            if (folder / "params").is_dir() and (folder / "notebooks").is_dir():
+                return folder.resolve()
+    raise UserError("no folder with params/ and notebooks/ here or above; run from the project or set KNAPSACK_ROOT")
+
+
+def load_profile(name: str) -> Profile:
+    """Read params/<name>.yaml (or a path that ends in .yaml).
+
+    Raises UserError with one line for a missing file, an unknown or missing key, or a value out of range.
+    """
+    path = Path(name) if str(name).endswith(".yaml") else project_root() / "params" / f"{name}.yaml"
+    if not path.is_file():
+        known = sorted(p.stem for p in (project_root() / "params").glob("*.yaml"))
+        raise UserError(f"profile {name!r} has no file {path.name} in params/; choose one of: {', '.join(known)}")
+    try:
+        data = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise UserError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from None
+    try:
+        return Profile.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise UserError(f"{path.name}: {where}: {first['msg']}; mend that line and run again") from None

@@ -1,0 +1,89 @@
+"""Many episodes: shards, resume, infrastructure retries, progress.
+
+    play_tasks(tasks, policy, cast, run, folder, key)
+
+The unit of work is a shard: tasks that are played together. An engine that decodes rows together gives the same
+tokens only for the same company, so a shard that a kill interrupted is played again whole and what is already on disk
+is left as it is. Hence an interrupted and resumed store equals an uninterrupted one, byte for byte.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from knapsack_lib.agent import Cast, act
+from knapsack_lib.episodes import EpisodeStore, Turn
+from knapsack_lib.families import FAMILIES, Task, World
+from knapsack_lib.interpreter import Pool, persistence_named
+from knapsack_lib.policies import Policy, PolicyError, Rollout
+from knapsack_lib.profiles import Profile, UserError, named_seed
+
+__all__ = ["play_tasks"]
+
+RETRIES = 5
+
+
+def play_tasks(
+    tasks: Sequence[Task],
+    policy: Policy,
+    cast: Cast,
+    profile: Profile,
+    folder: Path,
+    key: str,
+    *,
+    seed: int,
+    shard: int,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Play every task that is not yet in the store at `folder`. Infrastructure failures are retried, then end the run
+    with a UserError; nothing that was written is lost and the same call goes on from there."""
+    with EpisodeStore(folder, key) as store:
+        progress(len(store.done), len(tasks))
+        for first in range(0, len(tasks), shard):
+            company = tasks[first : first + shard]
+            if all(task.task_id in store.done for task in company):
+                continue
+            _play_shard(company, policy, cast, profile, store, seed, lambda: progress(len(store.done), len(tasks)))
+        store.close_sorted()
+
+
+def _play_shard(
+    tasks: Sequence[Task], policy: Policy, cast: Cast, profile: Profile, store: EpisodeStore, seed: int,
+    ended: Callable[[], None],
+) -> None:  # fmt: skip
+    for attempt in range(RETRIES):
+        try:
+            with Pool(profile.limits) as pool:
+                _play_once(tasks, policy, cast, profile, store, seed, pool, ended)
+            return
+        except PolicyError as error:
+            reason = str(error)
+            if attempt + 1 < RETRIES:
+                time.sleep(min(30.0, 2.0**attempt))
+    raise UserError(f"the model's server failed {RETRIES} times ({reason}); mend it and run the same command: it resumes")
+
+
+def _play_once(
+    tasks: Sequence[Task], policy: Policy, cast: Cast, profile: Profile, store: EpisodeStore, seed: int, pool: Pool,
+    ended: Callable[[], None],
+) -> None:  # fmt: skip
+    mode, started = persistence_named(cast.runtime), time.perf_counter()
+    interpreters = {}
+    rollouts = []
+    for task in tasks:
+        world: World = FAMILIES[task.family].World(task)
+        own = named_seed(seed, "episode", task.task_id)
+        interpreter = interpreters[task.task_id] = pool.interpreter(mode, world.tools, own % 2**31)
+        log = _logger(store, task.task_id)
+        steps = act(task, world, interpreter, cast, profile.limits, profile.cues, own, log)
+        rollouts.append(Rollout(task.task_id, own, steps))
+    for rollout, episode in policy.play(rollouts):
+        interpreters[rollout.key].close()
+        store.write(episode, time.perf_counter() - started)
+        ended()
+
+
+def _logger(store: EpisodeStore, episode_id: str) -> Callable[[int, Turn], None]:
+    return lambda number, turn: store.log_turn(episode_id, number, turn)
