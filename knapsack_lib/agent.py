@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from knapsack_lib.episodes import Episode, Turn
 from knapsack_lib.families.base import Task, World
@@ -53,7 +54,8 @@ def act(
 ) -> Generator[list[Message], Reply, Episode]:
     """Play one task. Ends by finish(), after `limits.turns` turns, or when the policy's context is full."""
     start = opening(task.family, world.facts(), cast.runtime, limits, cues)
-    messages, turns, ended = list(start), [], "max_turns"
+    messages, ended = list(start), "max_turns"
+    turns: list[Turn] = []
     bindings: tuple[str, ...] = ()
     for number in range(limits.turns):
         reply = yield messages
@@ -61,12 +63,13 @@ def act(
         ended = "finish" if world.done else "context" if reply.stop == "context" else ended
         last = ended != "max_turns" or number + 1 == limits.turns
         if last:
-            turn = Turn(**{**vars(turn), "observation": None})
+            turn = replace(turn, observation=None)
         turns.append(turn)
         on_turn(number, turn)
         if last:
             break
-        messages = [*messages, {"role": "assistant", "content": turn.reply}, {"role": "user", "content": turn.observation}]
+        answer = {"role": "user", "content": turn.observation or ""}
+        messages = [*messages, {"role": "assistant", "content": turn.reply}, answer]
     return Episode(
         episode_id=task.task_id, task_id=task.task_id, family=task.family, difficulty=cast.difficulty,
         policy=cast.policy, runtime=cast.runtime, seed=seed, opening=start, turns=turns, finish=ended,
@@ -74,16 +77,24 @@ def act(
     )  # fmt: skip
 
 
-def _turn(reply: Reply, interpreter: Interpreter, bindings: tuple[str, ...], cues: Cues) -> tuple[Turn, tuple[str, ...]]:
+def _turn(
+    reply: Reply, interpreter: Interpreter, bindings: tuple[str, ...], cues: Cues
+) -> tuple[Turn, tuple[str, ...]]:
     outcome, code = code_of(reply)
-    common = {
+    common: dict[str, Any] = {
         "reply": reply.text, "reply_ids": None if reply.ids is None else list(reply.ids), "outcome": outcome,
         "code": code, "prompt_tokens": reply.prompt_tokens, "completion_tokens": reply.completion_tokens,
         "slip": reply.slip,
     }  # fmt: skip
     if code is None:
         shown = None if outcome == "context" else refusal_text(outcome, bindings, cues)
-        nothing = {"stdout": "", "error_type": None, "error": None, "killed_by": None, "state_lost": False}
+        nothing: dict[str, Any] = {
+            "stdout": "",
+            "error_type": None,
+            "error": None,
+            "killed_by": None,
+            "state_lost": False,
+        }
         return Turn(**common, **nothing, observation=shown, bindings=list(bindings), tool_calls=[]), bindings
     seen = interpreter.run(code)
     turn = Turn(

@@ -100,7 +100,9 @@ class EpisodeStore:
         self._turns = open(self._path("turns"), "w", encoding="utf-8")
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for file in (self._episodes, self._timings, self._turns):
             file.close()
 

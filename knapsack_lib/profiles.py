@@ -87,6 +87,34 @@ class Teacher(_Strict):
     style_variants: int = Field(ge=1, le=2, description="how many vocabularies of names the expert uses")
 
 
+class Base(_Strict):
+    """The pocket base: size, curriculum and optimisation. Lengths in tokens, rates per step."""
+
+    seed: int = Field(ge=0)
+    vocabulary: int = Field(ge=700)
+    hidden: int = Field(ge=32)
+    layers: int = Field(ge=1)
+    heads: int = Field(ge=1)
+    feed_forward: int = Field(ge=32)
+    context: int = Field(ge=128)
+    rope_theta: float = Field(gt=0)
+    tokens: int = Field(ge=1)
+    tokens_per_step: int = Field(ge=64)
+    first_length: int = Field(ge=32)
+    last_length: int = Field(ge=32)
+    grow_until: float = Field(gt=0, le=1, description="share of the tokens after which documents have full size")
+    sessions_from: float = Field(ge=0, le=1, description="share of the growth before which documents only restate")
+    sessions_share: float = Field(ge=0, le=1)
+    largest: int = Field(ge=2, description="things a document is about, at the end of the curriculum")
+    learning_rate: float = Field(gt=0)
+    matrix_rate: float = Field(gt=0)
+    decay_share: float = Field(gt=0, le=1)
+    other_weight: float = Field(ge=0, description="loss weight of assistant text that is no copy (a copy has 1)")
+    shown_weight: float = Field(ge=0, description="loss weight of what the assistant is shown")
+    threads: int = Field(ge=1)
+    gate: float = Field(ge=0, le=1, description="held-out copy accuracy that must be reached")
+
+
 class Training(_Strict):
     method: Literal["full", "lora", "qlora"]
     base: str
@@ -94,6 +122,7 @@ class Training(_Strict):
     episodes_per_step: int = Field(ge=1)
     optimizer: Literal["muon", "adamw"]
     learning_rate: float = Field(gt=0)
+    matrix_rate: float = Field(gt=0, description="Muon's rate for the matrices; unused with adamw")
     weight_decay: float = Field(ge=0)
     warmup_share: float = Field(ge=0, lt=1)
     decay_share: float = Field(gt=0, le=1, description="last share of the steps over which the rate falls to zero")
@@ -122,6 +151,7 @@ class Gates(_Strict):
 
     share_of_expert: float = Field(ge=0, le=1)
     finished: float = Field(ge=0, le=1)
+    expert_turns: float = Field(ge=1, description="mean turns of the expert, so that state matters")
 
 
 class Profile(_Strict):
@@ -136,6 +166,7 @@ class Profile(_Strict):
     limits: Limits
     cues: Cues
     teacher: Teacher
+    base: Base
     training: Training
     evaluation: Evaluation
     gates: Gates
@@ -147,6 +178,10 @@ class Profile(_Strict):
         if set(value) != set(DIFFICULTIES):
             raise ValueError("needs exactly the keys easy and medium")
         return value
+
+    def splits(self) -> dict[str, int]:
+        """Split -> number of tasks: train, validation, easy, medium."""
+        return self.tasks.model_dump()
 
     def digest(self) -> str:
         """SHA-256 of the canonical JSON of every setting."""
@@ -182,6 +217,12 @@ class Run:
         """Where figures/, paper/ and results/ go: the repository itself for the published profile and seed."""
         return project_root() if self.profile.published and self.own else self.root
 
+    @property
+    def base_output(self) -> Path:
+        """Where notebook 00 writes the pocket base: into the package for the published profile."""
+        shipped = Path(__file__).parent / "assets" / self.profile.training.base
+        return shipped if self.profile.published else self.root / self.profile.training.base
+
     def notebook(self, stem: str, *words: str) -> Path:
         return self.root / "notebooks" / ("-".join([stem, *words]) + ".ipynb")
 
@@ -190,6 +231,10 @@ class Run:
 
     def teacher(self, runtime: str) -> Path:
         return self.root / "teacher" / runtime
+
+    def expert(self, difficulty: str) -> Path:
+        """The scripted expert's episodes on the test tasks: the yardstick of the gates."""
+        return self.root / "expert" / difficulty
 
     def adapter(self, train: str) -> Path:
         return self.root / "adapters" / train

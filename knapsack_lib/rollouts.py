@@ -62,7 +62,9 @@ def _play_shard(
             reason = str(error)
             if attempt + 1 < RETRIES:
                 time.sleep(min(30.0, 2.0**attempt))
-    raise UserError(f"the model's server failed {RETRIES} times ({reason}); mend it and run the same command: it resumes")
+    raise UserError(
+        f"the model's server failed {RETRIES} times ({reason}); mend it and run the same command: it resumes"
+    )
 
 
 def _play_once(

@@ -71,8 +71,8 @@ SIZES = {
     for size in (
         Size("easy", (25, 40), (5, 20), (10, 100), 15, 3, (0.35, 0.50)),
         Size("medium", (80, 120), (5, 50), (10, 500), 26, 5, (0.40, 0.60)),
-        Size("pocket-easy", (9, 12), (2, 12), (3, 30), 6, 3, (0.45, 0.65), "syllables", 4, 2, 0.7, 0.8),
-        Size("pocket-medium", (13, 15), (2, 12), (3, 30), 6, 3, (0.45, 0.65), "syllables", 4, 2, 0.7, 0.8),
+        Size("pocket-easy", (8, 10), (2, 12), (3, 30), 6, 3, (0.45, 0.65), "syllables", 4, 2, 0.7, 0.8),
+        Size("pocket-medium", (12, 14), (2, 12), (3, 30), 6, 3, (0.45, 0.65), "syllables", 4, 2, 0.7, 0.8),
     )
 }
 
@@ -239,13 +239,13 @@ class KnapsackWorld:
     def take_item(self, item_id: Any) -> None:
         item = self._known(item_id)
         if item_id in self.taken:
-            raise ToolError("ValueError", f"{item_id} is already taken")
+            raise ToolError("ValueError", f"{item_id!r} is already taken")
         if item_id not in self.inspected:
-            raise ToolError("ValueError", f"{item_id} was never inspected")
+            raise ToolError("ValueError", f"{item_id!r} was never inspected")
         if item["class"] not in self._allowed:
             raise ToolError("PermissionError", f"class {item['class']} is not allowed")
         if self.weight + item["weight"] > self.capacity:
-            raise ToolError("RuntimeError", f"{item_id} does not fit the capacity left")
+            raise ToolError("RuntimeError", f"{item_id!r} does not fit the capacity left")
         self.taken.append(item_id)
 
     def finish(self) -> None:

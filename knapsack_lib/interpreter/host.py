@@ -71,7 +71,15 @@ class Pool:
         self.limits = limits
         ours, theirs = socket.socketpair()
         self._control = ours
-        command = [sys.executable, "-s", "-S", "-P", "-B", str(Path(__file__).with_name("worker.py")), str(theirs.fileno())]
+        command = [
+            sys.executable,
+            "-s",
+            "-S",
+            "-P",
+            "-B",
+            str(Path(__file__).with_name("worker.py")),
+            str(theirs.fileno()),
+        ]
         environment = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "PATH": "/nonexistent"}
         self._parent = subprocess.Popen(
             command, pass_fds=[theirs.fileno()], env=environment, cwd="/", stdin=subprocess.DEVNULL,

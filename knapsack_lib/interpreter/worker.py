@@ -11,6 +11,7 @@ Protocol (every message is a 4-byte length and that much JSON):
 
 import array
 import builtins
+import contextlib
 import json
 import os
 import random
@@ -19,23 +20,25 @@ import signal
 import socket
 import struct
 import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 MAX_MESSAGE = 1 << 20
 
 
-def send(sock, message):
+def send(sock: socket.socket, message: dict[str, Any]) -> None:
     body = json.dumps(message).encode()
     if len(body) > MAX_MESSAGE:
         raise ValueError("message to the host is too large")
     sock.sendall(struct.pack(">I", len(body)) + body)
 
 
-def receive(sock):
+def receive(sock: socket.socket) -> Any:
     head = _exactly(sock, 4)
     return None if head is None else json.loads(_exactly(sock, struct.unpack(">I", head)[0]) or b"null")
 
 
-def _exactly(sock, count):
+def _exactly(sock: socket.socket, count: int) -> bytes | None:
     data = b""
     while len(data) < count:
         part = sock.recv(count - len(data))
@@ -45,7 +48,7 @@ def _exactly(sock, count):
     return data
 
 
-def serve(control):
+def serve(control: socket.socket) -> None:
     """The warm parent: forks, kills and reaps on request; ends (with every child) when the host is gone."""
     children = set()
     while True:
@@ -53,8 +56,8 @@ def serve(control):
         head, ancillary, _, _ = control.recvmsg(4, socket.CMSG_SPACE(2 * fds.itemsize))
         if not head:
             break
-        head += _exactly(control, 4 - len(head)) if len(head) < 4 else b""
-        request = json.loads(_exactly(control, struct.unpack(">I", head)[0]))
+        head += (_exactly(control, 4 - len(head)) or b"") if len(head) < 4 else b""
+        request = json.loads(_exactly(control, struct.unpack(">I", head)[0]) or b"{}")
         for level, kind, data in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
@@ -75,7 +78,7 @@ def serve(control):
         end_child(pid)
 
 
-def end_child(pid):
+def end_child(pid: int) -> int:
     """Kill a child with its process group and reap it. Returns the signal that ended it (0: it had exited)."""
     for kill in (os.killpg, os.kill):
         try:
@@ -86,7 +89,7 @@ def end_child(pid):
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
-def run_child(sock, output):
+def run_child(sock: socket.socket, output: int) -> NoReturn:
     """Everything after the fork happens here; never returns."""
     os.setpgid(0, 0)
     os.dup2(output, 1)
@@ -95,7 +98,7 @@ def run_child(sock, output):
     if sock.fileno() > 3:  # close whatever the parent had open besides our own socket
         os.closerange(3, sock.fileno())
     os.closerange(sock.fileno() + 1, 256)
-    sys.stdout = open(1, "w", encoding="utf-8", errors="replace", newline="\n", closefd=False)
+    sys.stdout = open(1, "w", encoding="utf-8", errors="replace", newline="\n", closefd=False)  # noqa: SIM115
     sys.stderr = sys.stdout
     namespace = None
     while True:
@@ -106,23 +109,21 @@ def run_child(sock, output):
             namespace = first_namespace(sock, step)
         set_limits(step)
         error = run_block(step["code"], namespace)
-        try:
+        with contextlib.suppress(ValueError, AttributeError):  # the block may have closed or replaced its own stdout
             sys.stdout.flush()
-        except (ValueError, AttributeError):  # the block closed or replaced its own stdout
-            pass
         send(sock, {"done": True, "error": error, "bindings": bindings_of(namespace, step["tools"])})
 
 
-def first_namespace(sock, step):
+def first_namespace(sock: socket.socket, step: dict[str, Any]) -> dict[str, Any]:
     random.seed(step["seed"])
-    namespace = {"__name__": "__main__", "__builtins__": builtins}
+    namespace: dict[str, Any] = {"__name__": "__main__", "__builtins__": builtins}
     for name in step["tools"]:
         namespace[name] = make_tool(sock, name)
     return namespace
 
 
-def make_tool(sock, name):
-    def tool(*args, **kwargs):
+def make_tool(sock: socket.socket, name: str) -> Callable[..., Any]:
+    def tool(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
             raise TypeError(f"{name}() takes no keyword arguments")
         sys.stdout.flush()
@@ -138,7 +139,7 @@ def make_tool(sock, name):
     return tool
 
 
-def set_limits(step):
+def set_limits(step: dict[str, Any]) -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
     cpu = int(used.ru_utime + used.ru_stime) + 1 + step["cpu"]
     for what, value in (
@@ -153,22 +154,22 @@ def set_limits(step):
         resource.setrlimit(what, (ceiling, hard if what == resource.RLIMIT_CPU else ceiling))
 
 
-def run_block(code, namespace):
+def run_block(code: str, namespace: dict[str, Any]) -> dict[str, Any] | None:
     """Returns None or {"type", "message", "line"}. `type` is the builtin exception class closest to what was raised."""
     try:
         exec(compile(code, "<turn>", "exec"), namespace)
     except SystemExit as error:
         return {"type": "SystemExit", "message": str(error.code), "line": line_of(error)}
-    except BaseException as error:  # model code may raise anything; the host reports it to the model
+    except BaseException as error:  # noqa: BLE001 - model code may raise anything; the host reports it to the model
         try:
             message = str(error)
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - so may the exception's own __str__
             message = "(its message could not be made)"
         return {"type": type_of(error), "message": message[:300], "line": line_of(error)}
     return None
 
 
-def type_of(error):
+def type_of(error: BaseException) -> str:
     for cls in type(error).__mro__:
         if getattr(builtins, cls.__name__, None) is cls:
             own = type(error).__name__
@@ -176,7 +177,7 @@ def type_of(error):
     return "Exception"
 
 
-def line_of(error):
+def line_of(error: BaseException) -> int | None:
     if isinstance(error, SyntaxError):
         return error.lineno
     line, trace = None, error.__traceback__
@@ -187,7 +188,7 @@ def line_of(error):
     return line
 
 
-def bindings_of(namespace, tools):
+def bindings_of(namespace: dict[str, Any], tools: list[str]) -> list[str]:
     return [str(k)[:80] for k in namespace if not str(k).startswith("__") and k not in tools][:500]
 
 

@@ -38,8 +38,7 @@ SAYINGS = {
 
 LOOP = """\
 for i in $rest[$slice]:
-    d = json.loads(inspect(i))
-    $seen[i] = (d['weight'], d['value'], d['class'])
+    $seen[i] = tuple(json.loads(inspect(i)).values())
     $budget -= 1
 $rest = [i for i in $rest if i not in $seen]
 print('$rest', $rest)
@@ -48,8 +47,8 @@ print('$budget', $budget)"""
 
 OPTIONS = """\
 def $options():
-    free = [i for i in $seen if i not in $taken and $seen[i][2] not in $bad and $seen[i][0] <= $left]
-    return sorted(free, key=lambda i: -$seen[i][1] / $seen[i][0])"""
+    free = [i for i in $seen if i not in $taken and $seen[i][0] not in $bad and $seen[i][2] <= $left]
+    return sorted(free, key=lambda i: -$seen[i][1] / $seen[i][2])"""
 
 TAKES = """\
 for _ in range($k):
@@ -58,9 +57,9 @@ for _ in range($k):
     try:
         take_item(i)
         $taken.append(i)
-        $left -= $seen[i][0]
+        $left -= $seen[i][2]
     except PermissionError:
-        $bad.append($seen[i][2])
+        $bad.append($seen[i][0])
 print('$taken', $taken)
 print('$left', $left)
 print('$bad', $bad)
@@ -69,6 +68,13 @@ print('open', len($options()))"""
 
 def _indent(text: str) -> str:
     return "\n".join("    " + line for line in text.split("\n"))
+
+
+def _number(pattern: str, text: str) -> int:
+    found = re.search(pattern, text)
+    if found is None:
+        raise ValueError(f"the expert cannot read this prompt: nothing matches {pattern!r}")
+    return int(found[1])
 
 
 class ScriptedExpert:
@@ -105,9 +111,9 @@ class ScriptedExpert:
         text = messages[-1]["content"]
         if self._stage == "setup" and not self._facts:
             task = messages[1]["content"]
-            self._calls = int(re.search(r"at most (\d+) tool calls", messages[0]["content"])[1])
-            self._facts["left"] = int(re.search(r"Capacity:? (\d+)", task)[1])
-            self._facts["budget"] = int(re.search(r"Inspection[^\d]*(\d+)", task)[1])
+            self._calls = _number(r"at most (\d+) tool calls", messages[0]["content"])
+            self._facts["left"] = _number(r"Capacity:? (\d+)", task)
+            self._facts["budget"] = _number(r"Inspection[^\d]*(\d+)", task)
             self._facts.update(taken=[], bad=[])
             self._batch = min(self._batch, self._calls - 1)
             return
@@ -184,7 +190,9 @@ class ScriptedPolicy:
         self.style, self.setting, self._count = style, setting, count
 
     def play(self, rollouts: Sequence[Rollout]) -> Iterator[tuple[Rollout, Any]]:
-        return play_each(rollouts, lambda rollout: _Counted(ScriptedExpert(self.style, self.setting, rollout.seed), self._count))
+        return play_each(
+            rollouts, lambda rollout: _Counted(ScriptedExpert(self.style, self.setting, rollout.seed), self._count)
+        )
 
 
 class _Counted:

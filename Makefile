@@ -1,0 +1,152 @@
+# The graph of the study. Every executed notebook is a target, so make redoes only what is stale and goes on after a kill.
+#   make help     make paper     make PROFILE=smoke paper     make SEED=2 paper
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+PROFILE ?= pocket
+SEED ?=
+ifneq ($(filter smoke,$(MAKECMDGOALS)),)
+override PROFILE := smoke
+override SEED :=
+endif
+ifneq ($(filter paper smoke,$(MAKECMDGOALS)),)
+# Two stages at a time; -j on the command line wins. Each is one thread, and the bytes do not depend on company.
+MAKEFLAGS += -j2
+endif
+VENV ?= .venv
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+EXTRAS := notebooks,train,dev
+
+PY := $(VENV)/bin/python
+ENV := $(VENV)/.made-from-constraints
+PROFILE_FILE := params/$(PROFILE).yaml
+OWN_SEED := $(shell sed -n 's/^seed: *\([0-9]*\).*/\1/p' $(PROFILE_FILE) 2>/dev/null)
+OTHER_SEED := $(filter-out $(OWN_SEED),$(SEED))
+RUN := runs/$(PROFILE)$(if $(OTHER_SEED),-seed$(OTHER_SEED))
+NB := $(RUN)/notebooks
+STAGE = @$(PY) -m knapsack_lib.runner
+CHOICE := --profile $(PROFILE) $(if $(SEED),--seed $(SEED))
+
+# Only the published profile at its own seed writes into the repository itself (Run.published_root).
+PUBLISHED := $(and $(shell grep -s '^published: true' $(PROFILE_FILE)),$(if $(OTHER_SEED),,yes))
+PAPER := $(if $(PUBLISHED),paper,$(RUN)/paper)
+LATEX_PACKAGES := latexmk texlive-latex-base texlive-latex-recommended texlive-science
+LATEX := $(shell command -v latexmk >/dev/null && kpsewhich booktabs.sty siunitx.sty microtype.sty hyperref.sty >/dev/null && echo yes)
+PDF := $(if $(LATEX),$(PAPER)/main.pdf)
+
+# The sources of an episode, as provenance.code_digest has them, and those of what is made from episodes.
+BESIDE := $(addprefix knapsack_lib/,explorer.py papermill_default.py progress.py provenance.py published.py runner.py stages.py)
+SOURCES := $(sort $(shell find knapsack_lib -name '*.py' -o -path '*/assets/*' -type f))
+ANALYSIS := $(filter knapsack_lib/analysis/% knapsack_lib/published.py,$(SOURCES))
+CORE := $(filter-out $(ANALYSIS) $(BESIDE),$(SOURCES))
+MODEL := $(filter knapsack_lib/assets/%,$(CORE))
+COMMON = $(filter-out $(MODEL),$(CORE)) $(PROFILE_FILE) | $(ENV)
+
+RUNTIMES := persistent reset
+TRAININGS := base persistent reset
+DIFFICULTIES := easy medium
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
+	@echo "  with PROFILE=pocket (default) or another file of params/, and SEED=<n> for another root seed"
+
+.PHONY: env
+env: $(ENV) ## make .venv from the pinned packages
+
+$(ENV): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "$(PYTHON) is older than 3.11; run: make env PYTHON=<a newer python>"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+# torch by itself first: resolved together with the rest, pip may pick a build for GPUs.
+	$(PY) -m pip install --quiet $(TORCH)
+	$(PY) -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
+	@touch $@
+
+# ---- the study ------------------------------------------------------------------------------------------------------
+
+# One make for the whole graph: when it is killed, every stage notices that its parent is gone and ends too.
+.PHONY: paper
+paper: $(NB)/05_analysis.ipynb $(PDF) ## the whole study: run what is stale, then figures, tables, numbers and the PDF
+	@echo "nothing left to do: $(RUN) and $(PAPER) are up to date"
+	@$(if $(LATEX),,echo "no PDF: for $(PAPER)/main.pdf install the Debian packages $(LATEX_PACKAGES)")
+
+.PHONY: smoke
+smoke: paper ## the whole study in minutes, too small to mean anything
+
+.PHONY: base
+base: $(ENV) ## rebuild the pocket base model (30 minutes at most)
+	$(STAGE) 00_pocket_base --profile $(PROFILE)
+
+$(NB)/01_generate.ipynb: notebooks/01_generate.ipynb $(COMMON)
+	$(STAGE) 01_generate $(CHOICE)
+
+define teacher
+$(NB)/02_teacher-$(1).ipynb: notebooks/02_teacher.ipynb $(NB)/01_generate.ipynb $(COMMON)
+	$(STAGE) 02_teacher $(CHOICE) --runtime $(1)
+endef
+$(foreach r,$(RUNTIMES),$(eval $(call teacher,$(r))))
+
+define finetune
+$(NB)/03_finetune-$(1).ipynb: notebooks/03_finetune.ipynb $(NB)/02_teacher-$(1).ipynb $(MODEL) $(COMMON)
+	$(STAGE) 03_finetune $(CHOICE) --train $(1)
+endef
+$(foreach t,$(RUNTIMES),$(eval $(call finetune,$(t))))
+
+define cross
+CELLS += $(NB)/04_cross_eval-$(1)-$(2)-$(3).ipynb
+$(NB)/04_cross_eval-$(1)-$(2)-$(3).ipynb: notebooks/04_cross_eval.ipynb $(NB)/01_generate.ipynb $(MODEL) $(COMMON)
+$(NB)/04_cross_eval-$(1)-$(2)-$(3).ipynb: $(if $(filter base,$(1)),,$(NB)/03_finetune-$(1).ipynb)
+	$(STAGE) 04_cross_eval $(CHOICE) --train $(1) --runtime $(2) --difficulty $(3)
+endef
+$(foreach t,$(TRAININGS),$(foreach r,$(RUNTIMES),$(foreach d,$(DIFFICULTIES),$(eval $(call cross,$(t),$(r),$(d))))))
+
+# The long stages first: make starts them in this order.
+TUNED := $(foreach t,$(RUNTIMES),$(NB)/03_finetune-$(t).ipynb)
+$(NB)/05_analysis.ipynb: notebooks/05_analysis.ipynb $(TUNED) $(CELLS) $(ANALYSIS) $(COMMON)
+	$(STAGE) 05_analysis $(CHOICE)
+
+$(PAPER)/main.pdf: paper/main.tex $(NB)/05_analysis.ipynb
+	@$(PY) -m knapsack_lib.analysis.paper $(CHOICE)
+
+.PHONY: figures
+figures: $(ENV) ## figures, tables and numbers again from the committed episodes (under a minute)
+	@$(PY) -m knapsack_lib.analysis $(CHOICE) --from results
+
+.PHONY: html
+html: $(ENV) ## the executed notebooks as HTML, beside them
+	@shopt -s nullglob; books=($(NB)/[0-9]*[a-z].ipynb); \
+	[ $${#books[@]} -gt 0 ] || { echo "no executed notebooks in $(NB); run first: make paper"; exit 1; }; \
+	$(PY) -m jupyter nbconvert --log-level ERROR --to html "$${books[@]}" && echo "wrote $(NB)/*.html"
+
+.PHONY: lab
+lab: $(ENV) ## JupyterLab on the notebooks
+	@OMP_NUM_THREADS=1 PYTHONHASHSEED=0 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false $(VENV)/bin/jupyter-lab notebooks
+
+# ---- the package ----------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: check ## everything that must hold: lint, types, notebooks without outputs, all tests
+	@$(PY) -m pytest
+
+.PHONY: check
+check: lint ## the quick part of test: lint, types, the rules of the repository
+	@$(PY) -m pytest -q tests/test_repository.py
+
+.PHONY: lint
+lint: $(ENV) ## ruff on code and notebooks, types on the library
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+
+.PHONY: format
+format: $(ENV) ## write code and notebooks the way lint wants them
+	@$(VENV)/bin/ruff check --fix .
+	@$(VENV)/bin/ruff format .
+
+.PHONY: clean
+clean: ## remove this profile's run (episodes, adapters, executed notebooks); nothing else
+	rm -rf $(RUN)

@@ -1,0 +1,57 @@
+"""What must hold before anything is reported, one line a gate. No gate is set on mismatched cells or on the base.
+
+    found = gates(results.cells, results.expert, profile.gates)
+
+Printing a gate gives its line; `gate.holds` says whether it does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, Gates, UserError
+
+__all__ = ["Gate", "gates"]
+
+
+@dataclass(frozen=True)
+class Gate:
+    """`value` must be at least `bound`. str() gives the line a notebook shows."""
+
+    cell: str
+    what: str
+    value: float
+    bound: float
+    why: str
+
+    @property
+    def holds(self) -> bool:
+        return self.value >= self.bound
+
+    def __str__(self) -> str:
+        word, sign = ("holds", ">=") if self.holds else ("FAILS", "< ")
+        return f"{word}  {self.cell}: {self.what} {self.value:.3f} {sign} {self.bound:.3f} ({self.why})"
+
+
+def gates(cells: pd.DataFrame, expert: pd.DataFrame, bounds: Gates) -> list[Gate]:
+    """Two gates for each aligned cell: its mean optimality beside the expert's on the same tasks, and its finishes.
+
+    `cells` and `expert` are frames of metrics.episode_frame. Raises UserError when they played different tasks.
+    """
+    found = []
+    for difficulty in DIFFICULTIES:
+        yard = expert[expert.difficulty == difficulty]
+        for regime in RUNTIMES:
+            mine = cells[(cells.train == regime) & (cells.runtime == regime) & (cells.difficulty == difficulty)]
+            name = f"{regime} -> {regime}, {difficulty}"
+            if mine.empty or sorted(mine.task_id) != sorted(yard.task_id):
+                counts = f"{len(mine)} episodes here, {len(yard)} of the expert's"
+                raise UserError(f"{name}: the expert played other tasks ({counts}); run notebook 01 again")
+            best, share = float(yard.optimality.mean()), bounds.share_of_expert
+            why = f"{share:g} of the expert's {best:.3f} on the same tasks, n = {len(mine)}"
+            found.append(Gate(name, "mean optimality", float(mine.optimality.mean()), share * best, why))
+            why = f"share of episodes ended by finish(), n = {len(mine)}"
+            found.append(Gate(name, "finished", float(mine.finished.mean()), bounds.finished, why))
+    return found

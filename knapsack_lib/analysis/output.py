@@ -1,0 +1,28 @@
+"""How generated files are written: the provenance line first, no clock, no path, the same bytes every time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+__all__ = ["read_csv", "write_csv", "write_tex"]
+
+
+def write_csv(frame: pd.DataFrame, path: Path, stamp: str) -> Path:
+    """A CSV whose first line is '# ' and the stamp; floats to six digits. Read it back with `read_csv`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = frame.to_csv(index=False, lineterminator="\n", float_format="%.6g")
+    path.write_text(f"# {stamp}\n{text}")
+    return path
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, comment="#")
+
+
+def write_tex(text: str, path: Path, stamp: str) -> Path:
+    """LaTeX source whose first line is '% ' and the stamp."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"% {stamp}\n{text.rstrip()}\n")
+    return path

@@ -1,0 +1,189 @@
+"""The compact, committed form of a run, results/<profile>/, and back.
+
+    write_results(run)             # from runs/...: gathers stores, frames, timings, training records
+    results = read_results(run)    # .cells, .turns, .teacher, .expert, .training, .stamp
+
+cells.jsonl.gz holds every evaluation episode (without the sampled ids), teacher.csv.gz and expert.csv.gz a row per
+scripted episode, timings.csv the only clock, training.json what each adapter saw, provenance.json what made it all.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from safetensors import safe_open
+
+from knapsack_lib.analysis.metrics import CELL, episode_frame, turn_frame, typed
+from knapsack_lib.episodes import Episode, read_episodes, read_timings
+from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, TRAININGS, Run, UserError
+
+__all__ = ["Results", "read_results", "results_folder", "write_results"]
+
+KEY = [*CELL, "task_id"]
+
+
+@dataclass(frozen=True)
+class Results:
+    """A whole run in memory. `digest` is the SHA-256 of the text inside cells.jsonl.gz."""
+
+    episodes: list[Episode]
+    timings: pd.DataFrame
+    teacher: pd.DataFrame
+    expert: pd.DataFrame
+    training: dict[str, dict[str, Any]]
+    provenance: dict[str, Any]
+    digest: str
+
+    @property
+    def seed(self) -> int:
+        return self.provenance["seed"]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return self.provenance["settings"]
+
+    @property
+    def stamp(self) -> str:
+        """The provenance line of everything that is built from these results: no clock, no path."""
+        made = self.provenance
+        return f"profile {made['profile']} {made['profile_digest']}, seed {made['seed']}, episodes {self.digest}"
+
+    @cached_property
+    def cells(self) -> pd.DataFrame:
+        """A row per evaluation episode, with its wall-clock `seconds`."""
+        return episode_frame(self.episodes).merge(self.timings, on=KEY, how="left", validate="one_to_one")
+
+    @cached_property
+    def turns(self) -> pd.DataFrame:
+        return turn_frame(self.episodes)
+
+
+def results_folder(run: Run) -> Path:
+    return run.published_root / "results" / run.profile.name
+
+
+def write_results(run: Run) -> Path:
+    """Gather the run's files into results/<profile>/ and return that folder. The same run gives the same bytes.
+
+    Raises UserError naming the notebook to run when a cell, the teacher, the expert or an adapter is missing.
+    """
+    episodes, timings = _cells(run)
+    teacher = [e for r in RUNTIMES for e in read_episodes(run.teacher(r), f"{_mend(run, '02_teacher')} -p runtime {r}")]
+    expert = [e for d in DIFFICULTIES for e in read_episodes(run.expert(d), _mend(run, "01_generate"))]
+    files = {
+        "cells.jsonl.gz": _gzip("".join(e.to_line() + "\n" for e in episodes)),
+        "teacher.csv.gz": _gzip(episode_frame(teacher).to_csv(index=False, lineterminator="\n")),
+        "expert.csv.gz": _gzip(episode_frame(expert).to_csv(index=False, lineterminator="\n")),
+        "timings.csv": timings.to_csv(index=False, lineterminator="\n").encode(),
+        "training.json": _json({train: _training(run, train) for train in RUNTIMES}),
+        "provenance.json": _json(_provenance(run)),
+    }
+    folder = results_folder(run)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        part = folder / f"{name}.part"
+        part.write_bytes(data)
+        part.replace(folder / name)
+    return folder
+
+
+def read_results(run: Run) -> Results:
+    """Read results/<profile>/. Raises UserError naming the command that makes it when it is not there."""
+    folder = results_folder(run)
+    missing = [name for name in ("provenance.json", "cells.jsonl.gz") if not (folder / name).exists()]
+    if missing:
+        raise UserError(f"no {missing[0]} in {run.shown(folder)}; run first: {_mend(run, '05_analysis')}")
+    text = gzip.decompress((folder / "cells.jsonl.gz").read_bytes())
+    return Results(
+        episodes=[Episode.from_line(line) for line in text.decode().splitlines()],
+        timings=pd.read_csv(folder / "timings.csv"),
+        teacher=_read_frame(folder / "teacher.csv.gz"),
+        expert=_read_frame(folder / "expert.csv.gz"),
+        training=json.loads((folder / "training.json").read_text()),
+        provenance=json.loads((folder / "provenance.json").read_text()),
+        digest=hashlib.sha256(text).hexdigest(),
+    )
+
+
+def _cells(run: Run) -> tuple[list[Episode], pd.DataFrame]:
+    """All evaluation episodes, one task's beside each other (they compress best so), and their seconds."""
+    episodes, clock = [], []
+    for difficulty in DIFFICULTIES:
+        for train in TRAININGS:
+            for runtime in RUNTIMES:
+                folder = run.cell(train, runtime, difficulty)
+                words = f"-p train {train} -p runtime {runtime} -p difficulty {difficulty}"
+                mend = f"{_mend(run, '04_cross_eval')} {words}"
+                found, seconds = read_episodes(folder, mend), read_timings(folder)
+                wanted = getattr(run.profile.tasks, difficulty)
+                if len(found) != wanted or any(e.episode_id not in seconds for e in found):
+                    raise UserError(f"{folder.name} holds {len(found)} of {wanted} timed episodes; run again: {mend}")
+                episodes += found
+                clock += [(train, runtime, difficulty, e.task_id, seconds[e.episode_id]) for e in found]
+    episodes.sort(key=lambda e: (e.difficulty, e.task_id, e.policy, e.runtime))
+    timings = pd.DataFrame(clock, columns=[*KEY, "seconds"]).sort_values(KEY, ignore_index=True)
+    bare = [replace(e, turns=[replace(turn, reply_ids=None) for turn in e.turns]) for e in episodes]
+    return bare, timings
+
+
+def _training(run: Run, train: str) -> dict[str, Any]:
+    path = run.adapter(train) / "training.json"
+    if not path.exists():
+        raise UserError(f"no {run.shown(path)}; run first: {_mend(run, '03_finetune')} -p train {train}")
+    return json.loads(path.read_text())
+
+
+def _provenance(run: Run) -> dict[str, Any]:
+    """Settings, seed, the hash of every store this was gathered from, and what each store says made it."""
+    stores = [run.cell(t, r, d) for d in DIFFICULTIES for t in TRAININGS for r in RUNTIMES]
+    stores += [run.teacher(r) for r in RUNTIMES] + [run.expert(d) for d in DIFFICULTIES]
+    inputs, made_by = {}, {}
+    for store in stores:
+        name = store.relative_to(run.root).as_posix()
+        inputs[name] = hashlib.sha256((store / "episodes.jsonl").read_bytes()).hexdigest()
+        record = store / "provenance.json"
+        if record.exists():
+            made_by[name] = json.loads(record.read_text())
+    profile = run.profile
+    return {
+        "profile": profile.name, "profile_digest": profile.digest(), "seed": run.seed,
+        "settings": profile.model_dump(mode="json"), "parameters": _parameters(run), "inputs": inputs, "made_by": made_by,
+    }  # fmt: skip
+
+
+def _parameters(run: Run) -> int | None:
+    """How many weights the evaluated model has, from its file's header; None where only an adapter is kept."""
+    path = run.adapter(RUNTIMES[0]) / "model.safetensors"
+    if not path.exists():
+        return None
+    with safe_open(path, framework="numpy") as file:
+        return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+
+
+def _mend(run: Run, notebook: str) -> str:
+    """The command that makes what is missing, as a user would type it."""
+    seed = "" if run.own else f" -p seed {run.seed}"
+    return f"papermill notebooks/{notebook}.ipynb -p profile {run.profile.name}{seed}"
+
+
+def _gzip(text: str) -> bytes:
+    return gzip.compress(text.encode(), compresslevel=9, mtime=0)
+
+
+def _json(data: Any) -> bytes:
+    return (json.dumps(data, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _read_frame(path: Path) -> pd.DataFrame:
+    text = gzip.decompress(path.read_bytes()).decode()
+    empty = {"first_missing_turn": [""]}
+    return typed(pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=empty))

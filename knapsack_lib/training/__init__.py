@@ -1,0 +1,1 @@
+"""Training: conversations to tokens, the pocket base, adapters."""

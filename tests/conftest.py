@@ -1,0 +1,82 @@
+"""Shared settings of the core's tests: small limits, the pocket teacher, and one way to play an episode for real.
+
+The helpers are handed out as fixtures so that test files need not import one another.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from knapsack_lib.agent import Cast, act
+from knapsack_lib.families import FAMILIES
+from knapsack_lib.interpreter import Pool, persistence_named
+from knapsack_lib.policies.scripted import ScriptedExpert
+from knapsack_lib.profiles import Cues, Limits, load_profile
+
+POCKET = Path(__file__).parent.parent / "params" / "pocket.yaml"
+
+
+@pytest.fixture(scope="session")
+def pocket():
+    return load_profile(str(POCKET))
+
+
+@pytest.fixture(scope="session")
+def make_limits():
+    """Limits that keep a test short; any of them can be named."""
+
+    def make(**changed):
+        usual = dict(turns=16, tool_calls=4, wall_seconds=5, cpu_seconds=2, memory_mb=256, output_chars=2000)
+        return Limits(**{**usual, **changed})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def plain_cues():
+    return Cues(prompt="brief", cue="none", list_bindings=False)
+
+
+@pytest.fixture
+def play_script(make_limits, plain_cues):
+    """Play one task with the scripted expert through a real interpreter; `world` wraps the world if given."""
+
+    def play(pool, task, style, teacher, *, seed=3, cues=plain_cues, world=lambda w: w):
+        acted_on = world(FAMILIES[task.family].World(task))
+        expert = ScriptedExpert(style, teacher, seed)
+        with pool.interpreter(persistence_named(style), acted_on.tools, 1) as interpreter:
+            steps = act(task, acted_on, interpreter, Cast("teacher", style, "easy"), pool.limits, cues, seed)
+            messages = next(steps)
+            try:
+                while True:
+                    messages = steps.send(expert.reply(messages))
+            except StopIteration as end:
+                return end.value
+
+    return play
+
+
+@pytest.fixture
+def children():
+    """Processes, zombies too, whose parent is this one: {pid: state}."""
+
+    def scan(parent=None):
+        parent, found = parent or os.getpid(), {}
+        for entry in os.listdir("/proc"):
+            if entry.isdigit():
+                try:
+                    fields = Path(f"/proc/{entry}/stat").read_text().rsplit(")", 1)[1].split()
+                except (FileNotFoundError, ProcessLookupError):
+                    continue
+                if int(fields[1]) == parent:
+                    found[int(entry)] = fields[0]
+        return found
+
+    return scan
+
+
+@pytest.fixture
+def small_pool(make_limits):
+    with Pool(make_limits()) as pool:
+        yield pool

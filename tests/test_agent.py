@@ -1,0 +1,227 @@
+"""The CodeAct loop: what each kind of reply leads to, how episodes end, and arms that differ by persistence only."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from knapsack_lib.agent import Cast, act, code_of
+from knapsack_lib.families import FAMILIES
+from knapsack_lib.families.knapsack import make_task
+from knapsack_lib.interpreter import persistence_named
+from knapsack_lib.policies import Reply
+from knapsack_lib.profiles import Cues
+from knapsack_lib.prompts import REFUSALS, SYSTEM, opening
+
+BOTH = pytest.mark.parametrize("mode", ["persistent", "reset"])
+TASK = make_task("pocket-easy", seed=1, split="agent", index=0)
+FIRST = TASK.public["item_ids"][0]
+
+
+def block(code):
+    return Reply(f"I act.\n```python\n{code}\n```", prompt_tokens=5, completion_tokens=2)
+
+
+@pytest.fixture
+def play(small_pool, plain_cues):
+    """Play replies in order; returns (episode, conversations as they were shown, turns as they were logged)."""
+
+    def run(replies, mode="reset", *, turns=None, cues=plain_cues):
+        world, shown, logged = FAMILIES["knapsack"].World(TASK), [], []
+        limits = small_pool.limits.model_copy(update={"turns": turns or len(replies)})
+        with small_pool.interpreter(persistence_named(mode), world.tools, 1) as interpreter:
+            steps = act(
+                TASK,
+                world,
+                interpreter,
+                Cast("canned", mode, "easy"),
+                limits,
+                cues,
+                7,
+                lambda n, t: logged.append((n, t)),
+            )
+            try:
+                shown.append(next(steps))
+                for reply in replies:
+                    shown.append(steps.send(reply))
+            except StopIteration as end:
+                return end.value, shown, logged
+        raise AssertionError("the episode went on after its last reply")
+
+    return run
+
+
+# Replies --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "stop", "outcome", "code"),
+    [
+        ("I look.\n```python\nx = 1\n```", "end", "code", "x = 1"),
+        ("```py\nx = 1\n```", "end", "code", "x = 1"),
+        ("```python\nx = 1\n\ny = 2\n```\nDone.", "end", "code", "x = 1\n\ny = 2"),
+        ("```python\n```", "end", "code", ""),
+        ("```json\n{}\n```\n```python\nx = 1\n```", "end", "code", "x = 1"),
+        ("nothing", "end", "no_code", None),
+        ("", "end", "no_code", None),
+        ("```\nx = 1\n```", "end", "no_code", None),
+        ("```python\nx = 1", "end", "no_code", None),
+        ("```python\nx = 1\n```\n```python\nx = 2\n```", "end", "several_blocks", None),
+        ("```python\nx = 1\n```", "cut_off", "cut_off", None),
+        ("```python\nx = 1", "cut_off", "cut_off", None),
+        ("```python\nx = 1\n```", "context", "context", None),
+    ],
+)
+def test_exactly_one_finished_python_block_is_run(text, stop, outcome, code):
+    assert code_of(Reply(text, stop=stop)) == (outcome, code)
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome"),
+    [
+        (Reply("no block"), "no_code"),
+        (Reply("```python\nfinish()\n```\n```python\nfinish()\n```"), "several_blocks"),
+        (replace(block("finish()"), stop="cut_off"), "cut_off"),
+    ],
+)
+@BOTH
+def test_a_reply_that_cannot_be_run_is_answered_and_the_episode_goes_on(play, reply, outcome, mode):
+    episode, shown, _ = play([block("x = 1"), reply, block("print('x' in globals())"), block("finish()")], mode)
+    assert [t.outcome for t in episode.turns] == ["code", outcome, "code", "code"]
+    refused = episode.turns[1]
+    assert (refused.code, refused.stdout, refused.tool_calls, refused.observation) == (None, "", [], REFUSALS[outcome])
+    assert shown[2][-1] == {"role": "user", "content": REFUSALS[outcome]}
+    assert episode.turns[2].stdout == f"{mode == 'persistent'}\n"  # a reply that was not run costs no state
+    assert episode.finish == "finish"
+
+
+def test_a_full_context_ends_the_episode_with_what_was_reached(play):
+    take = block(f"inspect({FIRST!r})\ntake_item({FIRST!r})")
+    episode, _, _ = play([take, Reply("```python\nfinish()\n```", stop="context")], turns=9)
+    assert (episode.finish, len(episode.turns), episode.turns[-1].outcome) == ("context", 2, "context")
+    assert episode.outcome["value"] == TASK.private["items"][FIRST]["value"] and episode.turns[-1].observation is None
+
+
+@BOTH
+def test_turns_run_out(play, mode):
+    episode, shown, _ = play([block("print(1)")] * 3, mode)
+    assert (episode.finish, len(episode.turns), len(shown)) == ("max_turns", 3, 3)
+    assert [t.observation for t in episode.turns] == ["1", "1", None]
+    assert episode.outcome["optimality"] == 0.0
+
+
+@BOTH
+def test_finish_ends_the_episode_at_once(play, mode):
+    episode, shown, _ = play([block("print(1)"), block("finish()\nprint(2)\n1 / 0")], mode, turns=9)
+    assert (episode.finish, len(episode.turns), len(shown)) == ("finish", 2, 2)
+    assert episode.turns[-1].observation is None and episode.turns[-1].error_type == "ZeroDivisionError"
+
+
+def test_finish_in_the_last_turn_counts_as_finish(play):
+    assert play([block("x = 1"), block("finish()")])[0].finish == "finish"
+
+
+def test_a_kill_after_finish_still_finishes(play):
+    assert play([block("import os\nfinish()\nos._exit(0)")], turns=3)[0].finish == "finish"
+
+
+# What is recorded -----------------------------------------------------------------------------------------------------
+
+
+@BOTH
+def test_a_turn_records_what_the_code_did(play, mode):
+    code = f"v = inspect({FIRST!r})\nprint(v)\ntry: take_item('nope')\nexcept ValueError: pass\nmissing"
+    turn = play([replace(block(code), ids=(4, 5), slip=True)], mode)[0].turns[0]
+    assert (turn.error_type, turn.error, turn.code, turn.reply_ids, turn.slip) == (
+        "NameError",
+        "name 'missing' is not defined",
+        code,
+        [4, 5],
+        True,
+    )
+    assert [(c["name"], c["args"], c["error"] is None) for c in turn.tool_calls] == [
+        ("inspect", [FIRST], True),
+        ("take_item", ["nope"], False),
+    ]
+    assert json.loads(turn.stdout) == TASK.private["items"][FIRST]
+    assert (turn.prompt_tokens, turn.completion_tokens, turn.bindings) == (5, 2, ["v"] if mode == "persistent" else [])
+
+
+@BOTH
+def test_a_kill_is_told_to_the_agent_with_the_loss_of_state(play, mode):
+    episode, shown, _ = play([block("x = 1"), block("import os\nos._exit(0)"), block("x"), block("finish()")], mode)
+    turn = episode.turns[1]
+    assert (turn.killed_by, turn.state_lost) == ("exit", mode == "persistent")
+    assert ("All variables are lost" in turn.observation) == (mode == "persistent")
+    assert "stopped" in shown[2][-1]["content"] and episode.turns[2].error_type == "NameError"
+
+
+def test_turns_are_handed_over_as_they_happen(play):
+    episode, _, logged = play([block("print(1)"), Reply("x"), block("finish()")])
+    assert logged == list(enumerate(episode.turns))
+
+
+def test_the_conversation_shown_is_the_one_recorded(play):
+    episode, shown, _ = play([block("print(1)"), Reply("x"), block("finish()")])
+    assert shown[-1] == episode.messages()[:-1]
+    for earlier, later in zip(shown, shown[1:], strict=False):
+        assert later[: len(earlier)] == earlier  # nothing that was said is ever changed
+
+
+def test_a_silent_block_is_answered_too(play):
+    assert play([block("x = 1"), block("finish()")])[0].turns[0].observation == "(no output)"
+
+
+# The arms -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prompt", ["brief", "full"])
+def test_without_cues_the_arms_are_told_the_same(prompt, make_limits):
+    facts = FAMILIES["knapsack"].World(TASK).facts()
+    cues = Cues(prompt=prompt, cue="none", list_bindings=False)
+    persistent, reset = (opening("knapsack", facts, mode, make_limits(), cues) for mode in ("persistent", "reset"))
+    assert persistent == reset and [m["role"] for m in reset] == ["system", "user"]
+
+
+@pytest.mark.parametrize("prompt", ["brief", "full"])
+def test_the_stated_cue_is_one_sentence_and_the_only_difference(prompt, make_limits):
+    facts = FAMILIES["knapsack"].World(TASK).facts()
+    told = {
+        m: opening("knapsack", facts, m, make_limits(), Cues(prompt=prompt, cue="stated", list_bindings=False))
+        for m in ("persistent", "reset")
+    }
+    bare = opening("knapsack", facts, "reset", make_limits(), Cues(prompt=prompt, cue="none", list_bindings=False))
+    assert told["persistent"][1] == told["reset"][1] == bare[1]
+    cues = {m: told[m][0]["content"].removeprefix(bare[0]["content"]) for m in told}
+    assert cues["persistent"] != cues["reset"]
+    assert all(0 < len(c) < 120 and c.count(".") == 1 for c in cues.values())
+
+
+def test_for_the_same_blocks_the_arms_see_the_same_but_for_live_names(play):
+    replies = [block("x = 1\nprint(x)"), Reply("none"), block("y = 2"), block("1 / 0"), block("finish()")]
+    bare = [play(replies, mode)[1][-1] for mode in ("persistent", "reset")]
+    assert bare[0] == bare[1]
+    cues = Cues(prompt="brief", cue="none", list_bindings=True)
+    listed = {
+        mode: [m["content"] for m in play(replies, mode, cues=cues)[1][-1] if m["role"] == "user"][1:]
+        for mode in ("persistent", "reset")
+    }
+    assert [t.splitlines()[-1] for t in listed["persistent"]] == [
+        "live names: x",
+        "live names: x",
+        "live names: x, y",
+        "live names: x, y",
+    ]
+    assert [t.splitlines()[-1] for t in listed["reset"]] == ["live names: none"] * 4
+    without = [[t.rsplit("\n", 1)[0] for t in texts] for texts in listed.values()]
+    assert without[0] == without[1] == [m["content"] for m in bare[0] if m["role"] == "user"][1:]
+
+
+def test_the_limits_that_are_told_are_the_limits_that_hold(make_limits):
+    facts = FAMILIES["knapsack"].World(TASK).facts()
+    for prompt in SYSTEM:
+        text = opening(
+            "knapsack", facts, "reset", make_limits(tool_calls=19), Cues(prompt=prompt, cue="none", list_bindings=False)
+        )
+        assert "at most 19 tool calls" in text[0]["content"]
+        assert f"{facts['capacity']}" in text[1]["content"] and f"{facts['budget']}" in text[1]["content"]

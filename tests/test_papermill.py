@@ -1,0 +1,258 @@
+"""`papermill notebooks/X.ipynb -p a b`, exactly as typed: on a terminal, piped, without an input; and left alone else."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import termios
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+import nbformat
+import papermill
+import papermill.cli
+import psutil
+import pytest
+
+from knapsack_lib.papermill_default import OPTIONS, with_default_output
+from knapsack_lib.profiles import UserError
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PAPERMILL = str(Path(sys.executable).with_name("papermill"))
+CELL = "notebooks/04_cross_eval.ipynb"
+MADE = "runs/pocket/notebooks/04_cross_eval-base-reset-easy.ipynb"
+TYPED = [CELL, "-p", "train", "base", "-p", "runtime", "reset"]
+
+PARAMETERS = 'profile = "pocket"\nseed = None\ntrain = "persistent"\nruntime = "persistent"\ndifficulty = "easy"'
+CHECK = 'from knapsack_lib.stages import check_parameters\n\nstage = check_parameters("04_cross_eval", globals())'
+SHOW = 'import os\n\nprint("cell", *stage.words, stage.seed, "threads", os.environ["OMP_NUM_THREADS"])'
+
+
+def write_notebook(path: Path, *cells: str) -> None:
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    book = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
+    book.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    book.cells[0].metadata["tags"] = ["parameters"]
+    nbformat.write(book, path)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project in which the first stage has run, with one small notebook; the working directory is its root."""
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "params").mkdir()
+    small = (REPOSITORY / "params" / "smoke.yaml").read_text().replace("name: smoke", "name: pocket")
+    (tmp_path / "params" / "pocket.yaml").write_text(small)
+    monkeypatch.setenv("KNAPSACK_ROOT", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    from knapsack_lib.profiles import load_profile
+
+    run = load_profile("pocket").run()
+    for split, count in run.profile.splits().items():
+        run.tasks(split).mkdir(parents=True)
+        for number in range(count):
+            (run.tasks(split) / f"{number}.json").write_text("{}")
+    for difficulty in ("easy", "medium"):
+        run.expert(difficulty).mkdir(parents=True)
+        (run.expert(difficulty) / "episodes.jsonl").write_text("")
+    write_notebook(tmp_path / CELL, PARAMETERS, CHECK, SHOW)
+    return tmp_path
+
+
+def command(*words, **settings):
+    defaults = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.run([PAPERMILL, *words], timeout=120, **(defaults | settings))
+
+
+def printed(path: Path) -> str:
+    cells = json.loads(path.read_text())["cells"]
+    return "".join("".join(o.get("text", "")) for c in cells for o in c.get("outputs", []))
+
+
+def test_papermill_is_the_version_this_was_made_for():
+    assert version("papermill") == "2.7.0"
+
+
+def test_the_table_of_options_is_papermill_s():
+    theirs = {}
+    for option in papermill.cli.papermill.params:
+        if isinstance(option, click.Option):
+            for name in (*option.opts, *option.secondary_opts):
+                theirs[name] = 0 if option.is_flag else option.nargs
+    theirs |= dict.fromkeys(papermill.cli.papermill.context_settings["help_option_names"], 0)
+    ours = {name: values for values, names in OPTIONS.items() for one in names for name in one.split()}
+    assert ours == theirs
+
+
+def test_with_output_piped(project):
+    done = command(*TYPED)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert printed(project / MADE) == "cell base reset easy 1 threads 1\n"
+    assert not list((project / MADE).parent.glob("*.part.ipynb"))
+
+
+def test_on_a_terminal(project):
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))
+    child = subprocess.Popen([PAPERMILL, *TYPED], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(ours, 4096)
+        except OSError:  # Linux says so when the last holder of the terminal is gone
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(ours)
+    assert child.wait(60) == 0, shown.decode()
+    assert b"Missing argument" not in shown and b"100%" in shown
+    assert printed(project / MADE) == "cell base reset easy 1 threads 1\n"
+
+
+def test_with_a_pipe_as_input_the_source_is_not_overwritten(project):
+    before = (project / CELL).read_bytes()
+    reading, writing = os.pipe()
+    os.close(writing)
+    done = command(*TYPED, stdin=reading)
+    os.close(reading)
+    assert done.returncode == 0, done.stderr
+    assert (project / CELL).read_bytes() == before
+    assert printed(project / MADE).startswith("cell base reset easy")
+
+
+def test_with_input_closed(project):
+    line = f'exec "{PAPERMILL}" {" ".join(TYPED)} <&-'
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert printed(project / MADE).startswith("cell base reset easy")
+
+
+def test_as_a_module(project):
+    done = subprocess.run([sys.executable, "-m", "papermill", *TYPED], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert (project / MADE).exists()
+
+
+def test_nothing_of_this_machine_in_the_executed_notebook(project):
+    assert command(*TYPED).returncode == 0
+    text = (project / MADE).read_text()
+    assert str(project) not in text and str(REPOSITORY) not in text
+    record = json.loads(text)["metadata"]["papermill"]
+    assert (record["input_path"], record["output_path"]) == (CELL, MADE)
+
+
+def test_an_explicit_output_path_is_taken_as_it_is(project):
+    done = command(*TYPED, "elsewhere.ipynb")
+    assert done.returncode == 0, done.stderr
+    assert printed(project / "elsewhere.ipynb").startswith("cell base reset easy")
+    assert not (project / MADE).exists()
+    assert json.loads((project / "elsewhere.ipynb").read_text())["metadata"]["papermill"]["input_path"] == CELL
+
+
+def test_a_dash_writes_to_standard_output(project):
+    done = command(*TYPED, "-")
+    assert json.loads(done.stdout)["metadata"]["papermill"]["output_path"] == "-"
+    assert not (project / MADE).exists()
+
+
+def test_help_and_version_are_papermill_s(project):
+    assert "Parameters inferred" in command(CELL, "--help-notebook").stdout
+    assert command("--version").stdout.startswith("2.7.0")
+    assert "Usage:" in command(CELL, "--help").stdout
+    assert not (project / MADE).parent.exists()
+
+
+def test_other_notebooks_are_left_alone(project):
+    (project / "mine").mkdir()
+    write_notebook(project / "mine" / "04_cross_eval.ipynb", "train = 1", "print(train)")
+    assert with_default_output(["mine/04_cross_eval.ipynb", "-p", "train", "2"]) is None
+    done = command("mine/04_cross_eval.ipynb", "-p", "train", "2")  # piped: papermill writes to standard output
+    assert json.loads(done.stdout)["cells"][-1]["outputs"][0]["text"] == ["2\n"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["-p", "runtme", "reset"],
+            "04_cross_eval has no parameter 'runtme'; did you mean runtime? it takes: profile, ",
+        ),
+        (["-p", "train", "perssistent"], "train = 'perssistent' is unknown; choose one of: base, persistent, reset"),
+        (["-p", "profile", "poket"], "profile 'poket' has no file poket.yaml in params/; choose one of: pocket"),
+        (["-r", "seed", "3"], "seed = '3' is not a whole number from 0 up"),
+        (["-y", "{train: ["], "the parameters given as YAML cannot be read: "),
+        (
+            ["-p", "train", "reset"],
+            "needs runs/pocket/adapters/reset, which is missing or incomplete; run first: papermill ",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_and_runs_nothing(project, words, said):
+    done = command(CELL, *words)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (project / MADE).parent.exists()
+
+
+def test_a_mistake_found_by_a_cell_is_one_line_after_papermill_s_own(project):
+    done = command(CELL, "out.ipynb", "-p", "train", "persistent")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "run first: papermill notebooks/02_teacher" in done.stderr.splitlines()[-1]
+
+
+def test_another_error_keeps_its_traceback_and_the_old_output(project):
+    assert command(*TYPED).returncode == 0
+    before = (project / MADE).read_bytes()
+    write_notebook(project / CELL, PARAMETERS, CHECK, "share = 1 / 0")
+    done = command(*TYPED)
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr and "share = 1 / 0" in done.stderr
+    assert (project / MADE).read_bytes() == before
+    assert "ZeroDivisionError" in (project / MADE).with_name(f"{Path(MADE).stem}.failed.ipynb").read_text()
+
+
+def test_every_way_to_give_a_parameter_names_the_output(project):
+    (project / "given.yaml").write_text("{train: reset, difficulty: medium}")
+    seed = base64.b64encode(b"seed: 7").decode()
+    words = ["-f", "given.yaml", "-y", "{runtime: reset}", "-b", seed, "-p", "train", "base", "--prepare-only"]
+    assert command(CELL, *words).returncode == 0
+    assert (project / "runs/pocket-seed7/notebooks/04_cross_eval-base-reset-medium.ipynb").exists()
+
+
+def test_option_values_are_not_taken_for_paths(project):
+    changed = with_default_output(["-k", "python3", "--cwd", ".", *TYPED, "--log-level", "ERROR"])
+    assert changed[:2] == ["--engine", "knapsack"]
+    assert changed[-1] == str(project / MADE)
+    assert with_default_output([*TYPED, "-p", "train"]) is None  # papermill refuses it in its own words
+    assert with_default_output([*TYPED, "--engine", "nbclient"])[0] == CELL
+    with pytest.raises(UserError):
+        with_default_output([CELL, "-ptrain", "nothing"])
+
+
+def test_two_runs_of_one_stage_do_not_meet(project):
+    write_notebook(project / CELL, PARAMETERS, CHECK, 'open("begun", "w").close()\nimport time\ntime.sleep(60)')
+    first = subprocess.Popen([PAPERMILL, *TYPED], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 60
+        while not (project / "begun").exists():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        second = command(*TYPED)
+        assert second.returncode == 1
+        assert "is running already; wait for it or stop it" in second.stderr.splitlines()[-1]
+        below = psutil.Process(first.pid).children(recursive=True)
+    finally:
+        first.send_signal(signal.SIGINT)
+        assert first.wait(20) != 0
+    assert not psutil.wait_procs(below, timeout=5)[1]

@@ -1,0 +1,416 @@
+"""The stage table: parameters are checked, missing stages are named, provenance holds no machine; the runner's manners."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+
+from knapsack_lib import progress as progress_module
+from knapsack_lib.profiles import UserError, load_profile
+from knapsack_lib.provenance import (
+    BESIDE,
+    code_digest,
+    environment_stamp,
+    path_digest,
+    provenance,
+    store_key,
+    write_provenance,
+)
+from knapsack_lib.runner import _Report, main, still_to_come
+from knapsack_lib.stages import STAGES, check_parameters, plan, resolve
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """An empty project with this repository's profiles."""
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "params").mkdir()
+    for name in ("pocket", "smoke"):
+        (tmp_path / "params" / f"{name}.yaml").write_bytes((REPOSITORY / "params" / f"{name}.yaml").read_bytes())
+    monkeypatch.setenv("KNAPSACK_ROOT", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def notebook(project: Path, stage: str, *cells: str) -> None:
+    values = {"profile": "smoke"} | {"seed": None} | dict.fromkeys(STAGES[stage].words, "persistent")
+    text = "\n".join(f"{name} = {'easy' if name == 'difficulty' else value!r}" for name, value in values.items())
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    book = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
+    book.cells = [nbformat.v4.new_code_cell(cell) for cell in (text, *cells)]
+    book.cells[0].metadata["tags"] = ["parameters"]
+    nbformat.write(book, project / "notebooks" / f"{stage}.ipynb")
+
+
+def leave(run, *, splits=(), stores=(), adapters=()):
+    """Put down what earlier stages would have left."""
+    for split in splits:
+        run.tasks(split).mkdir(parents=True)
+        for number in range(run.profile.splits()[split]):
+            (run.tasks(split) / f"{number}.json").write_text("{}")
+    for store in stores:
+        store.mkdir(parents=True)
+        (store / "episodes.jsonl").write_text("")
+    for adapter in adapters:
+        adapter.mkdir(parents=True)
+        (adapter / "model.safetensors").write_bytes(b"")
+
+
+def leave_first_stage(run):
+    leave(run, splits=run.profile.splits(), stores=[run.expert("easy"), run.expert("medium")])
+
+
+def ipython(**names):
+    """What globals() holds in a fresh kernel when the second cell runs."""
+    return {
+        "__name__": "__main__", "_": "", "__": "", "_i": "", "_ih": [""], "_oh": {}, "_dh": [], "In": [""] * 4, "Out": {},
+        "get_ipython": print, "exit": print, "quit": print, "open": open, "check_parameters": check_parameters, **names,
+    }  # fmt: skip
+
+
+def test_words_take_the_paper_s_spellings_and_name_the_output(project):
+    at = resolve("04_cross_eval", {"train": "base", "runtime": "stateless", "difficulty": "hard"})
+    assert at.words == ("base", "reset", "medium")
+    assert at.run.shown(at.output) == "runs/pocket/notebooks/04_cross_eval-base-reset-medium.ipynb"
+    assert at.seed == load_profile("pocket").seed
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        (
+            {"runtme": "reset"},
+            "has no parameter 'runtme'; did you mean runtime? it takes: profile, seed, train, runtime",
+        ),
+        ({"runtime": "resett"}, "runtime = 'resett' is unknown; choose one of: persistent, reset"),
+        ({"difficulty": "easier"}, "choose one of: easy, medium"),
+        ({"profile": "pokcet"}, "choose one of: pocket, smoke"),
+        ({"seed": "7"}, "seed = '7' is not a whole number"),
+    ],
+)
+def test_a_wrong_name_or_value_is_one_line_that_lists_the_right_ones(project, parameters, said):
+    with pytest.raises(UserError) as caught:
+        resolve("04_cross_eval", parameters)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_training_has_no_base_arm(project):
+    with pytest.raises(UserError, match="train = 'base' is unknown; choose one of: persistent, reset"):
+        resolve("03_finetune", {"train": "base"})
+
+
+def test_a_fresh_kernel_holds_only_parameters(project):
+    at = check_parameters("01_generate", ipython(profile="smoke", seed=5))
+    assert (at.profile.name, at.seed) == ("smoke", 5)
+    with pytest.raises(UserError, match="no parameter 'sed'; did you mean seed"):
+        check_parameters("01_generate", ipython(profile="smoke", seed=5, sed=7))
+
+
+def test_the_cell_can_be_run_again_at_the_end_of_a_session(project):
+    names = ipython(profile="smoke", seed=5, count=3, rows=[1])
+    check_parameters("01_generate", names | {"In": [""] * 9})
+    with pytest.raises(UserError, match="no parameter 'count'"):
+        check_parameters("01_generate", names)
+
+
+def test_a_missing_stage_is_named_by_the_command_that_makes_it(project):
+    at = resolve("04_cross_eval", {"profile": "smoke", "train": "reset", "seed": 4})
+    with pytest.raises(UserError, match="first: papermill notebooks/01_generate.ipynb -p profile smoke -p seed 4$"):
+        at.require()
+    leave_first_stage(at.run)
+    leave(at.run, stores=[at.run.teacher("reset")])
+    with pytest.raises(
+        UserError, match="run first: papermill notebooks/03_finetune.ipynb -p train reset -p profile smo"
+    ):
+        at.require()
+    leave(at.run, adapters=[at.run.adapter("reset")])
+    at.require()
+
+
+def test_all_commands_are_named_when_several_stages_are_missing(project):
+    at = resolve("04_cross_eval", {"train": "persistent"})
+    leave_first_stage(at.run)
+    with pytest.raises(UserError) as caught:
+        at.require()
+    assert str(caught.value).endswith(
+        "run first: papermill notebooks/02_teacher.ipynb -p runtime persistent"
+        " && papermill notebooks/03_finetune.ipynb -p train persistent"
+    )
+
+
+def test_the_untrained_base_needs_no_adapter(project):
+    at = resolve("04_cross_eval", {"train": "base", "profile": "smoke"})
+    leave_first_stage(at.run)
+    at.require()
+
+
+def test_a_store_with_episodes_under_way_is_not_complete(project):
+    at = resolve("03_finetune", {"profile": "smoke"})
+    leave_first_stage(at.run)
+    leave(at.run, stores=[at.run.teacher("persistent")])
+    at.require()
+    (at.run.teacher("persistent") / "turns.jsonl").write_text("")
+    with pytest.raises(UserError, match="teacher/persistent, which is missing or incomplete"):
+        at.require()
+
+
+def test_too_few_task_files_are_a_missing_stage(project):
+    at = resolve("02_teacher", {"profile": "smoke"})
+    leave_first_stage(at.run)
+    at.require()
+    next(at.run.tasks("validation").glob("*.json")).unlink()
+    with pytest.raises(UserError, match="tasks/validation"):
+        at.require()
+
+
+def test_the_analysis_asks_for_make_when_anything_is_missing(project):
+    with pytest.raises(UserError, match=r"run first: make paper PROFILE=smoke SEED=9$"):
+        resolve("05_analysis", {"profile": "smoke", "seed": 9}).require()
+
+
+def test_the_plan_is_the_whole_study_in_an_order_that_works(project):
+    whole = plan(resolve("01_generate", {}))
+    assert [at.stage.name[:2] for at in whole] == ["01"] + ["02"] * 2 + ["03"] * 2 + ["04"] * 12 + ["05"]
+    assert len({at.output for at in whole}) == 18
+    for place, at in enumerate(whole):
+        assert all(whole.index(earlier) < place for earlier in at.before())
+
+
+def test_what_is_still_to_come_counts_stale_stages_only(project):
+    whole = plan(resolve("01_generate", {"profile": "smoke"}))
+    assert still_to_come(whole[0]) == "02 x2, 03 x2, 04 x12, 05, paper"
+    for age, at in enumerate(whole):
+        at.output.parent.mkdir(parents=True, exist_ok=True)
+        at.output.write_text("")
+        os.utime(at.output, (age + 1, age + 1))
+    assert still_to_come(resolve("03_finetune", {"profile": "smoke", "train": "reset"})) == "04 x4, 05, paper"
+    assert still_to_come(whole[-1]) == "paper"
+
+
+# ---- provenance -----------------------------------------------------------------------------------------------------
+
+
+def test_provenance_holds_no_place_of_this_machine_and_no_clock(project):
+    at = resolve("01_generate", {"profile": "smoke"})
+    leave(at.run, splits=["train"])
+    inputs = {"tasks": at.run.tasks("train"), "package": Path(progress_module.__file__)}
+    write_provenance(at.run, project / "a.json", inputs)
+    time.sleep(0.01)
+    write_provenance(at.run, project / "b.json", inputs)
+    text = (project / "a.json").read_text()
+    assert text == (project / "b.json").read_text()
+    assert str(project) not in text and str(REPOSITORY) not in text
+    assert json.loads(text)["inputs"]["package"]["path"] == "knapsack_lib/progress.py"
+    assert json.loads(text)["profile_digest"] == at.profile.digest()
+
+
+def test_outside_a_checkout_the_commit_is_unknown(project, monkeypatch):
+    run = load_profile("smoke").run()
+    assert provenance(run, {})["commit"] == "unknown"
+    monkeypatch.setenv("PATH", "")
+    assert provenance(run, {})["dirty"] == "unknown"
+
+
+def test_in_a_checkout_the_commit_and_changed_sources_are_told(project):
+    def git(*words):
+        who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+        return subprocess.run(["git", *who, *words], cwd=project, check=True, capture_output=True, text=True).stdout
+
+    git("init", "-q")
+    git("add", "params")
+    git("commit", "-qm", "one")
+    run = load_profile("smoke").run()
+    (project / "figures").mkdir()
+    (project / "figures" / "made.csv").write_text("an output is no change of a source")
+    made = provenance(run, {})
+    assert (made["commit"], made["dirty"]) == (git("rev-parse", "HEAD").strip(), False)
+    with open(project / "params" / "smoke.yaml", "a") as file:
+        file.write("# touched\n")
+    assert provenance(run, {})["dirty"] is True
+
+
+def test_the_digest_of_a_store_ignores_its_clock(tmp_path):
+    (tmp_path / "episodes.jsonl").write_text("{}\n")
+    before = path_digest(tmp_path)
+    (tmp_path / "timings.jsonl").write_text('{"seconds": 1}\n')
+    assert path_digest(tmp_path) == before
+    (tmp_path / "episodes.jsonl").write_text("{ }\n")
+    assert path_digest(tmp_path) != before
+    with pytest.raises(UserError, match="input absent"):
+        path_digest(tmp_path / "absent")
+
+
+def test_a_store_key_changes_with_everything_that_shapes_episodes(project):
+    run = load_profile("smoke").run()
+    leave(run, splits=["easy"])
+    inputs = {"tasks": run.tasks("easy")}
+    keys = {
+        store_key(run, inputs, "persistent"),
+        store_key(run, inputs, "reset"),
+        store_key(run, {}, "persistent"),
+        store_key(load_profile("smoke").run(2), inputs, "persistent"),
+        store_key(load_profile("pocket").run(), inputs, "persistent"),
+    }
+    assert len(keys) == 5
+    assert store_key(run, inputs, "reset") in keys
+
+
+def test_make_and_the_store_key_agree_on_which_sources_shape_episodes():
+    shown = ["make", "--no-print-directory", "--eval", "shown: ; @echo $(CORE)", "shown"]
+    listed = subprocess.run(shown, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout.split()
+    library = REPOSITORY / "knapsack_lib"
+    ours = [p.relative_to(library) for p in library.rglob("*.py")]
+    wanted = {f"knapsack_lib/{name.as_posix()}" for name in ours if name.parts[0] not in BESIDE}
+    assert {name for name in listed if name.endswith(".py")} == wanted
+    assert len(code_digest()) == 64
+
+
+def test_the_stamp_names_profile_and_packages(project, capsys):
+    stamp = environment_stamp(load_profile("smoke"))
+    shown = capsys.readouterr().out
+    assert stamp["packages"]["numpy"] in shown and "profile smoke" in shown
+
+
+# ---- progress and the runner ----------------------------------------------------------------------------------------
+
+
+def test_progress_goes_to_the_runner_s_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("KNAPSACK_PROGRESS", str(tmp_path / "feed"))
+    step = progress_module.progress("fine-tune", "steps")
+    for done in range(101):
+        step(done, 100)
+    lines = [json.loads(line) for line in (tmp_path / "feed").read_text().splitlines()]
+    assert [line["done"] for line in lines] == [0, 100]  # the rest came too fast to be told
+    assert lines[-1] == {"label": "fine-tune", "unit": "steps", "done": 100, "total": 100}
+
+
+def test_progress_is_silent_in_ci_and_off_a_terminal(monkeypatch, capfd):
+    monkeypatch.delenv("KNAPSACK_PROGRESS", raising=False)
+    for ci in ("true", ""):
+        monkeypatch.setenv("CI", ci)
+        step = progress_module.progress("fine-tune", "steps")
+        step(1, 2)
+        step(2, 2)
+    assert capfd.readouterr() == ("", "")
+
+
+def run_stage_of(project, *words, **settings):
+    command = [sys.executable, "-m", "knapsack_lib.runner", *words]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), **settings.pop("env", {})}
+    return subprocess.Popen(
+        command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, **settings
+    )
+
+
+SLOW = """
+from knapsack_lib.progress import progress
+import os, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+with open("pids", "w") as file:
+    file.write(f"{os.getpid()} {child.pid}")
+step = progress("sleep", "naps")
+for done in range(600):
+    step(done, 600)
+    time.sleep(0.1)
+"""
+
+
+def wait_for(condition, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
+
+
+def running(pid):
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def test_the_runner_shows_lines_and_leaves_a_clean_notebook(project):
+    notebook(project, "01_generate", "from knapsack_lib.progress import progress", "print(6 * 7)")
+    with run_stage_of(project, "01_generate", "--profile", "smoke", "--seed", "3") as child:
+        lines = child.stdout.read().splitlines()
+    assert child.returncode == 0
+    assert lines[0] == "[ 1/18] 01 generate  started"
+    assert lines[-1].startswith("[ 1/18] 01 generate  done in 0:")
+    folder = project / "runs" / "smoke-seed3" / "notebooks"
+    assert sorted(p.name for p in folder.glob("[!.]*")) == ["01_generate.ipynb"]
+    text = (folder / "01_generate.ipynb").read_text()
+    assert '"42\\n"' in text and str(project) not in text and str(REPOSITORY) not in text
+
+
+def test_progress_lines_say_how_far_and_what_follows(project):
+    report = _Report(resolve("02_teacher", {"runtime": "reset"}))
+    said = []
+    report.say = said.append
+    news = [{"label": "play", "unit": "episodes", "done": done, "total": 40} for done in (0, 1, 28, 29, 40)]
+    for item in news:
+        report.show([json.dumps(item) + "\n"])
+    assert len(said) == 2  # at 70% and at the end; 1 and 29 of 40 pass no tenth
+    assert said[0].startswith("███████░░░  70% of 40 episodes  0:00 left · then 03 x2, 04 x12, 05, paper")
+    assert "left" not in said[1]
+
+
+def test_a_failed_notebook_is_one_line_and_never_the_output(project):
+    notebook(project, "01_generate", "assert 1 > 2, 'gate not reached'")
+    with run_stage_of(project, "01_generate", "--profile", "smoke") as child:
+        lines = child.stdout.read().splitlines()
+    assert child.returncode == 1
+    copy = "runs/smoke/notebooks/01_generate.failed.ipynb"
+    assert lines[1:] == [f"[ 1/18] 01 generate  failed: AssertionError: gate not reached (see {copy})"]
+    assert not (project / "runs/smoke/notebooks/01_generate.ipynb").exists()
+    assert '"gate not reached"' in (project / copy).read_text()
+
+
+def test_a_dead_kernel_is_a_failure(project):
+    notebook(project, "01_generate", "import os\nos.kill(os.getpid(), 9)")
+    with run_stage_of(project, "01_generate", "--profile", "smoke") as child:
+        lines = child.stdout.read().splitlines()
+    assert child.returncode == 1
+    assert "failed: " in lines[-1] and "Kernel died" in lines[-1]
+    assert not (project / "runs/smoke/notebooks/01_generate.ipynb").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_kernel_and_its_children_within_two_seconds(project, number):
+    notebook(project, "01_generate", SLOW)
+    with run_stage_of(project, "01_generate", "--profile", "smoke", start_new_session=True) as child:
+        wait_for(lambda: (project / "pids").exists() and len((project / "pids").read_text().split()) == 2)
+        pids = [int(pid) for pid in (project / "pids").read_text().split()]
+        began = time.monotonic()
+        child.send_signal(number)
+        assert child.wait(10) == 130
+        assert time.monotonic() - began < 2
+        wait_for(lambda: not any(running(pid) for pid in pids), 1)
+        assert "stopped; the same command goes on from here" in child.stdout.read()
+
+
+def test_the_stage_ends_when_make_is_killed(project):
+    notebook(project, "01_generate", SLOW)
+    command = [sys.executable, "-m", "knapsack_lib.runner", "01_generate", "--profile", "smoke"]
+    script = f"import subprocess; subprocess.run({command!r})"
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    make = subprocess.Popen([sys.executable, "-c", script], cwd=project, env=environment, stdout=subprocess.DEVNULL)
+    wait_for(lambda: (project / "pids").exists() and len((project / "pids").read_text().split()) == 2)
+    pids = [int(pid) for pid in (project / "pids").read_text().split()]
+    make.kill()
+    make.wait()
+    wait_for(lambda: not any(running(pid) for pid in pids), 3)
+
+
+def test_a_wrong_word_ends_the_runner_at_once(project, capsys, monkeypatch):
+    monkeypatch.setattr(signal, "signal", lambda number, action: None)
+    assert main(["04_cross_eval", "--train", "none"]) == 1
+    assert capsys.readouterr().err == "train = 'none' is unknown; choose one of: base, persistent, reset\n"
