@@ -74,7 +74,7 @@ class Episode:
         return out
 
     def to_line(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_line(cls, line: str) -> Episode:
@@ -94,6 +94,7 @@ class EpisodeStore:
     def __enter__(self) -> EpisodeStore:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._check_key()
+        _drop_cut_line(self._path("timings"))
         self.done = {episode.episode_id for episode in self._whole_lines()}
         self._episodes = open(self._path("episodes"), "a", encoding="utf-8")
         self._timings = open(self._path("timings"), "a", encoding="utf-8")
@@ -128,17 +129,14 @@ class EpisodeStore:
         path = self._path("episodes")
         if not path.exists():
             return
-        data = path.read_bytes()
-        end = data.rfind(b"\n") + 1
-        if end < len(data):
-            os.truncate(path, end)
-        for line in data[:end].decode().splitlines():
+        _drop_cut_line(path)
+        for line in path.read_text(encoding="utf-8").splitlines():
             yield Episode.from_line(line)
 
     def log_turn(self, episode_id: str, number: int, turn: Turn) -> None:
         """Every turn as it happens: what can be read of an episode that never ended."""
         line = {"episode_id": episode_id, "turn": number, **asdict(turn)}
-        self._turns.write(json.dumps(line, sort_keys=True, ensure_ascii=False) + "\n")
+        self._turns.write(json.dumps(line, sort_keys=True) + "\n")
         self._turns.flush()
 
     def write(self, episode: Episode, seconds: float) -> None:
@@ -161,12 +159,22 @@ class EpisodeStore:
         self._path("turns").unlink(missing_ok=True)
 
 
+def _drop_cut_line(path: Path) -> None:
+    """Remove a last line that a kill cut short."""
+    data = path.read_bytes() if path.exists() else b""
+    end = data.rfind(b"\n") + 1
+    if end < len(data):
+        os.truncate(path, end)
+
+
 def read_episodes(folder: Path, mend: str) -> list[Episode]:
     """All episodes of a store. Raises UserError naming the command that makes them when there are none."""
     path = folder / "episodes.jsonl"
-    if not path.exists():
+    data = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    whole = data[: data.rfind("\n") + 1].splitlines()  # what follows was cut short by a kill
+    if not whole:
         raise UserError(f"no episodes in {folder.parent.name}/{folder.name}; run first: {mend}")
-    return [Episode.from_line(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [Episode.from_line(line) for line in whole]
 
 
 def read_timings(folder: Path) -> dict[str, float]:

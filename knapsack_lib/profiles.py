@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
 
 __all__ = ["Profile", "Run", "UserError", "load_profile", "named_seed", "check_choice", "project_root", "SPELLINGS"]
 
@@ -83,7 +83,9 @@ class Cues(_Strict):
 class Teacher(_Strict):
     policy: Literal["scripted"]
     slip_share: float = Field(ge=0, le=1, description="share of traces that contain a slip and its recovery")
-    batch_sizes: tuple[int, ...] = Field(min_length=1, description="items inspected a turn; one is drawn per task")
+    batch_sizes: tuple[PositiveInt, ...] = Field(
+        min_length=1, description="items inspected a turn; one is drawn per task"
+    )
     style_variants: int = Field(ge=1, le=2, description="how many vocabularies of names the expert uses")
 
 

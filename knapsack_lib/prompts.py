@@ -39,7 +39,7 @@ SYSTEM = {
 
 TASK = {
     "knapsack": {
-        "brief": "Fill the knapsack. Capacity {capacity}. Inspections {budget}. Only some classes are allowed: {classes}.",
+        "brief": "Fill the knapsack. Capacity {capacity}. Inspections {budget}. Classes {classes}: only some are allowed.",
         "full": (
             "Fill a knapsack with the highest total value you can reach.\n"
             "Capacity: {capacity} units of weight.\nInspection budget: {budget} distinct items.\n"

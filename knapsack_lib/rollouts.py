@@ -10,15 +10,16 @@ is left as it is. Hence an interrupted and resumed store equals an uninterrupted
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 from knapsack_lib.agent import Cast, act
-from knapsack_lib.episodes import EpisodeStore, Turn
+from knapsack_lib.episodes import Episode, EpisodeStore, Turn
 from knapsack_lib.families import FAMILIES, Task, World
-from knapsack_lib.interpreter import Pool, persistence_named
-from knapsack_lib.policies import Policy, PolicyError, Rollout
+from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
+from knapsack_lib.policies import Policy, PolicyError, Reply, Rollout
 from knapsack_lib.profiles import Profile, UserError, named_seed
+from knapsack_lib.prompts import Message
 
 __all__ = ["play_tasks"]
 
@@ -71,8 +72,9 @@ def _play_once(
     tasks: Sequence[Task], policy: Policy, cast: Cast, profile: Profile, store: EpisodeStore, seed: int, pool: Pool,
     ended: Callable[[], None],
 ) -> None:  # fmt: skip
-    mode, started = persistence_named(cast.runtime), time.perf_counter()
-    interpreters = {}
+    mode = persistence_named(cast.runtime)
+    interpreters: dict[str, Interpreter] = {}
+    began: dict[str, float] = {}
     rollouts = []
     for task in tasks:
         world: World = FAMILIES[task.family].World(task)
@@ -80,11 +82,19 @@ def _play_once(
         interpreter = interpreters[task.task_id] = pool.interpreter(mode, world.tools, own % 2**31)
         log = _logger(store, task.task_id)
         steps = act(task, world, interpreter, cast, profile.limits, profile.cues, own, log)
-        rollouts.append(Rollout(task.task_id, own, steps))
+        rollouts.append(Rollout(task.task_id, own, _noting_start(steps, began, task.task_id)))
     for rollout, episode in policy.play(rollouts):
         interpreters[rollout.key].close()
-        store.write(episode, time.perf_counter() - started)
+        store.write(episode, time.perf_counter() - began[rollout.key])
         ended()
+
+
+def _noting_start(
+    steps: Generator[list[Message], Reply, Episode], began: dict[str, float], key: str
+) -> Generator[list[Message], Reply, Episode]:
+    """The same steps; `began[key]` is when the policy first asked. Rows that are decoded together begin together."""
+    began[key] = time.perf_counter()
+    return (yield from steps)
 
 
 def _logger(store: EpisodeStore, episode_id: str) -> Callable[[int, Turn], None]:

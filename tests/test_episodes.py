@@ -11,9 +11,11 @@ from knapsack_lib.episodes import Episode, EpisodeStore, Turn, read_episodes, re
 from knapsack_lib.profiles import UserError
 
 TURN = Turn(
-    reply="I look.\n```python\nprint(1)\n```", reply_ids=[1, 2], outcome="code", code="print(1)", observation="1", stdout="1\n",
+    reply="I look.\n```python\nprint(1)\n```", reply_ids=[1, 2], outcome="code", code="print(1)", observation="1",
+    stdout="1\n",
     error_type=None, error=None, killed_by=None, state_lost=False, bindings=["x"],
-    tool_calls=[{"name": "inspect", "args": ["a"], "result": "{}", "error": None}], prompt_tokens=10, completion_tokens=4, slip=False,
+    tool_calls=[{"name": "inspect", "args": ["a"], "result": "{}", "error": None}], prompt_tokens=10,
+    completion_tokens=4, slip=False,
 )  # fmt: skip
 
 
@@ -21,7 +23,8 @@ def episode(number, **changed):
     usual = Episode(
         episode_id=f"e-{number:03d}", task_id=f"e-{number:03d}", family="knapsack", difficulty="easy", policy="teacher",
         runtime="reset", seed=number, opening=[{"role": "system", "content": "s"}, {"role": "user", "content": "u"}],
-        turns=[TURN, replace(TURN, observation=None, reply_ids=None)], finish="finish", outcome={"value": 3, "optimality": 1 / 3},
+        turns=[TURN, replace(TURN, observation=None, reply_ids=None)], finish="finish", outcome={"value": 3,
+        "optimality": 1 / 3},
     )  # fmt: skip
     return replace(usual, **changed)
 

@@ -94,7 +94,8 @@ SURVIVORS = {
         "import threading, time\nn = []\nthreading.Thread(target=lambda: (time.sleep(0.05), n.append(1))).start()",
         "import time\ntime.sleep(0.2)\nprint(n == [1])",
     ),
-    "the recursion limit": ("import sys\nsys.setrecursionlimit(77)", "import sys\nprint(sys.getrecursionlimit() == 77 or 1 / 0)"),
+    "the recursion limit": ("import sys\nsys.setrecursionlimit(77)",
+    "import sys\nprint(sys.getrecursionlimit() == 77 or 1 / 0)"),
     "what came before an error": ("x = 1\nraise ValueError", "print(x == 1)"),
     "what came before sys.exit": ("import sys\nx = 1\nsys.exit()", "print(x == 1)"),
 }  # fmt: skip
@@ -129,9 +130,11 @@ def test_live_names_are_the_agents_own_and_none_after_a_reset(pool):
 @pytest.mark.parametrize(
     "code",
     [
-        "print(1 + 1)", "for i in range(3): print(i)", "1 / 0", "print('a')\nraise ValueError('b')", "x = ", "print(missing)",
+        "print(1 + 1)", "for i in range(3): print(i)", "1 / 0", "print('a')\nraise ValueError('b')", "x = ",
+        "print(missing)",
         "import json\nprint(json.dumps({'a': [1, None]}))", "print(set('knapsack'))", "print(echo([1, 'a', None]))",
-        "refuse('PermissionError')", "print(object())", "import sys\nsys.exit(3)", "print('x' * 5000)", "print('é 漢 \\x1b')",
+        "refuse('PermissionError')", "print(object())", "import sys\nsys.exit(3)", "print('x' * 5000)",
+        "print('é 漢 \\x1b')",
         "import sys\nprint('err', file=sys.stderr)\nprint('out')", "print(locals() is globals(), __name__)", "",
     ],
 )  # fmt: skip
@@ -216,7 +219,8 @@ def test_what_was_printed_before_a_tool_call_or_an_error_comes_in_order(pool):
 @BOTH
 def test_usual_python_works(pool, mode):
     block = (
-        "from dataclasses import dataclass\nfrom collections import Counter, namedtuple\nfrom itertools import combinations\n"
+        "from dataclasses import dataclass\nfrom collections import Counter, namedtuple\n"
+        "from itertools import combinations\n"
         "import re, math, heapq, functools, typing, enum\n"
         "@dataclass\nclass A:\n    x: int\n"
         "class E(enum.Enum):\n    P = 1\n"
@@ -276,8 +280,10 @@ def test_the_tool_limit_refuses_further_calls_and_is_anew_in_each_step(pool, mod
     "attack",
     [
         "for i in range(12):\n    try: done.append(echo(i))\n    except BaseException: pass",
-        "import __main__\n__main__.MAX_MESSAGE = 1 << 40\n__main__.tools = {}\nfor i in range(12):\n    try: done.append(echo(i))\n    except Exception: pass",
-        "import __main__\nsock = [c.cell_contents for c in echo.__closure__ if hasattr(c.cell_contents, 'sendall')][0]\n"
+        "import __main__\n__main__.MAX_MESSAGE = 1 << 40\n__main__.tools = {}\nfor i in range(12):\n"
+        "    try: done.append(echo(i))\n    except Exception: pass",
+        "import __main__\n"
+        "sock = [c.cell_contents for c in echo.__closure__ if hasattr(c.cell_contents, 'sendall')][0]\n"
         "for i in range(12):\n    __main__.send(sock, {'call': 'echo', 'args': [i]})\n    __main__.receive(sock)",
     ],
 )  # fmt: skip
@@ -394,7 +400,8 @@ KILLS = {
         "protocol",
     ),
     "deeply nested message": (
-        "import os\nfor fd in range(3, 256):\n    try: os.write(fd, b'\\0\\0\\xff\\0' + b'[' * 0xff00)\n    except OSError: pass",
+        "import os\nfor fd in range(3, 256):\n    try: os.write(fd, b'\\0\\0\\xff\\0' + b'[' * 0xff00)\n"
+        "    except OSError: pass",
         "protocol",
     ),
     "a call of no tool": (
@@ -403,7 +410,8 @@ KILLS = {
         "protocol",
     ),
     "a false end": (
-        "import os, json\nm = json.dumps({'done': True, 'error': 5, 'bindings': []}).encode()\nfor fd in range(3, 256):\n"
+        "import os, json\nm = json.dumps({'done': True, 'error': 5, 'bindings': []}).encode()\n"
+        "for fd in range(3, 256):\n"
         "    try: os.write(fd, len(m).to_bytes(4, 'big') + m)\n    except OSError: pass",
         "protocol",
     ),
@@ -428,10 +436,12 @@ SLOW = {
     "a sleep": "import time\ntime.sleep(60)",
     "a loop that catches all": "while True:\n    try:\n        while True: pass\n    except BaseException: pass",
     "a stop": "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)",
-    "signals ignored": "import signal\nfor s in range(1, 32):\n    try: signal.signal(s, signal.SIG_IGN)\n    except OSError: pass\nwhile True: pass",
+    "signals ignored": "import signal\nfor s in range(1, 32):\n    try: signal.signal(s, signal.SIG_IGN)\n"
+    "    except OSError: pass\nwhile True: pass",
     "a long C call": "10 ** 10 ** 9",
     "half a message": (
-        "import os, time\nfor fd in range(3, 256):\n    try: os.write(fd, b'\\0\\0\\0\\x10')\n    except OSError: pass\ntime.sleep(60)"
+        "import os, time\nfor fd in range(3, 256):\n    try: os.write(fd, b'\\0\\0\\0\\x10')\n"
+        "    except OSError: pass\ntime.sleep(60)"
     ),
     "a lock": "import threading\nlock = threading.Lock()\nlock.acquire()\nlock.acquire()",
 }  # fmt: skip
@@ -467,7 +477,8 @@ ODD_STREAMS = {
     "sys.stdout is a number": "import sys\nsys.stdout = 5",
     "sys.stdout is closed": "import sys\nsys.stdout.close()",
     "sys.stdout is a text": "import sys, io\nsys.stdout = io.StringIO()\nprint('inside')",
-    "flush fails": "import sys\nclass S:\n    def write(self, text): pass\n    def flush(self): raise OSError\nsys.stdout = S()",
+    "flush fails": "import sys\nclass S:\n    def write(self, text): pass\n    def flush(self): raise OSError\n"
+    "sys.stdout = S()",
     "descriptor 1 is closed": "import os\nos.close(1)",
     "descriptor 1 is closed after a print": "import os\nprint('a')\nos.close(1)",
     "all descriptors are closed": "import os\nos.closerange(0, 256)",
@@ -490,7 +501,8 @@ ODD_STREAMS = {
     ),
     "a line that is no number": "e = SyntaxError('x')\ne.lineno = object()\nraise e",
     "a timer that raises later": (
-        "import signal, time\ndef ring(*_): raise ValueError\nsignal.signal(signal.SIGALRM, ring)\nsignal.setitimer(signal.ITIMER_REAL, 0.01)"
+        "import signal, time\ndef ring(*_): raise ValueError\nsignal.signal(signal.SIGALRM, ring)\n"
+        "signal.setitimer(signal.ITIMER_REAL, 0.01)"
     ),
     "a profiler that raises": "import sys\ndef f(*_): raise ValueError\nsys.setprofile(f)",
     "limits lowered": "import resource\nresource.setrlimit(resource.RLIMIT_AS, (1, 1))",

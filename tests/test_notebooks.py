@@ -17,14 +17,18 @@ def project(tmp_path_factory):
     """A scratch project folder with this one's notebooks and params; runs/ of the checkout stay untouched."""
     folder = tmp_path_factory.mktemp("study")
     for name in ("params", "notebooks", "paper"):
-        shutil.copytree(project_root() / name, folder / name, ignore=shutil.ignore_patterns("tables", "*.pdf", "numbers.tex"))
+        shutil.copytree(
+            project_root() / name, folder / name, ignore=shutil.ignore_patterns("tables", "*.pdf", "numbers.tex")
+        )
     return folder
 
 
 def _papermill(project, *words):
     command = [sys.executable, "-m", "papermill", *words]
     environment = {**os.environ, "KNAPSACK_ROOT": str(project), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    return subprocess.run(
+        command, cwd=project, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
 
 
 def test_a_study_needs_eighteen_notebooks():
@@ -37,7 +41,9 @@ def test_every_notebook_runs_at_the_smoke_profile(project):
     out.mkdir()
     for stage in [resolve("00_pocket_base", {"profile": "smoke"}), *stages]:
         name = "-".join([stage.stage.name, *stage.words])
-        result = _papermill(project, f"notebooks/{stage.stage.name}.ipynb", str(out / f"{name}.ipynb"), *stage.arguments)
+        result = _papermill(
+            project, f"notebooks/{stage.stage.name}.ipynb", str(out / f"{name}.ipynb"), *stage.arguments
+        )
         assert result.returncode == 0, f"{name}: {result.stderr[-3000:]}"
         done = nbformat.read(out / f"{name}.ipynb", as_version=4)
         code = [c for c in done.cells if c.cell_type == "code"]

@@ -31,7 +31,13 @@ def traces(wording) -> dict:
 
     teacher = PROFILE.teacher.model_copy(update={"slip_share": 0.3})
     return {
-        style: list(_play(make_tasks("pocket-easy", 12, seed=5, split="train"), style, ScriptedPolicy(style, teacher, wording.count)))
+        style: list(
+            _play(
+                make_tasks("pocket-easy", 12, seed=5, split="train"),
+                style,
+                ScriptedPolicy(style, teacher, wording.count),
+            )
+        )
         for style in ("persistent", "reset")
     }
 
@@ -86,7 +92,10 @@ def test_prompt_tokens_of_each_call_are_the_tokens_before_the_reply(wording):
         earlier = [t for t in episode.turns[:number]]
         assert turn.completion_tokens == len(turn.reply_ids)
         shown = wording.count([m for m in before if m["role"] != "assistant"]) + len(wording.ask)
-        own = sum(len(wording.ask) + len(t.reply_ids) + (t.reply_ids[-1] != wording.end) + len(wording.newline) for t in earlier)
+        own = sum(
+            len(wording.ask) + len(t.reply_ids) + (t.reply_ids[-1] != wording.end) + len(wording.newline)
+            for t in earlier
+        )
         assert turn.prompt_tokens == shown + own
 
 

@@ -190,8 +190,10 @@ def test_retries_leave_no_process_and_no_descriptor(rolls, pocket, no_waiting, c
 def test_model_code_that_fails_in_every_way_ends_no_run(rolls, tmp_path):
     """Each block is bad in another way; the run goes on, and every episode is written and read again."""
     bad = [
-        "while True: print('x' * 1000)", "import os\nos._exit(1)", "raise SystemExit", "print('\\u2028 \\x85')", "raise ValueError('\\ud800')",
-        "inspect('\\udfff')", "globals()['\\ud800'] = 1", "inspect(float('nan'))", "inspect([[]])", "import os\nos.close(1)",
+        "while True: print('x' * 1000)", "import os\nos._exit(1)", "raise SystemExit", "print('\\u2028 \\x85')",
+        "raise ValueError('\\ud800')",
+        "inspect('\\udfff')", "globals()['\\ud800'] = 1", "inspect(float('nan'))", "inspect([[]])",
+        "import os\nos.close(1)",
         "def f(): f()\nf()", "import json\njson.dumps = None",
     ]  # fmt: skip
 

@@ -41,7 +41,9 @@ def scratch(tmp_path):
         setting = SMOKE.training.model_copy(update=training)
         run = _ScratchRun(SMOKE.model_copy(update={"training": setting, "evaluation": limits}), 1)
         object.__setattr__(run, "folder", tmp_path / name)
-        tasks = {split: make_tasks("pocket-easy", n, seed=1, split=split) for split, n in (("train", 9), ("validation", 2))}
+        tasks = {
+            split: make_tasks("pocket-easy", n, seed=1, split=split) for split, n in (("train", 9), ("validation", 2))
+        }
         for split, group in tasks.items():
             write_tasks(run.tasks(split), group)
         for regime in ("persistent", "reset"):
@@ -59,7 +61,10 @@ def test_full_fine_tuning_lowers_the_loss_and_moves_every_matrix(scratch):
     report = fine_tune(run, "reset", "key")
     losses = [row["validation_loss"] for row in report["curve"] if "validation_loss" in row]
     assert losses[-1] < losses[0] and report["chosen_step"] in (4, 8)
-    before, after = load_file(base_folder(SMOKE) / "model.safetensors"), load_file(run.adapter("reset") / "model.safetensors")
+    before, after = (
+        load_file(base_folder(SMOKE) / "model.safetensors"),
+        load_file(run.adapter("reset") / "model.safetensors"),
+    )
     assert before.keys() == after.keys()
     assert all(not torch.equal(before[name], after[name]) for name in before)
 

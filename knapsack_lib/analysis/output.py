@@ -18,6 +18,7 @@ def write_csv(frame: pd.DataFrame, path: Path, stamp: str) -> Path:
 
 
 def read_csv(path: Path) -> pd.DataFrame:
+    """A CSV as written here: its first line is a comment with the provenance."""
     return pd.read_csv(path, comment="#")
 
 

@@ -68,6 +68,7 @@ class Results:
 
 
 def results_folder(run: Run) -> Path:
+    """Where the compact files of a run are."""
     return run.published_root / "results" / run.profile.name
 
 

@@ -46,6 +46,7 @@ SETTINGS: dict[str, Any] = {
 
 
 def cell_name(train: str, runtime: str) -> str:
+    """How a cell is written in figures and tables: trained on, then acts in."""
     return f"{train} \N{RIGHTWARDS ARROW} {runtime}"
 
 

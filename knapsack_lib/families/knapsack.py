@@ -72,7 +72,7 @@ SIZES = {
         Size("easy", (25, 40), (5, 20), (10, 100), 15, 3, (0.35, 0.50)),
         Size("medium", (80, 120), (5, 50), (10, 500), 26, 5, (0.40, 0.60)),
         Size("pocket-easy", (8, 10), (2, 12), (3, 30), 6, 3, (0.45, 0.65), "syllables", 4, 2, 0.7, 0.8),
-        Size("pocket-medium", (12, 14), (2, 12), (3, 30), 6, 3, (0.45, 0.65), "syllables", 4, 2, 0.7, 0.8),
+        Size("pocket-medium", (11, 13), (2, 12), (3, 30), 6, 3, (0.45, 0.65), "syllables", 4, 2, 0.7, 0.8),
     )
 }
 
@@ -238,6 +238,8 @@ class KnapsackWorld:
 
     def take_item(self, item_id: Any) -> None:
         item = self._known(item_id)
+        if self.done:
+            raise ToolError("RuntimeError", "the task is finished")
         if item_id in self.taken:
             raise ToolError("ValueError", f"{item_id!r} is already taken")
         if item_id not in self.inspected:

@@ -34,9 +34,9 @@ from knapsack_lib.profiles import Limits
 
 __all__ = ["Interpreter", "Observation", "Pool", "ToolCall"]
 
-MAX_MESSAGE = 1 << 16  # bytes the host accepts from a child at once
+MAX_MESSAGE = 1 << 20  # bytes the host accepts from a child at once
 FLOOD = 1 << 20  # bytes of output after which a step is ended
-ADDRESS = re.compile(r"\b0x[0-9a-f]{6,16}\b")  # object addresses differ from run to run
+ADDRESS = re.compile(r"\b0x[0-9a-f]{11,16}\b")  # object addresses differ from run to run
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,10 @@ class Pool:
 
     def __init__(self, limits: Limits):
         self.limits = limits
+        self._open: dict[int, _Child] = {}
+        self._start()
+
+    def _start(self) -> None:
         ours, theirs = socket.socketpair()
         self._control = ours
         command = [
@@ -92,6 +96,8 @@ class Pool:
 
     def close(self) -> None:
         """End the parent and every child."""
+        for child in list(self._open.values()):
+            self._let_go(child)
         self._control.close()  # the parent sees the end of the stream, ends its children and leaves
         try:
             self._parent.wait(timeout=5)
@@ -113,23 +119,47 @@ class Pool:
         self._control.sendall(message[sent:])
         head = self._control.recv(4, socket.MSG_WAITALL)
         if len(head) < 4:
-            raise RuntimeError("the interpreter's parent process is gone")
+            raise ConnectionResetError("the interpreter's parent process is gone")
         return json.loads(self._control.recv(struct.unpack(">I", head)[0], socket.MSG_WAITALL))
 
+    def _restart(self) -> None:
+        """A block killed the warm parent, and with it every child."""
+        self._control.close()
+        self._parent.kill()
+        self._parent.wait()
+        self._start()
+
     def fork(self) -> _Child:
+        try:
+            return self._fork()
+        except OSError:
+            self._restart()
+            return self._fork()
+
+    def _fork(self) -> _Child:
         ours, theirs = socket.socketpair()
         read, write = os.pipe()
         pid = self._ask({"fork": True}, (theirs.fileno(), write))["pid"]
         theirs.close()
         os.close(write)
         os.set_blocking(read, False)
-        return _Child(pid, ours, read)
+        child = self._open[pid] = _Child(pid, ours, read)
+        return child
 
     def end(self, child: _Child) -> int | None:
         """Kill and reap; returns the signal that had ended the child (9 when this call did)."""
-        child.socket.close()
-        os.close(child.output)
-        return self._ask({"kill": child.pid})["signal"]
+        self._let_go(child)
+        try:
+            return self._ask({"kill": child.pid})["signal"]
+        except OSError:
+            self._restart()
+            return 9
+
+    def _let_go(self, child: _Child) -> None:
+        if self._open.get(child.pid) is child:
+            del self._open[child.pid]
+            child.socket.close()
+            os.close(child.output)
 
 
 @dataclass(frozen=True)
@@ -155,7 +185,7 @@ class Interpreter:
     def run(self, code: str) -> Observation:
         """Run one block and say what happened. Never raises for anything that the code does."""
         limits, start = self._pool.limits, time.perf_counter()
-        had_state = self.persistence.keeps and self._steps > 0
+        had_state = self._child is not None
         child = self._child = self._child or self._pool.fork()
         self._steps += 1
         step = _Step(child, self._tools, limits)
@@ -172,7 +202,7 @@ class Interpreter:
             signal = self._pool.end(child)
             self._child = None
             if killed == "exit" and signal:
-                killed = {24: "time"}.get(signal, f"signal {signal}")
+                killed = {24: "time", 9: "exit"}.get(signal, f"signal {signal}")
         error = done.get("error") or {}
         keeps = self.persistence.keeps and not killed
         return Observation(
@@ -286,6 +316,8 @@ class _Step:
     def _act(self, body: bytes) -> dict | None:
         try:
             message = json.loads(body)
+            # Halves of characters cannot be written to a file or given to a tokenizer.
+            message = json.loads(json.dumps(message, ensure_ascii=False).encode("utf-8", "replace"))
             if "done" in message:
                 return _checked_done(message)
             name, args = message["call"], message["args"]

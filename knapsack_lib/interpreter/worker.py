@@ -12,6 +12,7 @@ Protocol (every message is a 4-byte length and that much JSON):
 import array
 import builtins
 import contextlib
+import ctypes
 import json
 import os
 import random
@@ -20,10 +21,13 @@ import signal
 import socket
 import struct
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 MAX_MESSAGE = 1 << 20
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
+prctl = getattr(ctypes.CDLL(None), "prctl", lambda *_: -1)  # elsewhere than on Linux orphans are not followed
 
 
 def send(sock: socket.socket, message: dict[str, Any]) -> None:
@@ -74,8 +78,23 @@ def serve(control: socket.socket) -> None:
             pid = request["kill"]
             send(control, {"killed": pid, "signal": end_child(pid) if pid in children else None})
             children.discard(pid)
+            end_orphans(children)
     for pid in children:
         end_child(pid)
+    end_orphans(set())
+
+
+def end_orphans(children: set[int]) -> None:
+    """Kill what ended episodes left behind, whatever session it moved to: orphans become this process's children."""
+    listing = f"/proc/self/task/{os.getpid()}/children"
+    while os.path.exists(listing):
+        with open(listing) as file:
+            orphans = {int(pid) for pid in file.read().split()} - children
+        if not orphans:
+            return
+        for pid in orphans:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
 def end_child(pid: int) -> int:
@@ -89,8 +108,18 @@ def end_child(pid: int) -> int:
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
-def run_child(sock: socket.socket, output: int) -> NoReturn:
-    """Everything after the fork happens here; never returns."""
+def run_child(
+    sock: socket.socket, output: int, leave: Callable[[int], NoReturn] = os._exit, anything: Any = BaseException
+) -> NoReturn:
+    """Everything after the fork happens here; never returns. A block may break what this is made of: leave quietly."""
+    with contextlib.suppress(anything):
+        answer_steps(sock, output)
+    leave(70)
+
+
+def answer_steps(sock: socket.socket, output: int) -> NoReturn:
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    me = os.getpid()
     os.setpgid(0, 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
@@ -109,7 +138,11 @@ def run_child(sock: socket.socket, output: int) -> NoReturn:
             namespace = first_namespace(sock, step)
         set_limits(step)
         error = run_block(step["code"], namespace)
-        with contextlib.suppress(ValueError, AttributeError):  # the block may have closed or replaced its own stdout
+        if os.getpid() != me:  # a copy that the block forked must not speak for the episode
+            os._exit(0)
+        with contextlib.suppress(
+            ValueError, AttributeError, OSError
+        ):  # the block may have closed or replaced its own stdout
             sys.stdout.flush()
         send(sock, {"done": True, "error": error, "bindings": bindings_of(namespace, step["tools"])})
 
@@ -117,18 +150,24 @@ def run_child(sock: socket.socket, output: int) -> NoReturn:
 def first_namespace(sock: socket.socket, step: dict[str, Any]) -> dict[str, Any]:
     random.seed(step["seed"])
     namespace: dict[str, Any] = {"__name__": "__main__", "__builtins__": builtins}
+    lock = threading.Lock()  # one call at a time, so that each thread gets its own answer
     for name in step["tools"]:
-        namespace[name] = make_tool(sock, name)
+        namespace[name] = make_tool(sock, name, lock)
     return namespace
 
 
-def make_tool(sock: socket.socket, name: str) -> Callable[..., Any]:
+def make_tool(sock: socket.socket, name: str, lock: threading.Lock) -> Callable[..., Any]:
+    me = os.getpid()
+
     def tool(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
             raise TypeError(f"{name}() takes no keyword arguments")
-        sys.stdout.flush()
-        send(sock, {"call": name, "args": list(args)})
-        answer = receive(sock)
+        if os.getpid() != me:
+            raise RuntimeError("tools cannot be called from a forked process")
+        with lock:
+            sys.stdout.flush()
+            send(sock, {"call": name, "args": list(args)})
+            answer = receive(sock)
         if answer is None:
             os._exit(0)
         if "kind" in answer:
@@ -155,31 +194,35 @@ def set_limits(step: dict[str, Any]) -> None:
 
 
 def run_block(code: str, namespace: dict[str, Any]) -> dict[str, Any] | None:
-    """Returns None or {"type", "message", "line"}. `type` is the builtin exception class closest to what was raised."""
+    """Returns None or {"type", "message", "line"}; `type` is the name of what was raised."""
     try:
         exec(compile(code, "<turn>", "exec"), namespace)
     except SystemExit as error:
-        return {"type": "SystemExit", "message": str(error.code), "line": line_of(error)}
+        return {"type": "SystemExit", "message": text_of(error.code), "line": line_of(error)}
     except BaseException as error:  # noqa: BLE001 - model code may raise anything; the host reports it to the model
-        try:
-            message = str(error)
-        except BaseException:  # noqa: BLE001 - so may the exception's own __str__
-            message = "(its message could not be made)"
-        return {"type": type_of(error), "message": message[:300], "line": line_of(error)}
+        return {"type": type_of(error), "message": text_of(error), "line": line_of(error)}
     return None
 
 
+def text_of(value: Any) -> str:
+    try:
+        return str.__getitem__(str(value), slice(300))
+    except BaseException:  # noqa: BLE001 - an exception's own __str__ may raise anything too
+        return "(its message could not be made)"
+
+
 def type_of(error: BaseException) -> str:
-    for cls in type(error).__mro__:
-        if getattr(builtins, cls.__name__, None) is cls:
-            own = type(error).__name__
-            return cls.__name__ if own == cls.__name__ or cls.__name__ in ("Exception", "BaseException") else own
+    name_of = type.__dict__["__name__"].__get__  # a metaclass cannot interfere
+    for cls in type.__dict__["__mro__"].__get__(type(error)):
+        if getattr(builtins, name_of(cls), None) is cls:
+            own = name_of(type(error))[:80]
+            return name_of(cls) if own == name_of(cls) or name_of(cls) in ("Exception", "BaseException") else own
     return "Exception"
 
 
 def line_of(error: BaseException) -> int | None:
     if isinstance(error, SyntaxError):
-        return error.lineno
+        return error.lineno if isinstance(error.lineno, int) else None
     line, trace = None, error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == "<turn>":
@@ -189,9 +232,12 @@ def line_of(error: BaseException) -> int | None:
 
 
 def bindings_of(namespace: dict[str, Any], tools: list[str]) -> list[str]:
-    return [str(k)[:80] for k in namespace if not str(k).startswith("__") and k not in tools][:500]
+    names = [str.__str__(k) for k in namespace if isinstance(k, str)]
+    return [str.__getitem__(n, slice(80)) for n in names if not str.startswith(n, "__") and n not in tools][:500]
 
 
 if __name__ == "__main__":
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    setattr(builtins, "exit", sys.exit)  # noqa: B010 - what an interactive Python offers; without site they do not exist
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the host, which then ends us
     serve(socket.socket(fileno=int(sys.argv[1])))

@@ -46,6 +46,8 @@ class Rollout:
 
 
 class Policy(Protocol):
+    """Whoever can play many episodes: an engine, a script, a client of a server."""
+
     def play(self, rollouts: Sequence[Rollout]) -> Iterator[tuple[Rollout, Any]]:
         """Yield each rollout with its Episode as it ends. Raises PolicyError for infrastructure failures."""
         ...

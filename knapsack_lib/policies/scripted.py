@@ -86,7 +86,6 @@ class ScriptedExpert:
         self._names = NAMES[int(rng.integers(setting.style_variants))]
         self._batch = int(setting.batch_sizes[int(rng.integers(len(setting.batch_sizes)))])
         self._from_end = bool(rng.integers(2))
-        self._eager = bool(rng.integers(2))  # helpers for taking are written in the first turn, or when needed
         slips = rng.random() < setting.slip_share
         self._slip = ("look", "take")[int(rng.integers(2))] if slips else None
         self._words = np.random.Generator(np.random.PCG64(named_seed(seed, "wording")))
@@ -158,7 +157,7 @@ class ScriptedExpert:
             parts.append(self._literals("taken", "bad"))
             if self._slip != "look":
                 parts.append(self._def_look())
-            if self._eager and self._slip != "take":
+            if self._slip != "take":
                 parts.append(self._def_grab())
         helper = "look" in self._defined
         parts.append(f"$look({self._looks_now()})" if helper else self._loop(str(self._looks_now())))

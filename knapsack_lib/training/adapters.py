@@ -144,7 +144,7 @@ def _trainer(
         per_device_eval_batch_size=4, learning_rate=setting.learning_rate, weight_decay=setting.weight_decay,
         max_length=setting.max_tokens, packing=False, seed=seed, data_seed=seed, use_cpu=not torch.cuda.is_available(),
         bf16=setting.bf16, eval_strategy="steps", eval_steps=setting.check_every, save_steps=setting.check_every,
-        save_strategy="steps", save_total_limit=setting.candidates + 1, logging_steps=10, report_to="none",
+        save_strategy="steps", save_total_limit=setting.candidates + 1, logging_steps=min(10, setting.check_every), report_to="none",
         train_sampling_strategy="sequential", disable_tqdm=True, gradient_checkpointing=False, max_grad_norm=1.0, dataloader_num_workers=0,
     )  # fmt: skip
     model = _model(run.profile)
