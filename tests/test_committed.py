@@ -1,0 +1,49 @@
+"""What is committed of the pocket run agrees with itself: `make figures` gives the same bytes from its episodes."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+from knapsack_lib.analysis.gates import gates
+from knapsack_lib.analysis.results import read_results
+from knapsack_lib.profiles import load_profile, project_root
+
+ROOT = project_root()
+
+
+def test_figures_tables_and_numbers_are_rebuilt_byte_for_byte(tmp_path):
+    for name in ("params", "notebooks", "results"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / "paper").mkdir()
+    shutil.copyfile(ROOT / "paper" / "main.tex", tmp_path / "paper" / "main.tex")
+    environment = {**os.environ, "KNAPSACK_ROOT": str(tmp_path), "PYTHONHASHSEED": "11"}
+    command = [sys.executable, "-m", "knapsack_lib.analysis", "--profile", "pocket"]
+    subprocess.run(command, check=True, env=environment, cwd=tmp_path, capture_output=True)
+    compared = 0
+    for folder in ("figures", "paper/tables"):
+        names = sorted(p.name for p in (ROOT / folder).iterdir())
+        assert names == sorted(p.name for p in (tmp_path / folder).iterdir())
+        for name in names:
+            assert (ROOT / folder / name).read_bytes() == (tmp_path / folder / name).read_bytes(), f"{folder}/{name}"
+            compared += 1
+    assert (ROOT / "paper/numbers.tex").read_bytes() == (tmp_path / "paper/numbers.tex").read_bytes()
+    assert compared >= 15
+
+
+def test_the_committed_run_holds_its_gates_on_enough_tasks():
+    profile = load_profile("pocket")
+    results = read_results(profile.run())
+    found = gates(results.cells, results.expert, profile.gates)
+    assert len(found) == 8 and all(gate.holds for gate in found), "\n".join(map(str, found))
+    counts = results.cells.groupby(["train", "runtime", "difficulty"]).size()
+    assert len(counts) == 12
+    assert counts.xs("easy", level="difficulty").min() >= 100 and counts.xs("medium", level="difficulty").min() >= 50
+
+
+def test_the_committed_run_names_its_settings_and_no_machine():
+    profile = load_profile("pocket")
+    text = (profile.run().published_root / "results" / "pocket" / "provenance.json").read_text()
+    assert profile.digest() in text, "params/pocket.yaml changed after the run; run make paper"
+    assert len(json.loads(text)) > 3 and str(ROOT) not in text and "/home/" not in text
