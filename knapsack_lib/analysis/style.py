@@ -56,6 +56,7 @@ def face(train: str, runtime: str) -> str:
 
 
 def panel_title(difficulty: str, n: int) -> str:
+    """A panel's title: the size and the episodes a cell."""
     return f"{SIZES[difficulty]} (n = {n} a cell)"
 
 

@@ -150,10 +150,10 @@ class PocketEngine:
             row.prompt_tokens = at
         token = self._sample(row, logits)
         row.reply.append(token)
-        if token == self.wording.end:
-            return self._answer(row, "end", at)
-        if len(row.reply) >= self.setting.max_new_tokens:
-            return self._answer(row, "cut_off", at)
+        if token == self.wording.end or (len(row.reply) >= self.setting.max_new_tokens and not full):
+            episode = self._answer(row, "end" if token == self.wording.end else "cut_off", at)
+            # The reply was the last thing that fitted: there is no room for what comes back.
+            return self._answer(row, "context", at) if episode is None and full else episode
         if full:
             return self._answer(row, "context", at)
         row.queue.append(token)
