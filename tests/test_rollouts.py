@@ -76,7 +76,7 @@ class Stumbling:
 def test_the_same_command_twice_gives_the_same_bytes(rolls, runtime):
     first = rolls("a", runtime=runtime)
     assert first == rolls("b", runtime=runtime) and first.count(b"\n") == 6
-    assert b"seconds" not in first and b"/work" not in first and str(ROOT).encode() not in first
+    assert b"seconds" not in first and str(ROOT).encode() not in first
 
 
 def test_episodes_do_not_depend_on_how_tasks_are_put_in_shards(rolls):
