@@ -351,7 +351,12 @@ def test_the_runner_shows_lines_and_leaves_a_clean_notebook(project):
     assert '"42\\n"' in text and str(project) not in text and str(REPOSITORY) not in text
 
 
-def test_progress_lines_say_how_far_and_what_follows(project):
+def test_progress_lines_say_how_far_and_what_follows(project, monkeypatch):
+    monkeypatch.setenv("CI", "true")
+    silent = _Report(resolve("02_teacher", {"runtime": "reset"}))
+    silent.say = pytest.fail
+    silent.show([json.dumps({"label": "play", "unit": "episodes", "done": 40, "total": 40}) + "\n"])
+    monkeypatch.delenv("CI")
     report = _Report(resolve("02_teacher", {"runtime": "reset"}))
     said = []
     report.say = said.append
