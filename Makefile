@@ -126,6 +126,15 @@ html: $(ENV) ## the executed notebooks as HTML, beside them
 lab: $(ENV) ## JupyterLab on the notebooks
 	@OMP_NUM_THREADS=1 PYTHONHASHSEED=0 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false $(VENV)/bin/jupyter-lab notebooks
 
+.PHONY: sandbox
+sandbox: $(ENV) ## which protections of the interpreter hold on this machine, found out by trying
+	@$(PY) -m knapsack_lib.interpreter
+
+.PHONY: bench
+bench: $(ENV) ## what a step of the interpreter costs, beside other ways to run model-written code
+	$(PY) -m pip install --quiet -c constraints.txt -e '.[bench]'
+	@$(PY) benchmarks/interpreter.py
+
 # ---- the package ----------------------------------------------------------------------------------------------------
 
 .PHONY: test

@@ -72,6 +72,17 @@ class Limits(_Strict):
     output_chars: int = Field(ge=100, description="of one observation; what is beyond is cut and said to be")
 
 
+class Interpreting(_Strict):
+    """How the interpreter treats a kill, and which of its protections this study does without."""
+
+    after_kill: Literal["restore", "lose"] = Field(
+        description="restore: a persistent episode goes on from the state before the killed step; lose: from nothing"
+    )
+    without: tuple[Literal["files", "syscalls", "limits", "privileges"], ...] = Field(
+        description="protections to do without on a machine that lacks them; see python -m knapsack_lib.interpreter"
+    )
+
+
 class Cues(_Strict):
     """What the agent is told about its runtime (a cue is shown in training exactly as in evaluation)."""
 
@@ -166,6 +177,7 @@ class Profile(_Strict):
     difficulties: dict[Literal["easy", "medium"], str]
     tasks: TaskCounts
     limits: Limits
+    interpreter: Interpreting
     cues: Cues
     teacher: Teacher
     base: Base
@@ -226,7 +238,7 @@ class Run:
         return shipped if self.profile.published else self.root / self.profile.training.base
 
     def notebook(self, stem: str, *words: str) -> Path:
-        return self.root / "notebooks" / ("-".join([stem, *words]) + ".ipynb")
+        return self.root / "notebooks" / ("-".join([stem, *map(_in_a_path, words)]) + ".ipynb")
 
     def tasks(self, split: str) -> Path:
         return self.root / "tasks" / split
@@ -242,11 +254,15 @@ class Run:
         return self.root / "adapters" / train
 
     def cell(self, train: str, runtime: str, difficulty: str) -> Path:
-        return self.root / "cells" / f"{train}-{runtime}-{difficulty}"
+        return self.root / "cells" / f"{train}-{_in_a_path(runtime)}-{difficulty}"
 
     def shown(self, path: Path) -> str:
         """A path as outputs and messages show it: relative to the project."""
         return os.path.relpath(path, project_root())
+
+
+def _in_a_path(word: str) -> str:
+    return word.replace(":", "")  # ttl:3 -> ttl3: make and some file systems have no colon in a name
 
 
 def project_root() -> Path:

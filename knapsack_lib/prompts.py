@@ -50,10 +50,13 @@ TASK = {
 }
 
 CUES = {
-    "none": {"persistent": "", "reset": ""},
+    "none": dict.fromkeys(("persistent", "reset", "functions", "data", "ttl"), ""),
     "stated": {
         "persistent": " Variables, functions and imports stay defined from one block to the next.",
         "reset": " Each block starts afresh: nothing that an earlier block defined exists any more.",
+        "functions": " Functions, classes and imports stay defined from one block to the next; data does not.",
+        "data": " Plain data stays from one block to the next; functions, classes and imports do not.",
+        "ttl": " What a block binds stays for the next {steps} blocks after it was last bound.",
     },
 }
 
@@ -65,6 +68,7 @@ REFUSALS = {
 
 KILLS = {
     "time": "the time limit was reached",
+    "cpu": "the limit on processor time was reached",
     "output": "it printed far too much",
     "tool calls": "it kept calling tools past the limit",
     "protocol": "it interfered with the interpreter",
@@ -74,10 +78,11 @@ KILLS = {
 
 def opening(family: str, facts: dict[str, Any], runtime: str, limits: Limits, cues: Cues) -> list[Message]:
     """The system message and the task, as every arm sees them."""
+    mode, _, steps = runtime.partition(":")
     system = SYSTEM[cues.prompt].format(tool_calls=limits.tool_calls, turns=limits.turns)
     shown = {key: ", ".join(value) if isinstance(value, list) else value for key, value in facts.items()}
     return [
-        {"role": "system", "content": system + CUES[cues.cue][runtime]},
+        {"role": "system", "content": system + CUES[cues.cue][mode].format(steps=steps)},
         {"role": "user", "content": TASK[family][cues.prompt].format(**shown)},
     ]
 
@@ -85,14 +90,20 @@ def opening(family: str, facts: dict[str, Any], runtime: str, limits: Limits, cu
 def observation_text(seen: Observation, cues: Cues) -> str:
     """What the agent reads after its block: output, then the error or the reason it was stopped, then live names."""
     lines = [seen.stdout.rstrip("\n")] if seen.stdout.strip("\n") else []
-    if seen.error_type is not None:
+    if seen.error_type is not None and cues.prompt == "full":
+        lines.append((seen.traceback or "").rstrip("\n"))
+    elif seen.error_type is not None:
         place = "" if seen.line is None else f" (line {seen.line})"
         lines.append(f"{seen.error_type}: {seen.error}{place}")
     if seen.killed_by is not None:
-        lost = " All variables are lost." if seen.state_lost else ""
-        lines.append(f"The block was stopped: {KILLS.get(seen.killed_by, seen.killed_by)}.{lost}")
+        state = " All variables are lost." if seen.state_lost else ""
+        state = " All variables are as they were before it." if seen.restored else state
+        lines.append(f"The block was stopped: {KILLS.get(seen.killed_by, seen.killed_by)}.{state}")
     if not lines:
         lines.append("(no output)")
+    lines += [
+        f"note: {name} is your own now; the tool of that name is back after: del {name}" for name in seen.shadowed
+    ]
     if cues.list_bindings:
         lines.append("live names: " + (", ".join(seen.bindings) or "none"))
     return "\n".join(lines)

@@ -56,7 +56,7 @@ def _play_shard(
 ) -> None:  # fmt: skip
     for attempt in range(RETRIES):
         try:
-            with Pool(profile.limits) as pool:
+            with _pool(profile) as pool:
                 _play_once(tasks, policy, cast, profile, store, seed, pool, ended)
             return
         except PolicyError as error:
@@ -66,6 +66,11 @@ def _play_shard(
     raise UserError(
         f"the model's server failed {RETRIES} times ({reason}); mend it and run the same command: it resumes"
     )
+
+
+def _pool(profile: Profile) -> Pool:
+    setting = profile.interpreter
+    return Pool(profile.limits, after_kill=setting.after_kill, without=setting.without)
 
 
 def _play_once(
@@ -79,7 +84,7 @@ def _play_once(
     for task in tasks:
         world: World = FAMILIES[task.family].World(task)
         own = named_seed(seed, "episode", task.task_id)
-        interpreter = interpreters[task.task_id] = pool.interpreter(mode, world.tools, own % 2**31)
+        interpreter = interpreters[task.task_id] = Interpreter(pool, mode, world.tools, own % 2**31)
         log = _logger(store, task.task_id)
         steps = act(task, world, interpreter, cast, profile.limits, profile.cues, own, log)
         rollouts.append(Rollout(task.task_id, own, _noting_start(steps, began, task.task_id)))

@@ -9,12 +9,13 @@ which turns a misspelt name, a wrong value or a missing earlier stage into one l
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from knapsack_lib.interpreter.persistence import persistence_named
 from knapsack_lib.profiles import (
     DIFFICULTIES,
     RUNTIMES,
@@ -40,15 +41,21 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Stage:
-    """One notebook. `words` are its parameters with their allowed values, in the order in which they name outputs."""
+    """One notebook. `words` are its parameters in the order in which they name outputs, each with its allowed values or
+    with a function that returns the right spelling or raises UserError."""
 
     name: str
-    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    words: Mapping[str, tuple[str, ...] | Callable[[str], str]] = field(default_factory=dict)
     seeded: bool = True
 
     @property
     def parameters(self) -> tuple[str, ...]:
         return ("profile", *(["seed"] if self.seeded else []), *self.words)
+
+
+def any_runtime(word: str) -> str:
+    """The study's two runtimes and the modes between them."""
+    return persistence_named(word).name
 
 
 STAGES: Mapping[str, Stage] = MappingProxyType(
@@ -59,7 +66,7 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
             Stage("01_generate"),
             Stage("02_teacher", {"runtime": RUNTIMES}),
             Stage("03_finetune", {"train": RUNTIMES}),
-            Stage("04_cross_eval", {"train": TRAININGS, "runtime": RUNTIMES, "difficulty": DIFFICULTIES}),
+            Stage("04_cross_eval", {"train": TRAININGS, "runtime": any_runtime, "difficulty": DIFFICULTIES}),
             Stage("05_analysis"),
         )
     }
@@ -202,7 +209,10 @@ def resolve(name: str, parameters: Mapping[str, Any]) -> StageRun:
             meant = f"did you mean {close[0]}? " if close else ""
             raise UserError(f"{name} has no parameter {given!r}; {meant}it takes: {', '.join(stage.parameters)}")
     values = {key: parameters.get(key, DEFAULTS[key]) for key in stage.parameters}
-    words = {key: check_choice(key, values[key], allowed) for key, allowed in stage.words.items()}
+    words = {
+        key: allowed(values[key]) if callable(allowed) else check_choice(key, values[key], allowed)
+        for key, allowed in stage.words.items()
+    }
     profile = load_profile(str(values["profile"]))
     return StageRun(stage, profile.run(values.get("seed")), str(values["profile"]), **words)
 

@@ -10,7 +10,7 @@ import pytest
 
 from knapsack_lib.agent import Cast, act
 from knapsack_lib.families import FAMILIES
-from knapsack_lib.interpreter import Pool, persistence_named
+from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
 from knapsack_lib.policies.scripted import ScriptedExpert
 from knapsack_lib.profiles import Cues, Limits, load_profile
 
@@ -45,7 +45,7 @@ def play_script(make_limits, plain_cues):
     def play(pool, task, style, teacher, *, seed=3, cues=plain_cues, world=lambda w: w):
         acted_on = world(FAMILIES[task.family].World(task))
         expert = ScriptedExpert(style, teacher, seed)
-        with pool.interpreter(persistence_named(style), acted_on.tools, 1) as interpreter:
+        with Interpreter(pool, persistence_named(style), acted_on.tools, 1) as interpreter:
             steps = act(task, acted_on, interpreter, Cast("teacher", style, "easy"), pool.limits, cues, seed)
             messages = next(steps)
             try:

@@ -8,7 +8,7 @@ import pytest
 from knapsack_lib.agent import Cast, act, code_of
 from knapsack_lib.families import FAMILIES
 from knapsack_lib.families.knapsack import make_task
-from knapsack_lib.interpreter import persistence_named
+from knapsack_lib.interpreter import Interpreter, persistence_named
 from knapsack_lib.policies import Reply
 from knapsack_lib.profiles import Cues
 from knapsack_lib.prompts import REFUSALS, SYSTEM, opening
@@ -29,7 +29,7 @@ def play(small_pool, plain_cues):
     def run(replies, mode="reset", *, turns=None, cues=plain_cues):
         world, shown, logged = FAMILIES["knapsack"].World(TASK), [], []
         limits = small_pool.limits.model_copy(update={"turns": turns or len(replies)})
-        with small_pool.interpreter(persistence_named(mode), world.tools, 1) as interpreter:
+        with Interpreter(small_pool, persistence_named(mode), world.tools, 1) as interpreter:
             steps = act(
                 TASK,
                 world,

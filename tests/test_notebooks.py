@@ -49,6 +49,10 @@ def test_every_notebook_runs_at_the_smoke_profile(project):
         code = [c for c in done.cells if c.cell_type == "code"]
         assert all(c.execution_count for c in code), name
         assert not [o for c in code for o in c.outputs if o.output_type == "error"], name
+    other = ["-p", "profile", "smoke", "-p", "train", "base", "-p", "runtime", "ttl:2"]  # a mode between the two
+    result = _papermill(project, "notebooks/04_cross_eval.ipynb", str(out / "ttl.ipynb"), *other)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert (project / "runs" / "smoke" / "cells" / "base-ttl2-easy" / "episodes.jsonl").exists()
     figures = project / "runs" / "smoke" / "figures"
     assert {p.suffix for p in figures.iterdir()} >= {".pdf", ".png", ".csv"}
     assert not (project / "figures").exists(), "the smoke profile must not write the published figures"

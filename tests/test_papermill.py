@@ -254,5 +254,5 @@ def test_two_runs_of_one_stage_do_not_meet(project):
         below = psutil.Process(first.pid).children(recursive=True)
     finally:
         first.send_signal(signal.SIGINT)
-        assert first.wait(20) != 0
+        assert first.wait(120) != 0
     assert not psutil.wait_procs(below, timeout=5)[1]

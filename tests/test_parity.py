@@ -9,7 +9,7 @@ from transformers import AutoTokenizer
 
 from knapsack_lib.agent import Cast, act
 from knapsack_lib.families.knapsack import KnapsackWorld, make_tasks
-from knapsack_lib.interpreter import Pool, persistence_named
+from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
 from knapsack_lib.policies import Reply, Rollout
 from knapsack_lib.policies.pocket import PocketEngine
 from knapsack_lib.profiles import load_profile
@@ -47,7 +47,7 @@ def _play(tasks, runtime, policy, limits=PROFILE.limits, cues=PROFILE.cues) -> I
         rollouts = []
         for number, task in enumerate(tasks):
             world = KnapsackWorld(task)
-            interpreter = pool.interpreter(persistence_named(runtime), world.tools, number)
+            interpreter = Interpreter(pool, persistence_named(runtime), world.tools, number)
             steps = act(task, world, interpreter, Cast("x", runtime, "easy"), limits, cues, number)
             rollouts.append(Rollout(task.task_id, number, steps))
         yield from (episode for _, episode in policy.play(rollouts))

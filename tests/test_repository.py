@@ -31,7 +31,7 @@ ROOMS = [
 BESIDE = {
     "provenance": {"profiles"},
     "progress": set(),
-    "stages": {"profiles", "provenance"},
+    "stages": {"interpreter", "profiles", "provenance"},
     "papermill_default": {"profiles", "progress", "stages"},
     "runner": {"papermill_default", "profiles", "progress", "stages"},
     "serving": set(ROOMS[:-1]),

@@ -8,7 +8,7 @@ import pytest
 from knapsack_lib.agent import Cast, act
 from knapsack_lib.families import FAMILIES
 from knapsack_lib.families.knapsack import make_tasks
-from knapsack_lib.interpreter import MODES, Pool
+from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
 from knapsack_lib.policies import Rollout
 from knapsack_lib.policies.scripted import NAMES, SAYINGS, ScriptedExpert, ScriptedPolicy
 from knapsack_lib.profiles import Cues, Teacher, UserError
@@ -90,7 +90,7 @@ def test_a_traces_code_needs_its_own_runtime_only_where_the_style_says(pools, pl
     blocks = [t.code for t in home.turns]
     other = "reset" if style == "persistent" else "persistent"
     world = FAMILIES["knapsack"].World(task)
-    with pools["pocket-easy"].interpreter(MODES[other], world.tools, 1) as interpreter:
+    with Interpreter(pools["pocket-easy"], persistence_named(other), world.tools, 1) as interpreter:
         errors = [interpreter.run(block).error_type for block in blocks]
     if style == "reset":
         assert errors == [None] * len(blocks) and world.outcome() == home.outcome
@@ -228,7 +228,7 @@ def test_prompt_tokens_are_those_of_everything_that_was_shown(pools, plain_cues)
 
     task = make_tasks("pocket-easy", 1, seed=2, split="scripted")[0]
     world, pool = FAMILIES["knapsack"].World(task), pools["pocket-easy"]
-    with pool.interpreter(MODES["reset"], world.tools, 1) as interpreter:
+    with Interpreter(pool, persistence_named("reset"), world.tools, 1) as interpreter:
         steps = act(task, world, interpreter, Cast("teacher", "reset", "easy"), pool.limits, plain_cues, 4)
         [(_, episode)] = ScriptedPolicy("reset", teacher(), count).play([Rollout(task.task_id, 4, steps)])
     messages, turns = episode.messages(), iter(episode.turns)

@@ -93,7 +93,11 @@ def test_words_take_the_paper_s_spellings_and_name_the_output(project):
             {"runtme": "reset"},
             "has no parameter 'runtme'; did you mean runtime? it takes: profile, seed, train, runtime",
         ),
-        ({"runtime": "resett"}, "runtime = 'resett' is unknown; choose one of: persistent, reset"),
+        (
+            {"runtime": "resett"},
+            "runtime = 'resett' is unknown; choose one of: persistent, reset, functions, data, ttl:k "
+            "(k: steps from 1 up, as in ttl:3)",
+        ),
         ({"difficulty": "easier"}, "choose one of: easy, medium"),
         ({"profile": "pokcet"}, "choose one of: pocket, smoke"),
         ({"seed": "7"}, "seed = '7' is not a whole number"),

@@ -1,6 +1,7 @@
-"""A dual-mode Python interpreter for model-written code: a child process runs the code, the host keeps the world."""
+"""A Python interpreter for model-written code: confined child processes run the code, the host keeps the world."""
 
-from knapsack_lib.interpreter.host import Interpreter, Observation, Pool, ToolCall
+from knapsack_lib.interpreter.host import Interpreter, Observation, ToolCall
 from knapsack_lib.interpreter.persistence import MODES, Persistence, persistence_named
+from knapsack_lib.interpreter.pool import Pool
 
 __all__ = ["MODES", "Interpreter", "Observation", "Persistence", "Pool", "ToolCall", "persistence_named"]

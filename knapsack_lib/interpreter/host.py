@@ -1,42 +1,36 @@
 """Host side of the interpreter: the world and its tools live here, model-written code runs in a child process.
 
     with Pool(limits) as pool:
-        with pool.interpreter(persistence_named("reset"), world.tools, seed=1) as interpreter:
+        with Interpreter(pool, persistence_named("reset"), world.tools, seed=1) as interpreter:
             observation = interpreter.run("print(1 + 1)")
 
-A Pool is one warm parent process that forks children in about 2 ms. Every step, in every mode, goes through the same
-worker, limits and observation; modes differ only in whether the next step gets a new child (persistence.py).
-What is *not* covered yet: a child runs as the same user and may read the files that user can read (README, limits).
+Every step, in every mode, goes through the same worker, limits and observation; modes differ only in what the next
+step finds (persistence.py).
 """
 
 from __future__ import annotations
 
-import array
-import contextlib
 import inspect
 import json
 import os
 import re
-import selectors
-import socket
 import struct
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from knapsack_lib.families.base import ToolError
 from knapsack_lib.interpreter.persistence import Persistence
+from knapsack_lib.interpreter.pool import COPY_SECONDS, Child, Pool, readable, send_with
 from knapsack_lib.profiles import Limits
 
-__all__ = ["Interpreter", "Observation", "Pool", "ToolCall"]
+__all__ = ["Interpreter", "Observation", "ToolCall"]
 
-MAX_MESSAGE = 1 << 20  # bytes the host accepts from a child at once
+MAX_MESSAGE = 1 << 20  # bytes of one message, either way
 FLOOD = 1 << 20  # bytes of output after which a step is ended
 ADDRESS = re.compile(r"\b0x[0-9a-f]{11,16}\b")  # object addresses differ from run to run
+LIBRARY = os.path.dirname(os.__file__)  # and so does the place of Python's own library from machine to machine
 
 
 @dataclass(frozen=True)
@@ -51,122 +45,28 @@ class ToolCall:
 
 @dataclass(frozen=True)
 class Observation:
-    """What one step did. `bindings`: the agent's names that the next step will find (always empty after a reset)."""
+    """What one step did.
+
+    `error_type`, `error`, `line`: what was raised and the agent's line; `traceback`: the same as Python prints it.
+    `bindings`: the agent's names that the next step will find (always empty after a reset); `written`: those that this
+    step wrote; `shadowed`: tools whose names the next step finds bound to something else.
+    `killed_by`: "time", "cpu", "output", "tool calls", "protocol", "exit" or "signal N". A kill ends in one of three
+    ways: there was no state, `state_lost`, or `restored` to what it was before the step.
+    """
 
     stdout: str
     error_type: str | None = None
     error: str | None = None
     line: int | None = None
+    traceback: str | None = None
     bindings: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
+    shadowed: tuple[str, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
-    killed_by: str | None = None  # "time", "output", "tool calls", "protocol", "exit" or "signal N"
+    killed_by: str | None = None
     state_lost: bool = False
+    restored: bool = False
     seconds: float = 0.0
-
-
-class Pool:
-    """The warm parent. Children have an empty environment, no site-packages and a fixed hash seed."""
-
-    def __init__(self, limits: Limits):
-        self.limits = limits
-        self._open: dict[int, _Child] = {}
-        self._start()
-
-    def _start(self) -> None:
-        ours, theirs = socket.socketpair()
-        self._control = ours
-        command = [
-            sys.executable,
-            "-s",
-            "-S",
-            "-P",
-            "-B",
-            str(Path(__file__).with_name("worker.py")),
-            str(theirs.fileno()),
-        ]
-        environment = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "PATH": "/nonexistent"}
-        self._parent = subprocess.Popen(
-            command, pass_fds=[theirs.fileno()], env=environment, cwd="/", stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-        theirs.close()
-
-    def interpreter(self, persistence: Persistence, tools: Mapping[str, Callable[..., Any]], seed: int) -> Interpreter:
-        return Interpreter(self, persistence, tools, seed)
-
-    def close(self) -> None:
-        """End the parent and every child."""
-        for child in list(self._open.values()):
-            self._let_go(child)
-        self._control.close()  # the parent sees the end of the stream, ends its children and leaves
-        try:
-            self._parent.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._parent.kill()
-            self._parent.wait()
-
-    def __enter__(self) -> Pool:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _ask(self, request: dict, fds: tuple[int, ...] = ()) -> dict:
-        body = json.dumps(request).encode()
-        message = struct.pack(">I", len(body)) + body
-        extra = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
-        sent = self._control.sendmsg([message], extra)
-        self._control.sendall(message[sent:])
-        head = self._control.recv(4, socket.MSG_WAITALL)
-        if len(head) < 4:
-            raise ConnectionResetError("the interpreter's parent process is gone")
-        return json.loads(self._control.recv(struct.unpack(">I", head)[0], socket.MSG_WAITALL))
-
-    def _restart(self) -> None:
-        """A block killed the warm parent, and with it every child."""
-        self._control.close()
-        self._parent.kill()
-        self._parent.wait()
-        self._start()
-
-    def fork(self) -> _Child:
-        try:
-            return self._fork()
-        except OSError:
-            self._restart()
-            return self._fork()
-
-    def _fork(self) -> _Child:
-        ours, theirs = socket.socketpair()
-        read, write = os.pipe()
-        pid = self._ask({"fork": True}, (theirs.fileno(), write))["pid"]
-        theirs.close()
-        os.close(write)
-        os.set_blocking(read, False)
-        child = self._open[pid] = _Child(pid, ours, read)
-        return child
-
-    def end(self, child: _Child) -> int | None:
-        """Kill and reap; returns the signal that had ended the child (9 when this call did)."""
-        self._let_go(child)
-        try:
-            return self._ask({"kill": child.pid})["signal"]
-        except OSError:
-            self._restart()
-            return 9
-
-    def _let_go(self, child: _Child) -> None:
-        if self._open.get(child.pid) is child:
-            del self._open[child.pid]
-            child.socket.close()
-            os.close(child.output)
-
-
-@dataclass(frozen=True)
-class _Child:
-    pid: int
-    socket: socket.socket
-    output: int
 
 
 class _Killed(Exception):
@@ -179,48 +79,67 @@ class Interpreter:
     def __init__(self, pool: Pool, persistence: Persistence, tools: Mapping[str, Callable[..., Any]], seed: int):
         self.persistence = persistence
         self._pool, self._tools, self._seed = pool, dict(tools), seed
-        self._child: _Child | None = None
+        self._child: Child | None = None
+        self._copy: Child | None = None  # of the state before the next step
+        self._used = False  # whether the child has run a step
+        self._bindings: tuple[str, ...] = ()
         self._steps = 0
 
     def run(self, code: str) -> Observation:
         """Run one block and say what happened. Never raises for anything that the code does."""
-        limits, start = self._pool.limits, time.perf_counter()
-        had_state = self._child is not None
-        child = self._child = self._child or self._pool.fork()
-        self._steps += 1
-        step = _Step(child, self._tools, limits)
-        request = {
-            "code": code, "tools": list(self._tools), "cpu": limits.cpu_seconds,
-            "memory": limits.memory_mb << 20, "seed": self._seed + self._steps,
-        }  # fmt: skip
+        start = time.perf_counter()
+        had_state, self._steps = self._used, self._steps + 1
+        child = self._child = self._child or self._pool.take()
+        step = _Step(child, self._tools, self._pool.limits, self._steps)
+        request = {"step": self._steps, "code": code, "mode": self.persistence.name, "tools": list(self._tools),
+                   "seed": self._seed + self._steps}  # fmt: skip
         killed, done = None, {}
         try:
             done = step.run(request)
         except _Killed as reason:
             killed = str(reason)
-        if killed or not self.persistence.keeps:
-            signal = self._pool.end(child)
-            self._child = None
-            if killed == "exit" and signal:
-                killed = {24: "time", 9: "exit"}.get(signal, f"signal {signal}")
-        error = done.get("error") or {}
-        keeps = self.persistence.keeps and not killed
+        had_signal, restored = self._after(child, killed)
+        if killed == "exit" and had_signal:
+            killed = f"signal {had_signal}"
+        if not restored:
+            names = done.get("bindings", ()) if self._used else ()
+            self._bindings = tuple(names)
         return Observation(
-            stdout=step.text(),
-            error_type=error.get("type"),
-            error=ADDRESS.sub("0x", error["message"]) if error else None,
-            line=error.get("line"),
-            bindings=tuple(done.get("bindings", ())) if keeps else (),
-            tool_calls=tuple(step.calls),
-            killed_by=killed,
-            state_lost=bool(killed and had_state),
-            seconds=time.perf_counter() - start,
-        )
+            stdout=step.text(), **_error_fields(done.get("error"), self._pool.limits), bindings=self._bindings,
+            written=tuple(done.get("written", ())), shadowed=tuple(n for n in self._tools if n in self._bindings),
+            tool_calls=tuple(step.calls), killed_by=killed, state_lost=bool(killed and had_state and not restored),
+            restored=restored, seconds=time.perf_counter() - start,
+        )  # fmt: skip
+
+    def _after(self, child: Child, killed: str | None) -> tuple[int | None, bool]:
+        """Bring about what the next step finds. Returns (signal that ended the child, whether a copy took over)."""
+        copy, self._copy = self._copy, None
+        restored = bool(killed) and copy is not None and copy.ready(COPY_SECONDS)
+        signal = None
+        if killed:
+            signal = self._pool.end(child, copy if restored else None, tell=True)
+            self._child, self._used = copy if restored else None, restored
+        elif self.persistence.keeps:
+            self._used = True
+        else:
+            self._pool.end(child)
+            self._child, self._used = None, False
+        if copy is not None and not restored:
+            self._pool.dismiss(copy)
+        if self._child is not None and self._pool.after_kill == "restore":
+            # Taken now rather than before the next step: the model thinks in between.
+            self._copy = self._pool.copy(self._child)
+            if self._steps % 8 == 0:
+                self._pool.clear(self._child, self._copy)
+        return signal, restored
 
     def close(self) -> None:
         if self._child is not None:
             self._pool.end(self._child)
             self._child = None
+        if self._copy is not None:
+            self._pool.dismiss(self._copy)
+            self._copy = None
 
     def __enter__(self) -> Interpreter:
         return self
@@ -229,38 +148,52 @@ class Interpreter:
         self.close()
 
 
+def _error_fields(error: dict | None, limits: Limits) -> dict[str, Any]:
+    if not error:
+        return {}
+    message = error["message"]
+    if error["type"] == "MemoryError" and not message:
+        message = f"the limit of {limits.memory_mb} MB was reached"
+    shown = {"error_type": error["type"], "error": message, "traceback": error["trace"]}
+    return {**{key: _masked(text) for key, text in shown.items()}, "line": error["line"]}
+
+
+def _masked(text: str) -> str:
+    return ADDRESS.sub("0x", text).replace(LIBRARY, "<python>")
+
+
 class _Step:
     """One block under way: reads the child's messages and output until it is done, killed or out of time."""
 
-    def __init__(self, child: _Child, tools: dict[str, Callable[..., Any]], limits: Limits):
-        self.child, self.tools, self.limits = child, tools, limits
+    def __init__(self, child: Child, tools: dict[str, Callable[..., Any]], limits: Limits, number: int):
+        self.child, self.tools, self.limits, self.number = child, tools, limits, number
         self.calls: list[ToolCall] = []
         self._output, self._flood, self._inbox = bytearray(), 0, bytearray()
 
     def run(self, request: dict) -> dict:
-        deadline = time.monotonic() + self.limits.wall_seconds
+        deadline, cpu_limit = time.monotonic() + self.limits.wall_seconds, self.limits.cpu_seconds
+        cpu_start = self.child.cpu_seconds()
         self._send(request)
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.child.socket, selectors.EVENT_READ)
-            selector.register(self.child.output, selectors.EVENT_READ)
-            try:
-                while True:
-                    left = deadline - time.monotonic()
-                    if left <= 0:
-                        raise _Killed("time")
-                    ready = [key.fileobj for key, _ in selector.select(left)]
-                    if self.child.output in ready and not self._drain():
-                        selector.unregister(self.child.output)
-                    if self.child.socket in ready:
-                        done = self._message()
-                        if done is not None:
-                            return done
-            finally:
-                self._drain()
+        sources = {self.child.socket.fileno(), self.child.output}
+        try:
+            while True:
+                left = deadline - time.monotonic()
+                cpu_left = cpu_limit - (self.child.cpu_seconds() - cpu_start)
+                if min(left, cpu_left) <= 0:
+                    raise _Killed("time" if left <= 0 else "cpu")
+                ready = readable(list(sources), min(left, max(cpu_left, 0.01)))
+                if self.child.output in ready and not self._drain():
+                    sources.discard(self.child.output)
+                if self.child.socket.fileno() in ready:
+                    done = self._message()
+                    if done is not None:
+                        return done
+        finally:
+            self._drain()
 
     def text(self) -> str:
-        """The output as the agent may see it: bounded, with object addresses masked."""
-        text = ADDRESS.sub("0x", self._output.decode("utf-8", "replace"))
+        """The output as the agent may see it: bounded, without what differs from machine to machine."""
+        text = _masked(self._output.decode("utf-8", "replace"))
         limit = self.limits.output_chars
         if len(text) > limit or self._flood:
             return text[:limit] + f"\n[output cut at {limit} characters]\n"
@@ -283,10 +216,9 @@ class _Step:
                 raise _Killed("output")
 
     def _send(self, message: dict) -> None:
-        body = json.dumps(message).encode()
         try:
             self.child.socket.settimeout(self.limits.wall_seconds)
-            self.child.socket.sendall(struct.pack(">I", len(body)) + body)
+            send_with(self.child.socket, message)
         except TimeoutError:
             raise _Killed("time") from None
         except OSError:
@@ -319,14 +251,25 @@ class _Step:
             # Halves of characters cannot be written to a file or given to a tokenizer.
             message = json.loads(json.dumps(message, ensure_ascii=False).encode("utf-8", "replace"))
             if "done" in message:
-                return _checked_done(message)
+                return self._checked_done(message)
             name, args = message["call"], message["args"]
             tool = self.tools[name]
-            assert isinstance(args, list)
-        except (ValueError, KeyError, TypeError, AssertionError, RecursionError):
+            _demand(isinstance(args, list))
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise _Killed("protocol") from None  # only a block that speaks to the socket itself can do this
         self._send(self._call(name, tool, args))
         return None
+
+    def _checked_done(self, message: dict) -> dict:
+        """The closing message, if it is well formed, of this step, and the last thing said."""
+        error = message["error"]
+        _demand(message["done"] == self.number and not self._inbox)
+        for names in (message["bindings"], message["written"]):
+            _demand(isinstance(names, list) and all(isinstance(n, str) for n in names))
+        if error is not None:
+            _demand(all(isinstance(error[key], str) for key in ("type", "message", "trace")))
+            _demand(error["line"] is None or type(error["line"]) is int)
+        return message
 
     def _call(self, name: str, tool: Callable[..., Any], args: list[Any]) -> dict:
         limit = self.limits.tool_calls
@@ -339,6 +282,8 @@ class _Step:
             if len(args) != wanted:
                 raise ToolError("TypeError", f"{name}() takes {wanted} arguments, got {len(args)}")
             value = tool(*args)
+            if len(json.dumps(value)) > MAX_MESSAGE:
+                raise ToolError("RuntimeError", f"the answer of {name}() is larger than {MAX_MESSAGE} bytes")
         except ToolError as refusal:
             self.calls.append(ToolCall(name, args, error=f"{refusal.kind}: {refusal}"))
             return {"kind": refusal.kind, "message": str(refusal)}
@@ -346,11 +291,6 @@ class _Step:
         return {"value": value}
 
 
-def _checked_done(message: dict) -> dict:
-    error, names = message["error"], message["bindings"]
-    assert isinstance(names, list) and all(isinstance(n, str) for n in names)
-    if error is not None:
-        assert isinstance(error["type"], str) and isinstance(error["message"], str)
-        with contextlib.suppress(KeyError):
-            assert error["line"] is None or isinstance(error["line"], int)
-    return message
+def _demand(holds: bool) -> None:
+    if not holds:
+        raise ValueError("not a message of the protocol")

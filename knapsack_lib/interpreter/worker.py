@@ -1,243 +1,254 @@
-"""Child side of the interpreter: a warm parent that forks children, and the child that runs one block at a time.
+"""The child process: runs one block at a time and says what came of it. Standard library only (see parent.py).
 
-Run as a script by host.py with nothing of the package imported, so that no hidden value was ever in this process.
-Protocol (every message is a 4-byte length and that much JSON):
-  control socket, host -> parent: {"fork": true} with one end of a socket pair and the write end of an output pipe
-                                  {"kill": pid}
-                  parent -> host: {"pid": pid} or {"killed": pid, "signal": n}
-  child socket,   host -> child:  {"code", "tools", "cpu", "memory", "seed"} then answers to tool calls
-                  child -> host:  {"call", "args"} and at last {"done", "error", "bindings"}
+Everything here is inside the reach of the code it runs, so nothing here is trusted: the host checks every message and
+holds every secret. What is used is captured by name at the start, so that a block that patches `json`, `os` or
+`builtins` changes what it sees itself and not how its step is reported.
+
+Messages on descriptor 3 are a 4-byte length and that much JSON:
+  host -> child  {"step", "code", "mode", "seed", "tools"}; {"value"} or {"kind", "message"} in answer to a call;
+                 {"copy"} with the ends of a socket and of a pipe, when a copy of the state is wanted
+  child -> host  {"ready"}; {"call", "args"}; {"done", "error", "bindings", "written"}
 """
 
-import array
 import builtins
 import contextlib
-import ctypes
 import json
 import os
 import random
-import resource
 import signal
-import socket
 import struct
 import sys
 import threading
+from _ast import Expr, Expression, Module
+from _json import make_encoder, make_scanner
+from _random import Random
+from _socket import CMSG_SPACE, SCM_RIGHTS, SOL_SOCKET, socket
 from collections.abc import Callable
+from os import WNOHANG, _exit, close, dup2, fork, getpid, waitpid, write
+from types import ModuleType
 from typing import Any, NoReturn
 
-MAX_MESSAGE = 1 << 20
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
-prctl = getattr(ctypes.CDLL(None), "prctl", lambda *_: -1)  # elsewhere than on Linux orphans are not followed
+from knapsack_lib.interpreter.confine import PR_SET_PDEATHSIG, SIGKILL, Confinement, prctl
+from knapsack_lib.interpreter.persistence import survivors
+from knapsack_lib.interpreter.report import bindings_of, error_of, imported_names, show, stored_names
+
+MAX_MESSAGE = 1 << 20  # bytes
+SOCKET = 3
+ONLY_TREE = 0x400  # PyCF_ONLY_AST of compile()
+read = os.read
+generator: Any = random._inst
+_quoted: Any = json.encoder.encode_basestring_ascii
+_scan: Any = make_scanner
+_decode = _scan(json.JSONDecoder())
 
 
-def send(sock: socket.socket, message: dict[str, Any]) -> None:
-    body = json.dumps(message).encode()
+def encode(message: Any) -> bytes:
+    """JSON of plain values. Raises TypeError or ValueError, whatever a block did to the json module."""
+    return "".join(make_encoder({}, refuse, _quoted, None, ":", ",", False, False, True)(message, 0)).encode()
+
+
+def refuse(value: Any) -> NoReturn:
+    raise TypeError(f"a tool takes plain JSON values, not {type(value).__name__}")
+
+
+def send(message: Any) -> None:
+    body = encode(message)
     if len(body) > MAX_MESSAGE:
-        raise ValueError("message to the host is too large")
-    sock.sendall(struct.pack(">I", len(body)) + body)
+        raise ValueError(f"more than {MAX_MESSAGE} bytes at once")
+    left = memoryview(struct.pack(">I", len(body)) + body)
+    while left:
+        left = left[write(SOCKET, left) :]
 
 
-def receive(sock: socket.socket) -> Any:
-    head = _exactly(sock, 4)
-    return None if head is None else json.loads(_exactly(sock, struct.unpack(">I", head)[0]) or b"null")
+def receive() -> Any:
+    """The host's answer to a call. The process ends when the host is gone."""
+    return _decode(_exactly(struct.unpack(">I", _exactly(4))[0]).decode(), 0)[0]
 
 
-def _exactly(sock: socket.socket, count: int) -> bytes | None:
+def receive_step() -> tuple[dict[str, Any], tuple[int, ...]]:
+    head, extra, _, _ = channel.recvmsg(4, CMSG_SPACE(8))
+    if not head:
+        _exit(0)
+    head += _exactly(4 - len(head))
+    fds = [struct.unpack("2i", data[:8]) for level, kind, data in extra if (level, kind) == (SOL_SOCKET, SCM_RIGHTS)]
+    return _decode(_exactly(struct.unpack(">I", head)[0]).decode(), 0)[0], fds[0] if fds else ()
+
+
+def _exactly(count: int) -> bytes:
     data = b""
     while len(data) < count:
-        part = sock.recv(count - len(data))
+        part = read(SOCKET, count - len(data))
         if not part:
-            return None
+            _exit(0)
         data += part
     return data
 
 
-def serve(control: socket.socket) -> None:
-    """The warm parent: forks, kills and reaps on request; ends (with every child) when the host is gone."""
-    children = set()
-    while True:
-        fds = array.array("i")
-        head, ancillary, _, _ = control.recvmsg(4, socket.CMSG_SPACE(2 * fds.itemsize))
-        if not head:
-            break
-        head += (_exactly(control, 4 - len(head)) or b"") if len(head) < 4 else b""
-        request = json.loads(_exactly(control, struct.unpack(">I", head)[0]) or b"{}")
-        for level, kind, data in ancillary:
-            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
-        if "fork" in request:
-            pid = os.fork()
-            if pid == 0:
-                control.close()
-                run_child(socket.socket(fileno=fds[0]), fds[1])
-            for fd in fds:
-                os.close(fd)
-            children.add(pid)
-            send(control, {"pid": pid})
-        else:
-            pid = request["kill"]
-            send(control, {"killed": pid, "signal": end_child(pid) if pid in children else None})
-            children.discard(pid)
-            end_orphans(children)
-    for pid in children:
-        end_child(pid)
-    end_orphans(set())
+class Child:
+    """What one child knows of its episode."""
 
+    def __init__(self) -> None:
+        self.me = getpid()
+        self.stream = open(1, "w", encoding="utf-8", errors="replace", newline="\n", buffering=1, closefd=False)  # noqa: SIM115
+        sys.stdout = sys.stderr = self.stream
+        self.module: ModuleType | None = None
+        self.copies: list[int] = []
+        self.imported: frozenset[str] = frozenset()
+        self.written: dict[str, int] = {}  # name -> step that last wrote it
 
-def end_orphans(children: set[int]) -> None:
-    """Kill what ended episodes left behind, whatever session it moved to: orphans become this process's children."""
-    listing = f"/proc/self/task/{os.getpid()}/children"
-    while os.path.exists(listing):
-        with open(listing) as file:
-            orphans = {int(pid) for pid in file.read().split()} - children
-        if not orphans:
-            return
-        for pid in orphans:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+    def begin(self, step: dict[str, Any]) -> None:
+        """Before the first block: an empty module, the tools among the builtins, a seeded generator."""
+        self.module = sys.modules["__main__"] = ModuleType("__main__")
+        self.module.__dict__["__builtins__"] = builtins
+        lock = threading.Lock()  # one call at a time, so that each thread gets its own answer
+        for name in step["tools"]:
+            setattr(builtins, name, self.tool(name, lock))
+        random.seed(step["seed"])
 
+    def tool(self, name: str, lock: threading.Lock) -> Callable[..., Any]:
+        """A stub that asks the host. Among the builtins, a block may shadow it and has it back with `del`."""
 
-def end_child(pid: int) -> int:
-    """Kill a child with its process group and reap it. Returns the signal that ended it (0: it had exited)."""
-    for kill in (os.killpg, os.kill):
+        def tool(*args: Any, **kwargs: Any) -> Any:
+            if kwargs:
+                raise TypeError(f"{name}() takes no keyword arguments")
+            if getpid() != self.me:
+                raise RuntimeError("tools cannot be called from a forked process")
+            with lock:
+                self.flush()
+                send({"call": name, "args": list(args)})
+                answer = receive()
+            if "kind" in answer:
+                raise getattr(builtins, answer["kind"], RuntimeError)(answer["message"])
+            return answer["value"]
+
+        tool.__name__ = tool.__qualname__ = name
+        tool.__module__ = "builtins"
+        return tool
+
+    def flush(self) -> None:
+        for stream in (self.stream, sys.stdout):
+            with contextlib.suppress(BaseException):  # the block may have closed or replaced it
+                stream.flush()
+
+    def keep_copy(self, fds: tuple[int, ...]) -> None:
+        """Fork a copy of this state, which waits on `fds` for the case that this process is killed."""
+        self.copies = [pid for pid in self.copies if not reaped(pid)]
+        state = Random.getstate(generator), generator.gauss_next
         try:
-            kill(pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            continue
-    _, status = os.waitpid(pid, 0)
-    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+            pid = fork()
+        except OSError:
+            pid = -1
+        if pid == 0:
+            self.me = getpid()
+            # The random module draws a new seed in every forked process; a copy goes on as the original would.
+            Random.setstate(generator, state[0])
+            generator.gauss_next = state[1]
+            for fd, place in ((fds[0], SOCKET), (fds[1], 1), (fds[1], 2)):
+                dup2(fd, place)
+        self.copies = [*self.copies, pid] if pid > 0 else []
+        for fd in fds:
+            close(fd)
+        if pid == 0:
+            send({"ready": True})
+        else:
+            self.rehearse()
+
+    def rehearse(self) -> None:
+        """Touch what a step touches, while nobody waits: after a fork the first touch of a page makes a copy of it."""
+        names: dict[str, Any] = {}
+        error, stored, imported = self.block("rehearsal = 0", "<block 0>", names)
+        kept = survivors("persistent", {"rehearsal": 0}, imported, {"rehearsal": 0}, 0)
+        encode({"done": 0, "error": error, "bindings": bindings_of(kept), "written": bindings_of(sorted(stored))})
+
+    def run(self, step: dict[str, Any]) -> None:
+        """Run one block and report it."""
+        if self.module is None:
+            self.begin(step)
+        assert self.module is not None
+        names, number = self.module.__dict__, step["step"]
+        before = {name: id(value) for name, value in names.items() if type(name) is str}
+        error, stored, imported = self.block(step["code"], f"<block {number}>", names)
+        if getpid() != self.me:  # a process that the block forked must not speak for the episode
+            _exit(0)
+        own = {k: v for k, v in names.items() if type(k) is str and not k.startswith("__")}
+        written = {name for name, value in own.items() if name in stored or before.get(name) != id(value)}
+        self.imported = (self.imported - written) | (imported & written)
+        self.written = {name: number if name in written else self.written[name] for name in own}
+        kept = survivors(step["mode"], own, self.imported, self.written, number)
+        if len(kept) < len(own):
+            special = {k: v for k, v in names.items() if type(k) is str and k.startswith("__")}
+            names.clear()
+            names.update({**special, **kept})
+        self.flush()
+        del own
+        send({"done": number, "error": error, "bindings": bindings_of(kept), "written": bindings_of(sorted(written))})
+
+    def block(self, code: str, name: str, names: dict[str, Any]) -> tuple[Any, set[str], frozenset[str]]:
+        """(error or None, names the code stores, names it imports)."""
+        stored: set[str] = set()
+        imported: frozenset[str] = frozenset()
+        show(name, code)
+        try:
+            tree = compile(code, name, "exec", ONLY_TREE, True)
+            last = tree.body.pop().value if tree.body and type(tree.body[-1]) is Expr else None
+            body = compile(Module(tree.body, []), name, "exec", 0, True)
+            value = compile(Expression(last), name, "eval", 0, True) if last is not None else None
+            stored, imported = stored_names(body), imported_names(tree)
+            if value is not None:
+                stored |= stored_names(value)
+            exec(body, names)
+            if value is not None:
+                result = eval(value, names)
+                if result is not None and not code.rstrip().endswith(";"):  # as a notebook shows a last expression
+                    sys.stdout.write(f"{result!r}\n")
+        except BaseException as error:  # noqa: BLE001 - model code may raise anything; the host reports it to the model
+            return error_of(error), stored, imported
+        return None, stored, imported
 
 
-def run_child(
-    sock: socket.socket, output: int, leave: Callable[[int], NoReturn] = os._exit, anything: Any = BaseException
-) -> NoReturn:
-    """Everything after the fork happens here; never returns. A block may break what this is made of: leave quietly."""
-    with contextlib.suppress(anything):
-        answer_steps(sock, output)
-    leave(70)
-
-
-def answer_steps(sock: socket.socket, output: int) -> NoReturn:
-    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    me = os.getpid()
-    os.setpgid(0, 0)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    os.close(output)
-    if sock.fileno() > 3:  # close whatever the parent had open besides our own socket
-        os.closerange(3, sock.fileno())
-    os.closerange(sock.fileno() + 1, 256)
-    sys.stdout = open(1, "w", encoding="utf-8", errors="replace", newline="\n", closefd=False)  # noqa: SIM115
-    sys.stderr = sys.stdout
-    namespace = None
-    while True:
-        step = receive(sock)
-        if step is None:
-            os._exit(0)
-        if namespace is None:
-            namespace = first_namespace(sock, step)
-        set_limits(step)
-        error = run_block(step["code"], namespace)
-        if os.getpid() != me:  # a copy that the block forked must not speak for the episode
-            os._exit(0)
-        with contextlib.suppress(
-            ValueError, AttributeError, OSError
-        ):  # the block may have closed or replaced its own stdout
-            sys.stdout.flush()
-        send(sock, {"done": True, "error": error, "bindings": bindings_of(namespace, step["tools"])})
-
-
-def first_namespace(sock: socket.socket, step: dict[str, Any]) -> dict[str, Any]:
-    random.seed(step["seed"])
-    namespace: dict[str, Any] = {"__name__": "__main__", "__builtins__": builtins}
-    lock = threading.Lock()  # one call at a time, so that each thread gets its own answer
-    for name in step["tools"]:
-        namespace[name] = make_tool(sock, name, lock)
-    return namespace
-
-
-def make_tool(sock: socket.socket, name: str, lock: threading.Lock) -> Callable[..., Any]:
-    me = os.getpid()
-
-    def tool(*args: Any, **kwargs: Any) -> Any:
-        if kwargs:
-            raise TypeError(f"{name}() takes no keyword arguments")
-        if os.getpid() != me:
-            raise RuntimeError("tools cannot be called from a forked process")
-        with lock:
-            sys.stdout.flush()
-            send(sock, {"call": name, "args": list(args)})
-            answer = receive(sock)
-        if answer is None:
-            os._exit(0)
-        if "kind" in answer:
-            raise getattr(builtins, answer["kind"], RuntimeError)(answer["message"])
-        return answer["value"]
-
-    tool.__name__ = tool.__qualname__ = name
-    return tool
-
-
-def set_limits(step: dict[str, Any]) -> None:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    cpu = int(used.ru_utime + used.ru_stime) + 1 + step["cpu"]
-    for what, value in (
-        (resource.RLIMIT_CPU, cpu),
-        (resource.RLIMIT_AS, step["memory"]),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        hard = resource.getrlimit(what)[1]
-        ceiling = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        # The hard limit is lowered too where it never has to rise again; CPU time is given anew at each step.
-        resource.setrlimit(what, (ceiling, hard if what == resource.RLIMIT_CPU else ceiling))
-
-
-def run_block(code: str, namespace: dict[str, Any]) -> dict[str, Any] | None:
-    """Returns None or {"type", "message", "line"}; `type` is the name of what was raised."""
+def reaped(pid: int) -> bool:
+    """Whether a copy that was not needed has gone by now."""
     try:
-        exec(compile(code, "<turn>", "exec"), namespace)
-    except SystemExit as error:
-        return {"type": "SystemExit", "message": text_of(error.code), "line": line_of(error)}
-    except BaseException as error:  # noqa: BLE001 - model code may raise anything; the host reports it to the model
-        return {"type": type_of(error), "message": text_of(error), "line": line_of(error)}
-    return None
+        return waitpid(pid, WNOHANG)[0] == pid
+    except ChildProcessError:
+        return True
 
 
-def text_of(value: Any) -> str:
-    try:
-        return str.__getitem__(str(value), slice(300))
-    except BaseException:  # noqa: BLE001 - an exception's own __str__ may raise anything too
-        return "(its message could not be made)"
+def run_child(sock: int, output: int, report: Callable[[int], object], bounds: Confinement, memory: int) -> NoReturn:
+    """Everything after the parent's fork happens here; never returns. Whatever goes wrong, leave quietly.
+
+    `report` hands the listener of confine.py to the parent, which answers attempts to fork.
+    """
+    with contextlib.suppress(BaseException):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        os.setpgid(0, 0)
+        prctl(PR_SET_PDEATHSIG, SIGKILL)
+        high = max(sock, output, SOCKET) + 1
+        for fd, place in ((dup_above(sock, high), SOCKET), (dup_above(output, high), 1), (1, 2)):
+            dup2(fd, place)
+        global channel
+        channel = socket(fileno=SOCKET)
+        child = Child()
+        listener = bounds.close(memory)
+        if listener is not None:
+            report(listener)
+        os.closerange(SOCKET + 1, 1024)
+        child.rehearse()
+        send({"ready": True})
+        while True:
+            step, fds = receive_step()
+            if "copy" in step:
+                child.keep_copy(fds)
+                continue
+            prctl(PR_SET_PDEATHSIG, SIGKILL)  # a copy that takes over has another parent
+            child.run(step)
+    _exit(70)
 
 
-def type_of(error: BaseException) -> str:
-    name_of = type.__dict__["__name__"].__get__  # a metaclass cannot interfere
-    for cls in type.__dict__["__mro__"].__get__(type(error)):
-        if getattr(builtins, name_of(cls), None) is cls:
-            own = name_of(type(error))[:80]
-            return name_of(cls) if own == name_of(cls) or name_of(cls) in ("Exception", "BaseException") else own
-    return "Exception"
+def dup_above(fd: int, low: int) -> int:
+    import fcntl
+
+    return fcntl.fcntl(fd, fcntl.F_DUPFD, low)
 
 
-def line_of(error: BaseException) -> int | None:
-    if isinstance(error, SyntaxError):
-        return error.lineno if isinstance(error.lineno, int) else None
-    line, trace = None, error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == "<turn>":
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line
-
-
-def bindings_of(namespace: dict[str, Any], tools: list[str]) -> list[str]:
-    names = [str.__str__(k) for k in namespace if isinstance(k, str)]
-    return [str.__getitem__(n, slice(80)) for n in names if not str.startswith(n, "__") and n not in tools][:500]
-
-
-if __name__ == "__main__":
-    prctl(PR_SET_CHILD_SUBREAPER, 1)
-    setattr(builtins, "exit", sys.exit)  # noqa: B010 - what an interactive Python offers; without site they do not exist
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the host, which then ends us
-    serve(socket.socket(fileno=int(sys.argv[1])))
+channel: socket
