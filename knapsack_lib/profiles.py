@@ -167,6 +167,16 @@ class Gates(_Strict):
     expert_turns: float = Field(ge=1, description="mean turns of the expert, so that state matters")
 
 
+class Analysis(_Strict):
+    """How results are judged; fixed before they are seen. Changing it changes no episode."""
+
+    resamples: int = Field(ge=100, description="of every bootstrap interval")
+    level: float = Field(gt=0.5, lt=1, description="of every interval")
+    alpha: float = Field(gt=0, lt=0.5, description="of every test, after Holm's correction over the family")
+    margin: float = Field(gt=0, lt=1, description="scores that differ by less count as equal (TOST)")
+    power: float = Field(gt=0.5, lt=1, description="at which the smallest detectable difference is given")
+
+
 class Profile(_Strict):
     """One study. `difficulties` maps the words easy and medium to named sizes in the family."""
 
@@ -184,6 +194,7 @@ class Profile(_Strict):
     training: Training
     evaluation: Evaluation
     gates: Gates
+    analysis: Analysis
     published: bool = Field(description="true: figures/, paper/ and results/ of the repository are this profile's")
 
     @field_validator("difficulties")
@@ -201,6 +212,11 @@ class Profile(_Strict):
         """SHA-256 of the canonical JSON of every setting."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def episode_digest(self) -> str:
+        """The same without what only describes or judges: two profiles with one such digest play the same episodes."""
+        text = self.model_dump_json(exclude={"name", "about", "gates", "analysis", "published"})
+        return hashlib.sha256(json.dumps(json.loads(text), sort_keys=True).encode()).hexdigest()
 
     def run(self, seed: int | None = None) -> Run:
         """The places of this profile's run under one root seed (the profile's own by default)."""

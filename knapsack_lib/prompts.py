@@ -101,9 +101,7 @@ def observation_text(seen: Observation, cues: Cues) -> str:
         lines.append(f"The block was stopped: {KILLS.get(seen.killed_by, seen.killed_by)}.{state}")
     if not lines:
         lines.append("(no output)")
-    lines += [
-        f"note: {name} is your own now; the tool of that name is back after: del {name}" for name in seen.shadowed
-    ]
+    lines += [f"note: {name} is something of your own now and hides the tool of that name" for name in seen.shadowed]
     if cues.list_bindings:
         lines.append("live names: " + (", ".join(seen.bindings) or "none"))
     return "\n".join(lines)

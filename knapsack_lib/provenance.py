@@ -79,7 +79,7 @@ def store_key(run: Run, inputs: Mapping[str, Path], *who: Any) -> str:
     text = json.dumps(
         {
             "code": code_digest(),
-            "profile": run.profile.digest(),
+            "profile": run.profile.episode_digest(),
             "seed": run.seed,
             "inputs": {name: path_digest(path) for name, path in inputs.items()},
             "who": [asdict(one) if is_dataclass(one) and not isinstance(one, type) else str(one) for one in who],

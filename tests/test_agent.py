@@ -8,7 +8,7 @@ import pytest
 from knapsack_lib.agent import Cast, act, code_of
 from knapsack_lib.families import FAMILIES
 from knapsack_lib.families.knapsack import make_task
-from knapsack_lib.interpreter import Interpreter, persistence_named
+from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
 from knapsack_lib.policies import Reply
 from knapsack_lib.profiles import Cues
 from knapsack_lib.prompts import REFUSALS, SYSTEM, opening
@@ -23,13 +23,19 @@ def block(code):
 
 
 @pytest.fixture
+def losing_pool(make_limits):
+    with Pool(make_limits(), after_kill="lose") as pool:
+        yield pool
+
+
+@pytest.fixture
 def play(small_pool, plain_cues):
     """Play replies in order; returns (episode, conversations as they were shown, turns as they were logged)."""
 
-    def run(replies, mode="reset", *, turns=None, cues=plain_cues):
+    def run(replies, mode="reset", *, turns=None, cues=plain_cues, pool=small_pool):
         world, shown, logged = FAMILIES["knapsack"].World(TASK), [], []
-        limits = small_pool.limits.model_copy(update={"turns": turns or len(replies)})
-        with Interpreter(small_pool, persistence_named(mode), world.tools, 1) as interpreter:
+        limits = pool.limits.model_copy(update={"turns": turns or len(replies)})
+        with Interpreter(pool, persistence_named(mode), world.tools, 1) as interpreter:
             steps = act(
                 TASK,
                 world,
@@ -147,13 +153,28 @@ def test_a_turn_records_what_the_code_did(play, mode):
     assert (turn.prompt_tokens, turn.completion_tokens, turn.bindings) == (5, 2, ["v"] if mode == "persistent" else [])
 
 
+KILLED = [block("x = 1"), block("x = 2\nimport os\nos._exit(0)"), block("print(x)"), block("finish()")]
+
+
 @BOTH
-def test_a_kill_is_told_to_the_agent_with_the_loss_of_state(play, mode):
-    episode, shown, _ = play([block("x = 1"), block("import os\nos._exit(0)"), block("x"), block("finish()")], mode)
-    turn = episode.turns[1]
-    assert (turn.killed_by, turn.state_lost) == ("exit", mode == "persistent")
-    assert ("All variables are lost" in turn.observation) == (mode == "persistent")
-    assert "stopped" in shown[2][-1]["content"] and episode.turns[2].error_type == "NameError"
+def test_a_kill_is_told_to_the_agent_with_what_became_of_its_state(play, mode):
+    episode, shown, _ = play(KILLED, mode)
+    turn, after = episode.turns[1:3]
+    assert (turn.killed_by, turn.state_lost) == ("exit", False)
+    assert turn.bindings == (["x"] if mode == "persistent" else [])
+    assert ("All variables are as they were before it." in turn.observation) == (mode == "persistent")
+    assert "stopped" in shown[2][-1]["content"] and "lost" not in turn.observation
+    assert (after.stdout, after.error_type) == (("1\n", None) if mode == "persistent" else ("", "NameError"))
+
+
+@BOTH
+def test_a_kill_that_costs_the_state_is_told_with_its_loss(losing_pool, play, mode):
+    episode, shown, _ = play(KILLED, mode, pool=losing_pool)
+    turn, after = episode.turns[1:3]
+    assert (turn.killed_by, turn.state_lost, turn.bindings) == ("exit", mode == "persistent", [])
+    assert ("All variables are lost." in turn.observation) == (mode == "persistent")
+    assert "stopped" in shown[2][-1]["content"] and "as they were" not in turn.observation
+    assert after.error_type == "NameError"
 
 
 def test_turns_are_handed_over_as_they_happen(play):

@@ -42,8 +42,8 @@ def traces(wording) -> dict:
     }
 
 
-def _play(tasks, runtime, policy, limits=PROFILE.limits, cues=PROFILE.cues) -> Iterator:
-    with Pool(limits) as pool:
+def _play(tasks, runtime, policy, limits=PROFILE.limits, cues=PROFILE.cues, after_kill="restore") -> Iterator:
+    with Pool(limits, after_kill=after_kill) as pool:
         rollouts = []
         for number, task in enumerate(tasks):
             world = KnapsackWorld(task)
@@ -180,19 +180,24 @@ class _Replies:
         return Reply(next(self._texts), prompt_tokens=len(messages), completion_tokens=1)
 
 
-def test_for_one_task_everything_the_arms_are_given_is_equal_but_persistence():
+AFTER_A_KILL = {"restore": " All variables are as they were before it.", "lose": " All variables are lost."}
+
+
+@pytest.mark.parametrize("after_kill", AFTER_A_KILL)
+def test_for_one_task_everything_the_arms_are_given_is_equal_but_persistence(after_kill):
     limits = PROFILE.limits.model_copy(update={"cpu_seconds": 1, "wall_seconds": 5})
     tasks = make_tasks("pocket-easy", 2, seed=4, split="arms")
-    arms = {}
+    told, arms = AFTER_A_KILL[after_kill], {}
     for runtime in ("persistent", "reset"):
         arms[runtime] = []
-        for episode in _play(tasks, runtime, _Stateless(), limits):
+        for episode in _play(tasks, runtime, _Stateless(), limits, after_kill=after_kill):
             assert len(episode.turns) == len(_Stateless.TURNS) and episode.finish == "finish"
+            assert [told in (t.observation or "") for t in episode.turns].count(True) == (runtime == "persistent")
             row = {**vars(episode), "runtime": None}
-            # What persistence itself changes: which names the next step finds, and that a kill can lose them.
+            # What persistence itself changes: which names the next step finds, and what a kill makes of them.
             row["turns"] = [{**vars(t), "bindings": None, "state_lost": None} for t in episode.turns]
             for turn in row["turns"]:
-                turn["observation"] = (turn["observation"] or "").removesuffix(" All variables are lost.")
+                turn["observation"] = (turn["observation"] or "").removesuffix(told)
             arms[runtime].append(row)
     assert arms["persistent"] == arms["reset"]
 

@@ -115,6 +115,14 @@ def test_every_setting_changes_the_digest(project):
     assert len(digests) == len(changes) + 1 and data
 
 
+def test_judging_otherwise_plays_the_same_episodes():
+    pocket = load_profile("pocket")
+    judged = pocket.model_copy(update={"analysis": pocket.analysis.model_copy(update={"margin": 0.2}), "about": "x"})
+    assert judged.digest() != pocket.digest() and judged.episode_digest() == pocket.episode_digest()
+    kept = pocket.interpreter.model_copy(update={"after_kill": "lose"})
+    assert pocket.model_copy(update={"interpreter": kept}).episode_digest() != pocket.episode_digest()
+
+
 def test_the_digest_does_not_depend_on_how_the_file_is_written(project):
     data = yaml.safe_load(POCKET.read_text())
     (project / "params" / "again.yaml").write_text(yaml.safe_dump(dict(reversed(list(data.items())))))

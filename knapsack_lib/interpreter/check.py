@@ -38,7 +38,7 @@ PROBES = (
     ("syscalls", "send a signal to another process", "import os\nos.kill({PID}, 0)\nprint('REACHED')"),
     ("syscalls", "change a file's mode", "import os\nos.chmod({FILE!r}, 0o600)\nprint('REACHED')"),
     ("syscalls", "enter a name space of its own", C + "print('REACHED' if libc.unshare(0x10000000) == 0 else '')"),
-    ("limits", "take more memory", "x = bytearray(1 << 29)\nprint('REACHED')"),
+    ("limits", "take more memory", "x = bytes(1 << 29)\nprint('REACHED')"),
     ("limits", "open a thousand descriptors", "import os\nfor _ in range(1000): os.dup(0)\nprint('REACHED')"),
     ("privileges", "keep a capability of root",
      C + "import struct\nout = ctypes.create_string_buffer(24)\n"

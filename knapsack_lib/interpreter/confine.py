@@ -31,7 +31,7 @@ ALLOWED = {
     "access": (21, None), "pipe": (22, None), "select": (23, None), "sched_yield": (24, 124), "mremap": (25, 216),
     "mincore": (27, 232), "madvise": (28, 233), "dup": (32, 23), "dup2": (33, None), "pause": (34, None),
     "nanosleep": (35, 101), "getitimer": (36, 102), "alarm": (37, None), "setitimer": (38, 103), "getpid": (39, 172),
-    "sendmsg": (46, 211), "recvmsg": (47, 212), "exit": (60, 93), "wait4": (61, 260), "uname": (63, 160),
+    "sendmsg": (46, 211), "recvmsg": (47, 212), "exit": (60, 93), "uname": (63, 160),
     "getcwd": (79, 17), "chdir": (80, 49), "fchdir": (81, 50), "readlink": (89, None), "umask": (95, 166),
     "gettimeofday": (96, 169), "getrlimit": (97, 163), "getrusage": (98, 165), "sysinfo": (99, 179),
     "times": (100, 153), "getuid": (102, 174), "getgid": (104, 176), "geteuid": (107, 175), "getegid": (108, 177),
@@ -44,11 +44,11 @@ ALLOWED = {
     "sched_getaffinity": (204, 123), "epoll_create": (213, None), "getdents64": (217, 61), "set_tid_address": (218, 96),
     "restart_syscall": (219, 128), "fadvise64": (221, 223), "clock_gettime": (228, 113), "clock_getres": (229, 114),
     "clock_nanosleep": (230, 115), "exit_group": (231, 94), "epoll_wait": (232, None), "epoll_ctl": (233, 21),
-    "waitid": (247, 95), "openat": (257, 56), "newfstatat": (262, 79), "readlinkat": (267, 78), "faccessat": (269, 48),
+    "openat": (257, 56), "newfstatat": (262, 79), "readlinkat": (267, 78), "faccessat": (269, 48),
     "pselect6": (270, 72), "ppoll": (271, 73), "set_robust_list": (273, 99), "get_robust_list": (274, 100),
     "epoll_pwait": (281, 22), "eventfd2": (290, 19), "epoll_create1": (291, 20), "dup3": (292, 24), "pipe2": (293, 59),
     "preadv": (295, 69), "pwritev": (296, 70), "getcpu": (309, 168), "getrandom": (318, 278), "membarrier": (324, 283),
-    "statx": (332, 291), "rseq": (334, 293), "faccessat2": (439, 439), "futex_waitv": (449, 449),
+    "statx": (332, 291), "rseq": (334, 293), "close_range": (436, 436), "faccessat2": (439, 439), "futex_waitv": (449, 449),
 }  # fmt: skip
 CLONE_THREAD, F_SETFL, PIPE_AND_COPY = 0x10000, 4, (1030, 1031, 1032)  # F_DUPFD_CLOEXEC, F_SETPIPE_SZ, F_GETPIPE_SZ
 TERMINAL_QUESTIONS = (
@@ -62,13 +62,14 @@ TERMINAL_QUESTIONS = (
 PR_SET_PDEATHSIG, PR_SET_NAME, PR_GET_NAME, PR_SET_NO_NEW_PRIVS, SIGKILL = 1, 15, 16, 38, 9
 SPECIAL = {
     "ioctl": (16, 29), "clone": (56, 220), "fork": (57, None), "fcntl": (72, 25),
-    "prctl": (157, 167), "prlimit64": (302, 261), "clone3": (435, 435),
+    "prctl": (157, 167), "wait4": (61, 260), "waitid": (247, 95), "prlimit64": (302, 261), "clone3": (435, 435),
 }  # fmt: skip
 CALLS = {"seccomp": (317, 277), "capset": (126, 91), "landlock_create_ruleset": (444, 444),
          "landlock_add_rule": (445, 445), "landlock_restrict_self": (446, 446)}  # fmt: skip
 MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column above, AUDIT_ARCH of linux/audit.h
 
-KILL, ALLOW, NOTIFY, REFUSE, UNKNOWN = 0x80000000, 0x7FFF0000, 0x7FC00000, 0x00050000 | 1, 0x00050000 | 38
+KILL, ALLOW, NOTIFY = 0x80000000, 0x7FFF0000, 0x7FC00000
+REFUSE, UNKNOWN, CHILDLESS = 0x00050000 | 1, 0x00050000 | 38, 0x00050000 | 10  # EPERM, ENOSYS, ECHILD
 LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # of linux/bpf_common.h, combined
 NUMBER, ARCH, ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
 
@@ -215,6 +216,10 @@ def filter_program(machine: tuple[int, int]) -> bytes:
     program += only("prctl", [[(EQUAL, 0, PR_SET_NAME)], [(EQUAL, 0, PR_GET_NAME)],
                               [(EQUAL, 0, PR_SET_PDEATHSIG), (EQUAL, 2, SIGKILL)]])  # fmt: skip
     program += only("prlimit64", [[(EQUAL, 4, 0), (EQUAL, 5, 0)]])  # limits may be read: no pointer to new ones
+    # The copies of its state are no children of a block's: it may wait for one by number and otherwise has none.
+    program += [(EQUAL, 0, 5, number["wait4"] or 0), (LOAD, 0, 0, ARGUMENTS), (AT_LEAST, 2, 0, 1 << 31),
+                (AT_LEAST, 0, 1, 1), (RETURN, 0, 0, ALLOW), (RETURN, 0, 0, CHILDLESS), (LOAD, 0, 0, NUMBER)]  # fmt: skip
+    program += [(EQUAL, 0, 1, number["waitid"] or 0), (RETURN, 0, 0, CHILDLESS)]
     program.append((RETURN, 0, 0, REFUSE))
     return b"".join(struct.pack("=HBBI", *line) for line in program)
 

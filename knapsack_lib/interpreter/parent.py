@@ -75,33 +75,41 @@ class Parent:
     def __init__(self, control: socket.socket, listing: int | None, run_child: Any):
         self.control, self.listing, self.run_child = control, listing, run_child
         self.children: dict[int, int] = {}
+        self.groups: dict[int, int] = {}  # name -> process group: the child's first process and its copies
         self.listeners: dict[int, int] = {}
         self.allowed: set[int] = set()  # children that may fork once
         self.reports, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         high = fcntl.fcntl(theirs.detach(), fcntl.F_DUPFD_CLOEXEC, 64)  # out of the way of a child's own descriptors
         self.reporting = socket.socket(fileno=high)
-        self.poll = select.poll()
-        self.poll.register(control, select.POLLIN)
+        self.poll, self.host = select.poll(), select.poll()
+        for poll in (self.poll, self.host):
+            poll.register(control, select.POLLIN)
         self.poll.register(self.reports, select.POLLIN)
 
     def serve(self) -> None:
         """Until the host is gone; then everything ends."""
         while True:
-            ready = dict(self.poll.poll())
-            # The host's word first: it allows a fork before the child can ask for it.
-            if self.control.fileno() in ready and not self.obey():
-                break
-            if self.reports.fileno() in ready:
+            ready = dict(self.poll.poll(1000))
+            if not ready:
+                self.end_orphans()
+            elif self.reports.fileno() in ready:
                 self.watch()
-            for name, listener in list(self.listeners.items()):
-                if ready.get(listener, 0) & select.POLLIN:
-                    self.answer(name, listener)
-                elif listener in ready:  # every process behind it is gone
-                    self.forget(name)
+            elif self.control.fileno() in ready:
+                if not self.obey():
+                    break
+            elif not self.host.poll(0):  # the host's word first: it allows a fork before the child can ask for it
+                self.answer_all(ready)
         for pid in self.children.values():
             end_process(pid)
-        self.children = {}
+        self.children, self.groups = {}, {}
         self.end_orphans()
+
+    def answer_all(self, ready: dict[int, int]) -> None:
+        for name, listener in list(self.listeners.items()):
+            if ready.get(listener, 0) & select.POLLIN:
+                self.answer(name, listener)
+            elif listener in ready:  # every process behind it is gone
+                self.forget(name)
 
     def obey(self) -> bool:
         """Do what the host asks. False when it is gone."""
@@ -130,7 +138,7 @@ class Parent:
             pid = os.fork()
             if pid == 0:
                 self.run_child(*fds, lambda listener: socket.send_fds(self.reporting, [b"%d" % name], [listener]))
-            self.children[name] = pid
+            self.children[name], self.groups[name] = pid, pid
         for fd in fds:
             os.close(fd)
 
@@ -163,11 +171,11 @@ class Parent:
 
     def end(self, request: dict[str, Any]) -> None:
         old = request["end"]
-        pid = self.children.pop(old, None)
+        pid, group = self.children.pop(old, None), self.groups.pop(old, 0)
         self.allowed.discard(old)
         if request["adopt"]:
             name, copy = request["adopt"]
-            self.children[name] = copy
+            self.children[name], self.groups[name] = copy, group
             if old in self.listeners:
                 self.listeners[name] = self.listeners.pop(old)  # a copy has the filter of its original
         elif old in self.listeners:
@@ -178,13 +186,26 @@ class Parent:
             send(self.control, {"signal": ended_by})
 
     def end_orphans(self) -> None:
-        """Kill what ended children left behind, whatever session it moved to: orphans become this process's children."""
+        """Kill what ended children left behind: orphans become this process's children. Copies of a child that is
+        still the host's are left to it, also when the child itself has just died."""
         while self.listing is not None:
-            orphans = {int(pid) for pid in os.pread(self.listing, 1 << 20, 0).split()} - set(self.children.values())
-            if not orphans:
-                return
-            for pid in orphans:
+            listed = {int(pid) for pid in os.pread(self.listing, 1 << 20, 0).split()}
+            orphans = listed - set(self.children.values())
+            foreign = [pid for pid in orphans if group_of(pid) not in self.groups.values()]
+            for pid in foreign:
                 end_process(pid)
+            for pid in orphans.difference(foreign):
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
+            if not foreign:
+                return
+
+
+def group_of(pid: int) -> int:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return 0
 
 
 def too_long(number: int, frame: Any) -> None:

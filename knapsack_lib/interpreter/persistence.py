@@ -54,9 +54,9 @@ def is_plain(value: Any) -> bool:
             continue
         seen.add(id(part))
         if kind in CONTAINERS:
-            todo += part
+            todo += [inner for inner in part if type(inner) not in ATOMS]
         elif kind is dict:
-            todo += [*part.keys(), *part.values()]
+            todo += [inner for pair in part.items() for inner in pair if type(inner) not in ATOMS]
         else:
             return False
     return True

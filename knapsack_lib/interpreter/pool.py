@@ -58,6 +58,7 @@ class Pool:
         self._names = itertools.count(1)
         self._lock = threading.RLock()  # one request at a time on the control socket
         self._spares: deque[Child] = deque()
+        self.lost_parent = False  # whether the parent was found dead when the last child was ended
         self._start()
 
     def _start(self) -> None:
@@ -162,12 +163,14 @@ class Pool:
         """Kill and reap a child. `adopt`: the copy of it that goes on. `tell`: return the signal that had ended it."""
         self._let_go(child)
         place = None if adopt is None else [adopt.name, adopt.pid]
+        self.lost_parent = False
         try:
             with self._lock:
                 send_with(self._control, {"end": child.name, "adopt": place, "tell": tell})
                 return self._answer()["signal"] if tell else None
         except OSError:
             self.restart()
+            self.lost_parent = True
             return 9
 
     def copy(self, child: Child) -> Child:
@@ -214,7 +217,10 @@ class Child:
             head, extra, _, _ = self.socket.recvmsg(4, socket.CMSG_SPACE(12))
             if len(head) < 4:
                 return False
-            said = json.loads(self.socket.recv(struct.unpack(">I", head)[0], socket.MSG_WAITALL))
+            size = struct.unpack(">I", head)[0]
+            said = json.loads(self.socket.recv(size, socket.MSG_WAITALL)) if size < 100 else {}
+            if not isinstance(said, dict) or "ready" not in said:
+                return False
         except (OSError, ValueError):
             return False
         for level, kind, data in extra:

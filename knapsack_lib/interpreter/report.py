@@ -7,7 +7,7 @@ texts are bounded, and whatever an overridden method raises is caught.
 import builtins
 import linecache
 import opcode
-from _ast import AsyncFunctionDef, ClassDef, FunctionDef, Import, ImportFrom, Lambda
+from _ast import AST, AsyncFunctionDef, ClassDef, FunctionDef, Import, ImportFrom, Lambda, Name, Store
 from collections.abc import Iterable
 from types import CodeType
 from typing import Any
@@ -16,12 +16,16 @@ STORES = frozenset(opcode.opmap[name] for name in ("STORE_NAME", "STORE_GLOBAL")
 STORE_GLOBAL, EXTENDED = opcode.opmap["STORE_GLOBAL"], opcode.EXTENDED_ARG
 SCOPES = (FunctionDef, AsyncFunctionDef, ClassDef, Lambda)
 FRAMES = 12  # of a traceback: half from its start, half from its end
+of_builtins = vars(builtins)
 lines_of: dict[str, list[str]] = {}
+quotable: dict[str, Any] = linecache.cache  # what tracebacks that the block prints itself look lines up in
 
 _trace = BaseException.__dict__["__traceback__"].__get__
 _cause = BaseException.__dict__["__cause__"].__get__
 _context = BaseException.__dict__["__context__"].__get__
 _quiet = BaseException.__dict__["__suppress_context__"].__get__
+_file = SyntaxError.__dict__["filename"].__get__
+_line = SyntaxError.__dict__["lineno"].__get__
 _name = type.__dict__["__name__"].__get__
 _bases = type.__dict__["__mro__"].__get__
 
@@ -29,7 +33,7 @@ _bases = type.__dict__["__mro__"].__get__
 def show(name: str, code: str) -> None:
     """Make a block's source known, so that tracebacks (also those the block itself prints) can quote it."""
     lines = lines_of[name] = code.split("\n")
-    linecache.cache[name] = (len(code), None, [line + "\n" for line in lines], name)
+    quotable[name] = (len(code), None, [line + "\n" for line in lines], name)
 
 
 def error_of(error: BaseException) -> dict[str, Any]:
@@ -40,13 +44,16 @@ def error_of(error: BaseException) -> dict[str, Any]:
 def message_of(error: BaseException) -> str:
     """One line or more, at most 300 characters. The block is not numbered in it: the same fault reads the same."""
     text = text_of(error.code if type(error) is SystemExit else error)
-    return text.replace(f"({_block_of(error)}, ", "(<turn>, ")
+    unread = _unread(error)
+    return text.replace(f"({unread[0]}, ", "(<turn>, ") if unread else text
 
 
-def _block_of(error: BaseException) -> str | None:
-    """The block that could not be read as Python."""
-    name = error.filename if isinstance(error, SyntaxError) else None
-    return name if type(name) is str and name in lines_of else None
+def _unread(error: BaseException) -> tuple[str, int | None] | None:
+    """(block, line) of a block that could not be read as Python."""
+    if SyntaxError not in _bases(type(error)):
+        return None
+    name, line = _file(error), _line(error)
+    return (name, line if type(line) is int else None) if type(name) is str and name in lines_of else None
 
 
 def text_of(value: Any) -> str:
@@ -57,11 +64,25 @@ def text_of(value: Any) -> str:
 
 
 def type_of(error: BaseException) -> str:
+    own = plain(_name(type(error)))[:80]
     for cls in _bases(type(error)):
-        if getattr(builtins, _name(cls), None) is cls:
-            own = _name(type(error))[:80]
-            return _name(cls) if own == _name(cls) or _name(cls) in ("Exception", "BaseException") else own
+        name = plain(_name(cls))
+        if builtin(name) is cls:
+            return name if own == name or name in ("Exception", "BaseException") else own
     return "Exception"
+
+
+def builtin(name: str) -> Any:
+    """What a block finds under this name among the builtins."""
+    try:
+        return of_builtins.get(name)
+    except BaseException:  # noqa: BLE001 - a key that a block put there may raise when it is compared
+        return None
+
+
+def plain(text: str) -> str:
+    """The same text without the methods of a subclass."""
+    return str.__str__(text)
 
 
 def frames_of(error: BaseException) -> list[tuple[str, int, str]]:
@@ -69,15 +90,17 @@ def frames_of(error: BaseException) -> list[tuple[str, int, str]]:
     found, trace = [], _trace(error)
     while trace is not None:
         code = trace.tb_frame.f_code
-        if code.co_filename in lines_of:
-            found.append((code.co_filename, trace.tb_lineno, code.co_name))
+        block, line = plain(code.co_filename), trace.tb_lineno
+        if block in lines_of and type(line) is int:
+            found.append((block, line, plain(code.co_name)))
         trace = trace.tb_next
     return found
 
 
 def line_of(error: BaseException) -> int | None:
-    if isinstance(error, SyntaxError):
-        return error.lineno if type(error.lineno) is int else None
+    unread = _unread(error)
+    if unread:
+        return unread[1]
     frames = frames_of(error)
     return frames[-1][1] if frames else None
 
@@ -102,9 +125,9 @@ def traceback_of(error: BaseException) -> str:
 def _one_traceback(error: BaseException) -> str:
     text = ["Traceback (most recent call last):"]
     frames = frames_of(error)
-    unread = _block_of(error)
-    if unread is not None and isinstance(error, SyntaxError) and type(error.lineno) is int:
-        frames = [*frames, (unread, error.lineno, "<module>")]
+    unread = _unread(error)
+    if unread and unread[1]:
+        frames = [*frames, (unread[0], unread[1], "<module>")]
     skipped = len(frames) - FRAMES
     for place, (block, line, function) in enumerate(frames):
         if skipped > 0 and place == FRAMES // 2:
@@ -115,7 +138,8 @@ def _one_traceback(error: BaseException) -> str:
         source = lines_of[block][line - 1].strip() if 0 < line <= len(lines_of[block]) else ""
         text += [f"    {source[:200]}"] if source else []
     message = message_of(error)
-    return "\n".join([*text, type_of(error) + (f": {message}" if message else "")]) + "\n"
+    name = plain(_name(type(error)))[:80]
+    return "\n".join([*text, name + (f": {message}" if message else "")]) + "\n"
 
 
 # Names ----------------------------------------------------------------------------------------------------------------
@@ -136,16 +160,24 @@ def stored_names(code: CodeType, outermost: bool = True) -> set[str]:
 
 
 def imported_names(tree: Any) -> frozenset[str]:
-    """Names that import statements of the module bind (not those inside functions and classes)."""
-    found, todo = [], list(tree.body)
+    """Names that import statements of the module bind and nothing after them does ("*" among them for a star).
+
+    What is inside functions and classes does not count.
+    """
+    found: set[str] = set()
+    todo = list(reversed(tree.body))
     while todo:
         node = todo.pop()
         if type(node) in (Import, ImportFrom):
-            found += [alias.asname or alias.name.partition(".")[0] for alias in node.names]
-        elif type(node) not in SCOPES:
-            for field in ("body", "orelse", "finalbody", "handlers", "cases"):
-                inner = getattr(node, field, ())
-                todo += inner if type(inner) is list else ()
+            found |= {alias.asname or alias.name.partition(".")[0] for alias in node.names}
+        elif type(node) is Name:
+            found -= {node.id} if type(node.ctx) is Store else set()
+        elif type(node) in SCOPES:
+            found -= {getattr(node, "name", "")}
+        else:
+            fields = [getattr(node, field, None) for field in node._fields]
+            parts = [part for field in fields for part in (field if type(field) is list else [field])]
+            todo += [part for part in reversed(parts) if isinstance(part, AST)]
     return frozenset(found)
 
 

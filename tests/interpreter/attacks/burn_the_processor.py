@@ -1,0 +1,21 @@
+# property: processor time is bounded apart from the time on the clock, all threads together
+# expect: seen.killed_by == "cpu"
+# off: cpu_seconds
+# works: seen.stdout == "REACHED\n"
+# limits: wall_seconds=4.0
+import hashlib
+import threading
+import time
+
+threading.stack_size(1 << 16)
+
+
+def burn():
+    while time.process_time() < 2:
+        hashlib.sha256(bytes(1 << 16)).digest()  # outside the interpreter's lock
+
+
+threads = [threading.Thread(target=burn) for _ in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+print("REACHED")

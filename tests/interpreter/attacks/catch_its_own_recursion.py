@@ -1,0 +1,13 @@
+# property: a recursion that goes on after each RecursionError is ended
+# expect: seen.killed_by == "time"
+# off: process
+# works: seen.hung
+# limits: wall_seconds=0.25
+def down():
+    try:
+        down()
+    except RecursionError:
+        down()
+
+
+down()

@@ -1,0 +1,7 @@
+# property: no file's time can be changed
+# expect: seen.error_type == "PermissionError"
+# off: syscalls
+# works: not place.untouched
+import os
+
+os.utime("{FILE}", (1, 1))

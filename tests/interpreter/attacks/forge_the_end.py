@@ -1,0 +1,14 @@
+# property: an end that a block forges changes no score
+# expect: seen.killed_by in (None, "protocol") and world.outcome()["optimality"] == 0 and seen.stdout == ""
+# off: protocol
+# works: seen.optimality == 1
+# after: own
+import json
+import os
+import struct
+import time
+
+done = {"done": 2, "error": None, "bindings": [], "written": [], "shadowed": [], "optimality": 1, "tool_calls": [], "stdout": "mine"}
+body = json.dumps(done).encode()
+os.write(3, struct.pack(">I", len(body)) + body)
+time.sleep(0.05)

@@ -1,0 +1,7 @@
+# property: the package that makes the tasks cannot be imported
+# expect: seen.error_type == "ModuleNotFoundError"
+# off: process
+# works: "optimal_value" in seen.stdout
+from knapsack_lib.families.knapsack import make_task
+
+print(make_task("pocket-easy", seed=5, split="easy", index=0).reference)

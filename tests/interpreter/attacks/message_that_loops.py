@@ -1,0 +1,12 @@
+# property: an error whose text never comes is ended with its block
+# expect: seen.killed_by == "time"
+# off: process
+# works: seen.hung
+# limits: wall_seconds=0.25
+class Slow(Exception):
+    def __str__(self):
+        while True:
+            pass
+
+
+raise Slow

@@ -1,0 +1,13 @@
+# property: the repr of the last expression has no more time than the block
+# expect: seen.killed_by == "time"
+# off: process
+# works: seen.hung
+# limits: wall_seconds=0.25
+class Slow:
+    def __repr__(self):
+        while True:
+            pass
+
+
+slow = Slow()
+slow

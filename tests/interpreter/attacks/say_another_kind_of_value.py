@@ -1,0 +1,9 @@
+# property: a message that is a list ends the step
+# expect: seen.killed_by == "protocol"
+# off: protocol
+# works: seen.died
+import os
+import time
+
+os.write(3, b'\0\0\0\x06["ok"]')
+time.sleep(0.5)

@@ -1,0 +1,10 @@
+# property: a block that sleeps is ended when its time is up
+# expect: seen.killed_by == "time" and seen.stdout == "so far\n"
+# off: wall_seconds
+# works: seen.stdout == "so far\nREACHED\n"
+# limits: wall_seconds=0.25
+import time
+
+print("so far")
+time.sleep(0.6)
+print("REACHED")

@@ -1,0 +1,8 @@
+# property: a list cannot be doubled beyond the memory limit
+# expect: seen.error_type == "MemoryError" or (mode == "data" and seen.killed_by == "time")
+# off: limits
+# works: seen.stdout == "REACHED\n"
+numbers = [0]
+while len(numbers) < 1 << 25:
+    numbers += numbers
+print("REACHED")
