@@ -8,7 +8,10 @@ import sys
 
 from knapsack_lib.analysis.gates import gates
 from knapsack_lib.analysis.results import read_results
+from knapsack_lib.families.knapsack import World, make_tasks
+from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
 from knapsack_lib.profiles import load_profile, project_root
+from knapsack_lib.prompts import observation_text
 
 ROOT = project_root()
 
@@ -40,6 +43,30 @@ def test_the_committed_run_holds_its_gates_on_enough_tasks():
     counts = results.cells.groupby(["train", "runtime", "difficulty"]).size()
     assert len(counts) == 12
     assert counts.xs("easy", level="difficulty").min() >= 100 and counts.xs("medium", level="difficulty").min() >= 50
+
+
+def test_committed_blocks_give_the_committed_observations_again():
+    """Every twentieth episode, block for block, through today's interpreter, world and prompts."""
+    profile = load_profile("pocket")
+    results = read_results(profile.run())
+    tasks = {
+        task.task_id: task
+        for size in ("easy", "medium")
+        for task in make_tasks(profile.difficulties[size], getattr(profile.tasks, size), seed=results.seed, split=size)
+    }
+    steps = 0
+    with Pool(profile.limits, after_kill=profile.interpreter.after_kill) as pool:
+        for episode in results.episodes[::20]:
+            world, seed = World(tasks[episode.task_id]), episode.seed % 2**31
+            with Interpreter(pool, persistence_named(episode.runtime), world.tools, seed) as interpreter:
+                for turn in episode.turns:
+                    if turn.code is not None:
+                        seen = interpreter.run(turn.code)
+                        assert turn.observation in (None, observation_text(seen, profile.cues)), episode.episode_id
+                        assert (turn.stdout, turn.bindings) == (seen.stdout, list(seen.bindings))
+                        steps += 1
+            assert world.outcome() == episode.outcome
+    assert steps > 300
 
 
 def test_the_committed_run_names_its_settings_and_no_machine():

@@ -93,7 +93,7 @@ def plain(code):
     report = {
         "stdout": printed[:20_000], "printed": len(printed), "after": after,
         **({} if error is None else told(error)),
-        "bindings": [f"{name} = {value!r}" for name, value in names.items() if not name.startswith("_")],
+        "bindings": [f"{name} = {value!r}" for name, value in names.items() if not name.startswith("__b")],
         "taking": copy.deepcopy(taking), "taken": world.taken, "inspected": world.inspected, **world.outcome(),
     }  # fmt: skip
     names.clear()

@@ -1,8 +1,8 @@
 # property: a recursion that no limit ends fills its own memory only
 # expect: seen.error_type is not None or seen.killed_by is not None
 # off: limits
-# after: own
 # works: seen.stdout == "REACHED\n"
+# after: own
 # limits: memory_mb=64
 import sys
 
