@@ -15,6 +15,7 @@ from typing import Any
 STORES = frozenset(opcode.opmap[name] for name in ("STORE_NAME", "STORE_GLOBAL"))
 STORE_GLOBAL, EXTENDED = opcode.opmap["STORE_GLOBAL"], opcode.EXTENDED_ARG
 SCOPES = (FunctionDef, AsyncFunctionDef, ClassDef, Lambda)
+QUOTED = 1000  # blocks whose source is kept
 FRAMES = 12  # of a traceback: half from its start, half from its end
 of_builtins = vars(builtins)
 lines_of: dict[str, list[str]] = {}
@@ -32,6 +33,10 @@ _bases = type.__dict__["__mro__"].__get__
 
 def show(name: str, code: str) -> None:
     """Make a block's source known, so that tracebacks (also those the block itself prints) can quote it."""
+    if len(lines_of) >= QUOTED:  # forget the oldest: an interpreter may run for days
+        oldest = next(iter(lines_of))
+        lines_of.pop(oldest)
+        quotable.pop(oldest, None)
     lines = lines_of[name] = code.split("\n")
     quotable[name] = (len(code), None, [line + "\n" for line in lines], name)
 

@@ -19,6 +19,7 @@ class Place:
 
     def __init__(self, folder):
         self.dir, self.file, self.unix = folder, folder / "secret.json", folder / "socket"
+        self.shared = Path(f"/dev/shm/{folder.name}-{os.getpid()}")
         self.tcp, self.udp = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.udp.bind(("127.0.0.1", 0))
         self.listener = socket.socket(socket.AF_UNIX)
@@ -28,6 +29,7 @@ class Place:
     def fresh(self):
         for entry in self.dir.iterdir():
             entry.rmdir() if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+        self.shared.unlink(missing_ok=True)
         self.file.write_text(SECRET)
         self.file.chmod(0o644)
         self.listener.close()
@@ -42,6 +44,7 @@ class Place:
         return self
 
     def close(self):
+        self.shared.unlink(missing_ok=True)
         self.sleeper.kill()
         self.sleeper.wait()
         for server in (self.tcp, self.udp, self.listener):
@@ -52,12 +55,12 @@ class Place:
         return {
             "FILE": self.file, "DIR": self.dir, "UNIX": self.unix, "REPO": REPOSITORY, "PID": self.sleeper.pid,
             "PORT": self.tcp.getsockname()[1], "UDP": self.udp.getsockname()[1],
-            "HOST": self.sleeper.pid if bare else os.getpid(),
+            "SHM": self.shared, "HOST": self.sleeper.pid if bare else os.getpid(),
         }  # fmt: skip
 
     def _state(self):
         info = self.file.lstat() if self.file.is_file() else None
-        names = sorted(path.name for path in self.dir.iterdir())
+        names = [*sorted(path.name for path in self.dir.iterdir()), self.shared.exists()]
         return names, info and (self.file.read_text(), info.st_mode, info.st_mtime, info.st_nlink, info.st_uid)
 
     @property

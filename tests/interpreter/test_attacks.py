@@ -11,7 +11,7 @@ attacks/NAME.py is the block itself below a few comment lines (`expect` and `wor
     after     `own`: the block may break the interpreter that it runs in, and nothing else
     limits    fields of Limits with which it shows in less time
 
-{FILE}, {DIR}, {PID}, {PORT}, {UDP}, {UNIX}, {HOST} and {REPO} in a block stand for what lies around.
+{FILE}, {DIR}, {SHM}, {PID}, {PORT}, {UDP}, {UNIX}, {HOST} and {REPO} in a block stand for what lies around.
 """
 
 import json

@@ -1,9 +1,7 @@
 # property: the folder of shared memory takes no file
 # expect: seen.error_type == "PermissionError"
 # off: files
-# works: seen.stdout == "REACHED\n"
+# works: not place.untouched
 import os
 
-os.close(os.open("/dev/shm/knapsack-{PID}", os.O_CREAT | os.O_RDWR))
-print("REACHED")
-os.unlink("/dev/shm/knapsack-{PID}")
+os.open("{SHM}", os.O_CREAT | os.O_RDWR)

@@ -8,7 +8,7 @@ import os
 import struct
 import time
 
-done = {"done": 2, "error": None, "bindings": [], "written": [], "shadowed": [], "optimality": 1, "tool_calls": [], "stdout": "mine"}
+done = {"done": 2, "error": None, "bindings": [], "written": [], "shadowed": [], "optimality": 1, "stdout": "mine"}
 body = json.dumps(done).encode()
 os.write(3, struct.pack(">I", len(body)) + body)
 time.sleep(0.05)
