@@ -242,7 +242,10 @@ def test_option_values_are_not_taken_for_paths(project):
 
 def test_two_runs_of_one_stage_do_not_meet(project):
     write_notebook(project / CELL, PARAMETERS, CHECK, 'open("begun", "w").close()\nimport time\ntime.sleep(60)')
-    first = subprocess.Popen([PAPERMILL, *TYPED], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    first = subprocess.Popen(
+        [PAPERMILL, *TYPED], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
+    )  # fmt: skip
     try:
         end = time.monotonic() + 60
         while not (project / "begun").exists():

@@ -248,7 +248,8 @@ def send_with(sock: socket.socket, message: dict[str, Any], fds: tuple[int, ...]
     whole = struct.pack(">I", len(body)) + body
     extra = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
     sent = sock.sendmsg([whole], extra)
-    sock.sendall(whole[sent:])
+    if sent < len(whole):  # sending nothing to a child that has read all and left would be an error
+        sock.sendall(whole[sent:])
 
 
 def children_of(pid: int | None) -> list[int]:

@@ -1,17 +1,14 @@
-# property: a recursion that no limit ends fills its own memory only
-# expect: seen.error_type is not None or seen.killed_by is not None
-# off: limits
-# works: seen.stdout == "REACHED\n"
-# after: own
-# limits: memory_mb=64
+# property: a recursion that no limit ends ends its own process only
+# expect: seen.killed_by == "signal 11"
+# off: process
+# works: seen.died
 import sys
 
+
+class Deeper:
+    def __getattr__(self, name):
+        return getattr(self, name)
+
+
 sys.setrecursionlimit(10**9)
-
-
-def down(n):
-    return n and down(n - 1)
-
-
-down(500_000)
-print("REACHED")
+print(Deeper().depth)

@@ -2,9 +2,9 @@
 # expect: seen.killed_by == "time" and seen.stdout == "so far\n"
 # off: wall_seconds
 # works: seen.stdout == "so far\nREACHED\n"
-# limits: wall_seconds=0.25
+# limits: wall_seconds=0.2
 import time
 
 print("so far")
-time.sleep(0.6)
+time.sleep(0.4)
 print("REACHED")
