@@ -27,8 +27,6 @@ from socket import socketpair
 
 from knapsack_lib.families.knapsack import KnapsackWorld, make_task
 
-PATIENCE = 0.4  # seconds until a block is said to hang
-
 world = KnapsackWorld(make_task("pocket-easy", seed=5, split="easy", index=0))
 taking: list[list[object]] = []
 stream, shown = sys.stdout, 0
@@ -156,9 +154,9 @@ def child(block, answer, kind):
     {"plain": plain, "naive": naive}[kind](Path(block).read_text())
 
 
-def ended(pid):
-    """Whether it ends by itself. It is gone with its group in any case."""
-    deadline, gone = time.monotonic() + PATIENCE, 0
+def ended(pid, patience):
+    """Whether it ends by itself in so many seconds. It is gone with its group in any case."""
+    deadline, gone = time.monotonic() + patience, 0
     while not gone and time.monotonic() < deadline:
         time.sleep(0.004)
         gone, _ = os.waitpid(pid, os.WNOHANG)
@@ -171,8 +169,9 @@ def ended(pid):
 
 if __name__ == "__main__":
     for line in sys.stdin:
+        block, answer, kind, patience = json.loads(line)
         pid = os.fork()
         if pid == 0:
-            child(*json.loads(line))
+            child(block, answer, kind)
             break  # and so to the end of Python, where exit handlers run
-        print(json.dumps(ended(pid)), flush=True)
+        print(json.dumps(ended(pid, patience)), flush=True)

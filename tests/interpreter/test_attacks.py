@@ -99,7 +99,7 @@ def pools(around, make_limits):
     opened = {}
 
     def give(without=(), **changed):
-        limits = make_limits(**{"wall_seconds": 1.0, "cpu_seconds": 1, **changed})
+        limits = make_limits(**{"wall_seconds": 3.0, "cpu_seconds": 1, **changed})
         key = (tuple(without), limits.model_dump_json())
         if key not in opened:
             pool = Pool(limits, without=tuple(without))
@@ -136,7 +136,7 @@ def test_an_attack_does_not_get_what_it_wants(pools, place, name, mode):
     attack.must("expect", seen=seen, after=after, world=world, mode=mode, place=place)
 
     assert place.alive and place.untouched and not place.connected
-    assert seen.seconds < pool.limits.wall_seconds + 1 and after.seconds < pool.limits.wall_seconds + 3
+    assert max(seen.seconds, after.seconds) < pool.limits.wall_seconds + 3
     assert seen.restored == (seen.killed_by is not None and mode != "reset") and not seen.state_lost
     for observed in (seen, after):
         check_is_bounded(observed, pool.limits)
@@ -184,11 +184,11 @@ def run_bare(around, tmp_path_factory):
         text=True, env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
     )  # fmt: skip
 
-    def run(block, kind):
+    def run(block, kind, patience=5.0):
         source, answer = folder / "block", folder / "answer"
         source.write_text(block)
         answer.write_bytes(b"")
-        print(json.dumps([str(source), str(answer), kind]), file=server.stdin, flush=True)
+        print(json.dumps([str(source), str(answer), kind, patience]), file=server.stdin, flush=True)
         hung = not json.loads(server.stdout.readline())
         *other, last = answer.read_bytes().split(b"\n")[:-1] or [b""]
         try:
@@ -219,7 +219,8 @@ def test_the_same_attack_works_when_its_protection_is_off(pools, place, run_bare
         pytest.skip("whoever has no privileges cannot do this anyway")
     block = attack.block(place, bare=True)
     if attack.off in (["process"], ["protocol"]):
-        seen = run_bare(block, "plain" if attack.off == ["process"] else "naive")
+        patience = 0.5 if any("hung" in text for text in attack.headers["works"]) else 5.0
+        seen = run_bare(block, "plain" if attack.off == ["process"] else "naive", patience)
         after, world = SimpleNamespace(stdout=seen.after), None
     else:
         without = [word for word in attack.off if word in PROTECTIONS]

@@ -2,7 +2,7 @@
 # expect: seen.killed_by == "cpu" and seen.stdout == ""
 # off: cpu_seconds
 # works: seen.stdout == "REACHED\n"
-# limits: wall_seconds=4.0
+# limits: wall_seconds=9.0
 import hashlib
 import threading
 import time

@@ -2,7 +2,7 @@
 # expect: seen.killed_by == "time"
 # off: process
 # works: seen.hung
-# limits: wall_seconds=0.2
+# limits: wall_seconds=0.4
 import gc
 
 

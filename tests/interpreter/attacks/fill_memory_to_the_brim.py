@@ -3,8 +3,9 @@
 # off: limits
 # works: seen.stdout == ""
 # after: own
+# limits: memory_mb=64
 parts, size, total = [], 1 << 20, 0
-while size > 512 and total < 400 << 20:
+while size > 512 and total < 100 << 20:
     try:
         parts.append(bytes(size))
         total += size

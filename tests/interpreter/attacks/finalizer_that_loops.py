@@ -2,7 +2,7 @@
 # expect: seen.killed_by == (None if mode in ("persistent", "ttl:2") else "time")
 # off: process
 # works: seen.hung
-# limits: wall_seconds=0.2
+# limits: wall_seconds=0.4
 class Staying:
     def __del__(self):
         while True:

@@ -3,7 +3,7 @@
 # off: protocol
 # works: seen.hung
 # after: own
-# limits: wall_seconds=0.2
+# limits: wall_seconds=0.4
 import os
 import time
 

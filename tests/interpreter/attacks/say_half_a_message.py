@@ -2,7 +2,7 @@
 # expect: seen.killed_by == "time"
 # off: protocol
 # works: seen.hung
-# limits: wall_seconds=0.2
+# limits: wall_seconds=0.4
 import os
 import time
 

@@ -2,7 +2,7 @@
 # expect: seen.killed_by == "time" and seen.stdout == "so far\n"
 # off: wall_seconds
 # works: seen.stdout == "so far\nREACHED\n"
-# limits: wall_seconds=0.2
+# limits: wall_seconds=0.4
 import time
 
 print("so far")

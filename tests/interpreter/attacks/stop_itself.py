@@ -2,7 +2,7 @@
 # expect: seen.stdout == "REACHED\n" or seen.error_type == "PermissionError"
 # off: syscalls
 # works: seen.killed_by == "time"
-# limits: wall_seconds=0.2
+# limits: wall_seconds=0.4
 import signal
 
 signal.raise_signal(signal.SIGSTOP)

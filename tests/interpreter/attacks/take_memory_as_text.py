@@ -1,6 +1,7 @@
 # property: a text cannot be longer than the memory limit
 # expect: seen.error_type == "MemoryError"
-# off: limits, wall_seconds, cpu_seconds
+# off: limits
 # works: seen.stdout == "REACHED\n"
-text = "x" * (270 << 20)
+# limits: memory_mb=64
+text = "x" * (100 << 20)
 print("REACHED")
