@@ -23,7 +23,11 @@ EXTRAS := notebooks,train,dev
 PY := $(VENV)/bin/python
 ENV := $(VENV)/.made-from-constraints
 PROFILE_FILE := params/$(PROFILE).yaml
-OWN_SEED := $(shell sed -n 's/^seed: *\([0-9]*\).*/\1/p' $(PROFILE_FILE) 2>/dev/null)
+# A profile may be `like` another: what it does not say stands there.
+LIKE := $(shell sed -n 's/^like: *//p' $(PROFILE_FILE) 2>/dev/null)
+SETTINGS := $(PROFILE_FILE) $(LIKE:%=params/%.yaml)
+OWN_SEED := $(shell sed -n 's/^seed: *\([0-9]*\).*/\1/p' $(SETTINGS) 2>/dev/null | head -1)
+TRAIN_SEEDS := $(shell seq $$(sed -n 's/^train_seeds: *\([0-9]*\).*/\1/p' $(SETTINGS) 2>/dev/null | head -1))
 OTHER_SEED := $(filter-out $(OWN_SEED),$(SEED))
 RUN := runs/$(PROFILE)$(if $(OTHER_SEED),-seed$(OTHER_SEED))
 NB := $(RUN)/notebooks
@@ -43,7 +47,7 @@ SOURCES := $(sort $(shell find knapsack_lib -name '*.py' -o -path '*/assets/*' -
 ANALYSIS := $(filter knapsack_lib/analysis/% knapsack_lib/published.py,$(SOURCES))
 CORE := $(filter-out $(ANALYSIS) $(BESIDE),$(SOURCES))
 MODEL := $(filter knapsack_lib/assets/%,$(CORE))
-COMMON = $(filter-out $(MODEL),$(CORE)) $(PROFILE_FILE) | $(ENV)
+COMMON = $(filter-out $(MODEL),$(CORE)) $(SETTINGS) | $(ENV)
 
 RUNTIMES := persistent reset
 TRAININGS := base persistent reset
@@ -90,22 +94,25 @@ $(NB)/02_teacher-$(1).ipynb: notebooks/02_teacher.ipynb $(NB)/01_generate.ipynb 
 endef
 $(foreach r,$(RUNTIMES),$(eval $(call teacher,$(r))))
 
+# The first adapter of a regime goes without a number: -train2, -train3, ... are the others.
+tag = $(if $(filter-out 1,$(1)),-train$(1))
+
 define finetune
-$(NB)/03_finetune-$(1).ipynb: notebooks/03_finetune.ipynb $(NB)/02_teacher-$(1).ipynb $(MODEL) $(COMMON)
-	$(STAGE) 03_finetune $(CHOICE) --train $(1)
+TUNED += $(NB)/03_finetune-$(1)$(call tag,$(2)).ipynb
+$(NB)/03_finetune-$(1)$(call tag,$(2)).ipynb: notebooks/03_finetune.ipynb $(NB)/02_teacher-$(1).ipynb $(MODEL) $(COMMON)
+	$(STAGE) 03_finetune $(CHOICE) --train $(1) --train-seed $(2)
 endef
-$(foreach t,$(RUNTIMES),$(eval $(call finetune,$(t))))
+$(foreach k,$(TRAIN_SEEDS),$(foreach t,$(RUNTIMES),$(eval $(call finetune,$(t),$(k)))))
 
 define cross
-CELLS += $(NB)/04_cross_eval-$(1)-$(2)-$(3).ipynb
-$(NB)/04_cross_eval-$(1)-$(2)-$(3).ipynb: notebooks/04_cross_eval.ipynb $(NB)/01_generate.ipynb $(MODEL) $(COMMON)
-$(NB)/04_cross_eval-$(1)-$(2)-$(3).ipynb: $(if $(filter base,$(1)),,$(NB)/03_finetune-$(1).ipynb)
-	$(STAGE) 04_cross_eval $(CHOICE) --train $(1) --runtime $(2) --difficulty $(3)
+CELLS += $(NB)/04_cross_eval-$(1)-$(2)-$(3)$(call tag,$(4)).ipynb
+$(NB)/04_cross_eval-$(1)-$(2)-$(3)$(call tag,$(4)).ipynb: notebooks/04_cross_eval.ipynb $(NB)/01_generate.ipynb $(MODEL) $(COMMON)
+$(NB)/04_cross_eval-$(1)-$(2)-$(3)$(call tag,$(4)).ipynb: $(if $(filter base,$(1)),,$(NB)/03_finetune-$(1)$(call tag,$(4)).ipynb)
+	$(STAGE) 04_cross_eval $(CHOICE) --train $(1) --runtime $(2) --difficulty $(3) --train-seed $(4)
 endef
-$(foreach t,$(TRAININGS),$(foreach r,$(RUNTIMES),$(foreach d,$(DIFFICULTIES),$(eval $(call cross,$(t),$(r),$(d))))))
+$(foreach t,$(TRAININGS),$(foreach k,$(if $(filter base,$(t)),1,$(TRAIN_SEEDS)),$(foreach r,$(RUNTIMES),$(foreach d,$(DIFFICULTIES),$(eval $(call cross,$(t),$(r),$(d),$(k)))))))
 
 # The long stages first: make starts them in this order.
-TUNED := $(foreach t,$(RUNTIMES),$(NB)/03_finetune-$(t).ipynb)
 $(NB)/05_analysis.ipynb: notebooks/05_analysis.ipynb $(TUNED) $(CELLS) $(ANALYSIS) $(COMMON)
 	$(STAGE) 05_analysis $(CHOICE)
 

@@ -25,11 +25,13 @@ FENCE = re.compile(r"```(?:python|py)[ \t]*\n(.*?)\n?```", re.S)
 
 @dataclass(frozen=True)
 class Cast:
-    """Who plays what: the labels of an episode. `runtime` also names the interpreter's persistence mode."""
+    """Who plays what: the labels of an episode. `runtime` also names the interpreter's persistence mode, `train_seed`
+    which of a regime's adapters acts (0: nothing was trained)."""
 
     policy: str
     runtime: str
     difficulty: str
+    train_seed: int = 0
 
 
 def code_of(reply: Reply) -> tuple[str, str | None]:
@@ -73,7 +75,7 @@ def act(
     return Episode(
         episode_id=task.task_id, task_id=task.task_id, family=task.family, difficulty=cast.difficulty,
         policy=cast.policy, runtime=cast.runtime, seed=seed, opening=start, turns=turns, finish=ended,
-        outcome=world.outcome(),
+        outcome=world.outcome(), train_seed=cast.train_seed,
     )  # fmt: skip
 
 

@@ -63,6 +63,7 @@ class Episode:
     turns: list[Turn]
     finish: str
     outcome: dict[str, Any]
+    train_seed: int = 0  # which of the regime's adapters acted; 0 where nothing was trained
 
     def messages(self) -> list[Message]:
         """The whole conversation, as it was served."""

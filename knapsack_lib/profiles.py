@@ -13,7 +13,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
@@ -183,6 +183,9 @@ class Profile(_Strict):
     name: str
     about: str
     seed: int = Field(ge=0)
+    train_seeds: int = Field(
+        ge=1, description="adapters per regime: the same traces in another order, then the same cells"
+    )
     family: Literal["knapsack"]
     difficulties: dict[Literal["easy", "medium"], str]
     tasks: TaskCounts
@@ -204,6 +207,10 @@ class Profile(_Strict):
             raise ValueError("needs exactly the keys easy and medium")
         return value
 
+    def seeds(self, train: str = "") -> range:
+        """The training seeds of a regime: 1 to train_seeds; for the base, which is not trained, 1."""
+        return range(1, 2 if train == "base" else self.train_seeds + 1)
+
     def splits(self) -> dict[str, int]:
         """Split -> number of tasks: train, validation, easy, medium."""
         return self.tasks.model_dump()
@@ -215,7 +222,7 @@ class Profile(_Strict):
 
     def episode_digest(self) -> str:
         """The same without what only describes or judges: two profiles with one such digest play the same episodes."""
-        text = self.model_dump_json(exclude={"name", "about", "gates", "analysis", "published"})
+        text = self.model_dump_json(exclude={"name", "about", "train_seeds", "gates", "analysis", "published"})
         return hashlib.sha256(json.dumps(json.loads(text), sort_keys=True).encode()).hexdigest()
 
     def run(self, seed: int | None = None) -> Run:
@@ -253,8 +260,8 @@ class Run:
         shipped = Path(__file__).parent / "assets" / self.profile.training.base
         return shipped if self.profile.published else self.root / self.profile.training.base
 
-    def notebook(self, stem: str, *words: str) -> Path:
-        return self.root / "notebooks" / ("-".join([stem, *map(_in_a_path, words)]) + ".ipynb")
+    def notebook(self, stem: str, *words: str, train_seed: int = 1) -> Path:
+        return self.root / "notebooks" / (_joined(stem, *words, train_seed=train_seed) + ".ipynb")
 
     def tasks(self, split: str) -> Path:
         return self.root / "tasks" / split
@@ -266,19 +273,25 @@ class Run:
         """The scripted expert's episodes on the test tasks: the yardstick of the gates."""
         return self.root / "expert" / difficulty
 
-    def adapter(self, train: str) -> Path:
-        return self.root / "adapters" / train
+    def adapter(self, train: str, train_seed: int = 1) -> Path:
+        return self.root / "adapters" / _joined(train, train_seed=train_seed)
 
-    def cell(self, train: str, runtime: str, difficulty: str) -> Path:
-        return self.root / "cells" / f"{train}-{_in_a_path(runtime)}-{difficulty}"
+    def cell(self, train: str, runtime: str, difficulty: str, train_seed: int = 1) -> Path:
+        return self.root / "cells" / _joined(train, runtime, difficulty, train_seed=train_seed)
+
+    def training_seed(self, what: str, train_seed: int) -> int:
+        """The seed of a draw of one adapter's training: the same in both arms."""
+        return named_seed(self.seed, what, *([train_seed] if train_seed > 1 else []))
 
     def shown(self, path: Path) -> str:
         """A path as outputs and messages show it: relative to the project."""
         return os.path.relpath(path, project_root())
 
 
-def _in_a_path(word: str) -> str:
-    return word.replace(":", "")  # ttl:3 -> ttl3: make and some file systems have no colon in a name
+def _joined(*words: str, train_seed: int) -> str:
+    """The name of an output. The first adapter of a regime goes without a number."""
+    plain = "-".join(words).replace(":", "")  # ttl:3 -> ttl3: make and some file systems have no colon in a name
+    return plain if train_seed == 1 else f"{plain}-train{train_seed}"
 
 
 def project_root() -> Path:
@@ -296,21 +309,35 @@ def project_root() -> Path:
 
 
 def load_profile(name: str) -> Profile:
-    """Read params/<name>.yaml (or a path that ends in .yaml).
+    """Read params/<name>.yaml (or a path that ends in .yaml). `like: <name>` takes that profile's keys, then its own.
 
     Raises UserError with one line for a missing file, an unknown or missing key, or a value out of range.
     """
-    path = Path(name) if str(name).endswith(".yaml") else project_root() / "params" / f"{name}.yaml"
-    if not path.is_file():
-        known = sorted(p.stem for p in (project_root() / "params").glob("*.yaml"))
-        raise UserError(f"profile {name!r} has no file {path.name} in params/; choose one of: {', '.join(known)}")
-    try:
-        data = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise UserError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from None
+    path = _profile_file(name)
+    data = _read_yaml(path)
+    if isinstance(data, dict) and "like" in data:
+        data = {
+            **_read_yaml(_profile_file(data["like"])),
+            **{key: value for key, value in data.items() if key != "like"},
+        }
     try:
         return Profile.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         raise UserError(f"{path.name}: {where}: {first['msg']}; mend that line and run again") from None
+
+
+def _profile_file(name: str) -> Path:
+    path = Path(name) if str(name).endswith(".yaml") else project_root() / "params" / f"{name}.yaml"
+    if not path.is_file():
+        known = sorted(p.stem for p in (project_root() / "params").glob("*.yaml"))
+        raise UserError(f"profile {name!r} has no file {path.name} in params/; choose one of: {', '.join(known)}")
+    return path
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise UserError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from None

@@ -108,7 +108,14 @@ class _Report:
 
     def say(self, text: str) -> None:
         number, _, rest = self.at.stage.name.partition("_")
-        title = " ".join([number, rest.replace("_", "-"), *self.at.words])
+        title = " ".join(
+            [
+                number,
+                rest.replace("_", "-"),
+                *self.at.words,
+                *([f"train {self.at.train_seed}"] if self.at.train_seed > 1 else []),
+            ]
+        )
         sys.stdout.write(f"[{self._number}] {title}  {text}\n")  # one write: lines of two stages do not mix
         sys.stdout.flush()
 
@@ -172,7 +179,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("stage", help=", ".join(STAGES))
     for name in ("profile", "train", "runtime", "difficulty"):
         parser.add_argument(f"--{name}")
-    parser.add_argument("--seed", type=int)
+    for name in ("seed", "train-seed"):
+        parser.add_argument(f"--{name}", type=int)
     given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         signal.signal(getattr(signal, name), _stop)

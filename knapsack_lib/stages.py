@@ -35,22 +35,31 @@ __all__ = [
 
 # The parameters cells hold exactly these (a test compares them).
 DEFAULTS: Mapping[str, Any] = MappingProxyType(
-    {"profile": "pocket", "seed": None, "runtime": "persistent", "train": "persistent", "difficulty": "easy"}
+    {
+        "profile": "pocket",
+        "seed": None,
+        "runtime": "persistent",
+        "train": "persistent",
+        "difficulty": "easy",
+        "train_seed": 1,
+    }  # fmt: skip
 )
 
 
 @dataclass(frozen=True)
 class Stage:
     """One notebook. `words` are its parameters in the order in which they name outputs, each with its allowed values or
-    with a function that returns the right spelling or raises UserError."""
+    with a function that returns the right spelling or raises UserError. `trained`: there is one for each adapter."""
 
     name: str
     words: Mapping[str, tuple[str, ...] | Callable[[str], str]] = field(default_factory=dict)
     seeded: bool = True
+    trained: bool = False
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        return ("profile", *(["seed"] if self.seeded else []), *self.words)
+        seed, train_seed = ["seed"] if self.seeded else [], ["train_seed"] if self.trained else []
+        return ("profile", *seed, *self.words, *train_seed)
 
 
 def any_runtime(word: str) -> str:
@@ -65,8 +74,12 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
             Stage("00_pocket_base", seeded=False),
             Stage("01_generate"),
             Stage("02_teacher", {"runtime": RUNTIMES}),
-            Stage("03_finetune", {"train": RUNTIMES}),
-            Stage("04_cross_eval", {"train": TRAININGS, "runtime": any_runtime, "difficulty": DIFFICULTIES}),
+            Stage("03_finetune", {"train": RUNTIMES}, trained=True),
+            Stage(
+                "04_cross_eval",
+                {"train": TRAININGS, "runtime": any_runtime, "difficulty": DIFFICULTIES},
+                trained=True,
+            ),
             Stage("05_analysis"),
         )
     }
@@ -83,6 +96,7 @@ class StageRun:
     train: str = ""
     runtime: str = ""
     difficulty: str = ""
+    train_seed: int = 1
 
     @property
     def profile(self) -> Profile:
@@ -99,7 +113,7 @@ class StageRun:
     @property
     def output(self) -> Path:
         """Where the executed notebook goes."""
-        return self.run.notebook(self.stage.name, *self.words)
+        return self.run.notebook(self.stage.name, *self.words, train_seed=self.train_seed)
 
     @property
     def arguments(self) -> list[str]:
@@ -109,6 +123,8 @@ class StageRun:
             pairs.append(("profile", self.given_profile))
         if self.stage.seeded and not self.run.own:
             pairs.append(("seed", str(self.seed)))
+        if self.train_seed > 1:
+            pairs.append(("train_seed", str(self.train_seed)))
         return [text for name, value in pairs for text in ("-p", name, value)]
 
     @property
@@ -116,9 +132,9 @@ class StageRun:
         """What a user types to run this stage."""
         return " ".join(["papermill", f"notebooks/{self.stage.name}.ipynb", *self.arguments])
 
-    def another(self, name: str, **words: str) -> StageRun:
+    def another(self, name: str, train_seed: int = 1, **words: str) -> StageRun:
         """Another stage of the same run."""
-        return StageRun(STAGES[name], self.run, self.given_profile, **words)
+        return StageRun(STAGES[name], self.run, self.given_profile, train_seed=train_seed, **words)
 
     def before(self) -> list[StageRun]:
         """The stages whose products this one reads."""
@@ -128,7 +144,11 @@ class StageRun:
             return [self.another("02_teacher", runtime=self.train)]
         if self.stage.name == "04_cross_eval":
             first = self.another("01_generate")
-            return [first] if self.train == "base" else [first, self.another("03_finetune", train=self.train)]
+            return (
+                [first]
+                if self.train == "base"
+                else [first, self.another("03_finetune", self.train_seed, train=self.train)]
+            )
         if self.stage.name == "05_analysis":
             return [at for at in plan(self) if at.stage.name != "05_analysis"]
         return []
@@ -144,11 +164,13 @@ class StageRun:
         elif self.stage.name == "02_teacher" and not _complete(run.teacher(self.runtime)):
             yield run.teacher(self.runtime)
         elif self.stage.name == "03_finetune":
-            adapter = run.adapter(self.train)
+            adapter = run.adapter(self.train, self.train_seed)
             if not any((adapter / name).is_file() for name in ("model.safetensors", "adapter_model.safetensors")):
                 yield adapter
-        elif self.stage.name == "04_cross_eval" and not _complete(run.cell(*self.words)):
-            yield run.cell(*self.words)
+        elif self.stage.name == "04_cross_eval":
+            cell = run.cell(self.train, self.runtime, self.difficulty, self.train_seed)
+            if not _complete(cell):
+                yield cell
 
     def require(self) -> None:
         """Raise UserError with the command to run first when the product of an earlier stage is missing."""
@@ -180,14 +202,15 @@ def _chain(at: StageRun) -> list[str]:
 
 
 def plan(at: StageRun) -> list[StageRun]:
-    """All stages of a study in order: 01, 02 x2, 03 x2, 04 x12, 05."""
+    """All stages of a study in order: 01, 02 x2, 03 x2 and 04 x8 for each training seed, 04 x4 of the base, 05."""
     return [
         at.another("01_generate"),
         *(at.another("02_teacher", runtime=runtime) for runtime in RUNTIMES),
-        *(at.another("03_finetune", train=train) for train in RUNTIMES),
+        *(at.another("03_finetune", seed, train=train) for seed in at.profile.seeds() for train in RUNTIMES),
         *(
-            at.another("04_cross_eval", train=train, runtime=runtime, difficulty=difficulty)
+            at.another("04_cross_eval", seed, train=train, runtime=runtime, difficulty=difficulty)
             for train in TRAININGS
+            for seed in at.profile.seeds(train)
             for runtime in RUNTIMES
             for difficulty in DIFFICULTIES
         ),
@@ -214,7 +237,16 @@ def resolve(name: str, parameters: Mapping[str, Any]) -> StageRun:
         for key, allowed in stage.words.items()
     }
     profile = load_profile(str(values["profile"]))
-    return StageRun(stage, profile.run(values.get("seed")), str(values["profile"]), **words)
+    train_seed = _train_seed(profile, words.get("train", ""), values["train_seed"]) if stage.trained else 1
+    return StageRun(stage, profile.run(values.get("seed")), str(values["profile"]), train_seed=train_seed, **words)
+
+
+def _train_seed(profile: Profile, train: str, given: object) -> int:
+    possible = profile.seeds(train)
+    if isinstance(given, bool) or not isinstance(given, int) or given not in possible:
+        why = "the base is not trained" if train == "base" else f"train_seeds of the profile {profile.name}"
+        raise UserError(f"train_seed = {given!r} is not in 1 to {len(possible)} ({why}); choose one of these")
+    return given
 
 
 def check_parameters(name: str, namespace: Mapping[str, Any]) -> StageRun:

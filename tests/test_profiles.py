@@ -19,7 +19,8 @@ def project(tmp_path, monkeypatch):
     """A project folder of its own with the pocket profile in it."""
     (tmp_path / "params").mkdir()
     (tmp_path / "notebooks").mkdir()
-    (tmp_path / "params" / "pocket.yaml").write_text(POCKET.read_text())
+    for name in ("pocket", "pocket-seeds"):
+        (tmp_path / "params" / f"{name}.yaml").write_text(POCKET.with_name(f"{name}.yaml").read_text())
     monkeypatch.setenv("KNAPSACK_ROOT", str(tmp_path))
     return tmp_path
 
@@ -84,7 +85,7 @@ def test_a_file_that_is_no_profile_is_one_line(project, text):
 
 def test_an_unknown_profile_lists_the_known_ones(project):
     (project / "params" / "smoke.yaml").write_text("")
-    with pytest.raises(UserError, match="pocket, smoke") as caught:
+    with pytest.raises(UserError, match="pocket, pocket-seeds, smoke") as caught:
         load_profile("pokcet")
     one_line(caught)
 
@@ -181,10 +182,30 @@ def test_every_place_of_a_run_is_its_own_and_inside_the_project(project):
 
 
 def test_another_seed_never_writes_over_the_published_results(project):
-    profile = load_profile("pocket")
+    profile = load_profile("pocket-seeds")
     own, other = profile.run(), profile.run(profile.seed + 1)
     assert own.published_root == project
     assert own.root != other.root and other.published_root == other.root
+
+
+def test_a_profile_like_another_differs_in_what_it_says_alone(project):
+    one, three = load_profile("pocket"), load_profile("pocket-seeds")
+    changed = {name for name in type(one).model_fields if getattr(one, name) != getattr(three, name)}
+    assert changed == {"name", "about", "train_seeds", "published"}
+    assert one.episode_digest() == three.episode_digest() and one.digest() != three.digest()
+    assert list(three.seeds()) == [1, 2, 3] and list(three.seeds("base")) == [1] == list(one.seeds("reset"))
+    (project / "params" / "own.yaml").write_text("like: nothing\n")
+    with pytest.raises(UserError, match="'nothing' has no file") as caught:
+        load_profile("own")
+    one_line(caught)
+
+
+def test_training_seeds_have_draws_and_places_of_their_own(project):
+    run = load_profile("pocket-seeds").run()
+    places = {run.adapter("reset", k) for k in (1, 2, 3)} | {run.cell("reset", "ttl:2", "easy", k) for k in (1, 2, 3)}
+    assert len(places) == 6 and run.adapter("reset") == run.adapter("reset", 1)
+    draws = [run.training_seed(what, k) for what in ("training order", "fine-tune") for k in (1, 2, 3)]
+    assert len(set(draws)) == 6 and draws[0] == named_seed(run.seed, "training order")
 
 
 def test_outside_any_project_the_error_says_how_to_name_one(tmp_path, monkeypatch):

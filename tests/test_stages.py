@@ -36,7 +36,7 @@ def project(tmp_path, monkeypatch):
     """An empty project with this repository's profiles."""
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "params").mkdir()
-    for name in ("pocket", "smoke"):
+    for name in ("pocket", "pocket-seeds", "smoke"):
         (tmp_path / "params" / f"{name}.yaml").write_bytes((REPOSITORY / "params" / f"{name}.yaml").read_bytes())
     monkeypatch.setenv("KNAPSACK_ROOT", str(tmp_path))
     monkeypatch.chdir(tmp_path)
@@ -99,7 +99,7 @@ def test_words_take_the_paper_s_spellings_and_name_the_output(project):
             "(k: steps from 1 up, as in ttl:3)",
         ),
         ({"difficulty": "easier"}, "choose one of: easy, medium"),
-        ({"profile": "pokcet"}, "choose one of: pocket, smoke"),
+        ({"profile": "pokcet"}, "choose one of: pocket, pocket-seeds, smoke"),
         ({"seed": "7"}, "seed = '7' is not a whole number"),
     ],
 )
@@ -190,6 +190,29 @@ def test_the_plan_is_the_whole_study_in_an_order_that_works(project):
     assert len({at.output for at in whole}) == 18
     for place, at in enumerate(whole):
         assert all(whole.index(earlier) < place for earlier in at.before())
+
+
+def test_the_plan_holds_every_adapter_of_a_profile_with_more_than_one(project):
+    whole = plan(resolve("01_generate", {"profile": "pocket-seeds"}))
+    assert [at.stage.name[:2] for at in whole] == ["01"] + ["02"] * 2 + ["03"] * 6 + ["04"] * (4 + 2 * 3 * 4) + ["05"]
+    assert len({at.output for at in whole}) == len(whole)
+    for place, at in enumerate(whole):
+        assert all(whole.index(earlier) < place for earlier in at.before())
+    last = resolve("04_cross_eval", {"profile": "pocket-seeds", "train": "reset", "train_seed": 3})
+    assert last in whole and last.output.name == "04_cross_eval-reset-persistent-easy-train3.ipynb"
+    assert last.arguments[-2:] == ["train_seed", "3"] and last.before()[-1].train_seed == 3
+
+
+@pytest.mark.parametrize(("given", "why"), [
+    ({"train_seed": 2}, "in 1 to 1 .train_seeds of the profile pocket"),
+    ({"profile": "pocket-seeds", "train_seed": 4}, "in 1 to 3"),
+    ({"profile": "pocket-seeds", "train_seed": True}, "in 1 to 3"),
+    ({"profile": "pocket-seeds", "train": "base", "train_seed": 2}, "the base is not trained"),
+])  # fmt: skip
+def test_a_training_seed_that_the_profile_does_not_have_is_one_line(project, given, why):
+    with pytest.raises(UserError, match=why) as caught:
+        resolve("04_cross_eval", given)
+    assert "\n" not in str(caught.value)
 
 
 def test_what_is_still_to_come_counts_stale_stages_only(project):

@@ -1,6 +1,6 @@
 """Fine-tuning: one adapter per regime, through TRL's SFTTrainer, the same call at every scale.
 
-    report = fine_tune(run, "reset", key, progress=...)     # writes run.adapter("reset")
+    report = fine_tune(run, "reset", key, train_seed=2, progress=...)     # writes run.adapter("reset", 2)
 
 Both arms get the same tasks in the same order, the same settings and the same number of steps; only the text differs.
 Method `full` trains every weight, `lora` and `qlora` a PEFT adapter (merged for the pocket engine, kept beside it).
@@ -30,7 +30,7 @@ from knapsack_lib.agent import Cast
 from knapsack_lib.episodes import Episode, read_episodes
 from knapsack_lib.families.base import read_tasks
 from knapsack_lib.policies.pocket import PocketEngine
-from knapsack_lib.profiles import Profile, Run, Training, UserError, named_seed
+from knapsack_lib.profiles import Profile, Run, Training, UserError
 from knapsack_lib.rollouts import play_tasks
 from knapsack_lib.training.base_model import optimizers_for
 from knapsack_lib.training.conversations import Talk, Wording, base_folder, check_mask, encode_episode
@@ -41,31 +41,32 @@ LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_
 
 
 def fine_tune(
-    run: Run, train: str, key: str, progress: Callable[[int, int], None] = lambda done, total: None
-) -> dict[str, Any]:
+    run: Run, train: str, key: str, progress: Callable[[int, int], None] = lambda done, total: None, *,
+    train_seed: int = 1,
+) -> dict[str, Any]:  # fmt: skip
     """Train on the regime's teacher traces and choose a checkpoint. Returns the report that is written beside it.
 
     A finished adapter with the same key is left as it is; an interrupted training goes on from its last checkpoint.
     """
-    folder, setting = run.adapter(train), run.profile.training
+    folder, setting = run.adapter(train, train_seed), run.profile.training
     if (folder / "training.json").exists() and (folder / "key").read_text().strip() == key:
         return json.loads((folder / "training.json").read_text())
     work = folder.with_name(f"{folder.name}.work")
     _fresh_unless(work, key)
     torch.set_num_threads(setting.threads)
     talks, held_out = _talks(run, train)
-    trainer = _trainer(run, work, talks, held_out, progress)
+    trainer = _trainer(run, train_seed, work, talks, held_out, progress)
     marks = sorted(work.glob("checkpoint-*"), key=_step)
     trainer.train(resume_from_checkpoint=str(marks[-1]) if marks else None)
     played = {}
     for mark in sorted(work.glob("checkpoint-*"), key=_step)[-setting.candidates :]:
         candidate = work / f"candidate-{_step(mark)}"
         _export(trainer, run.profile, mark, candidate)
-        played[_step(mark)] = _play_validation(run, train, candidate)
+        played[_step(mark)] = _play_validation(run, Cast(train, train, "easy", train_seed), candidate)
     best = max(played, key=lambda step: (played[step]["optimality"], played[step]["finished"], step))
-    rows = _order(run, len(talks))
+    rows = _order(run, train_seed, len(talks))
     report = {
-        "train": train, "method": setting.method, "steps": setting.steps, "chosen_step": best,
+        "train": train, "train_seed": train_seed, "method": setting.method, "steps": setting.steps, "chosen_step": best,
         "validation_play": {str(step): result for step, result in played.items()},
         "tokens_seen": sum(len(talks[i].input_ids) for i in rows),
         "assistant_tokens_seen": sum(sum(talks[i].mask) for i in rows),
@@ -118,10 +119,10 @@ def _talks(run: Run, train: str) -> tuple[list[Talk], list[Talk]]:
     return encoded("train"), encoded("validation")
 
 
-def _order(run: Run, traces: int) -> list[int]:
+def _order(run: Run, train_seed: int, traces: int) -> list[int]:
     """Which trace each row of training is: whole passes in a drawn order, the same in both arms."""
     setting = run.profile.training
-    rng = np.random.Generator(np.random.PCG64(named_seed(run.seed, "training order")))
+    rng = np.random.Generator(np.random.PCG64(run.training_seed("training order", train_seed)))
     rows = setting.steps * setting.episodes_per_step
     passes = [rng.permutation(traces) for _ in range(-(-rows // traces))]
     return np.concatenate(passes)[:rows].tolist()
@@ -145,10 +146,11 @@ class _PadRight(DataCollatorForLanguageModeling):
 
 
 def _trainer(
-    run: Run, work: Path, talks: list[Talk], held_out: list[Talk], progress: Callable[[int, int], None]
-) -> SFTTrainer:
+    run: Run, train_seed: int, work: Path, talks: list[Talk], held_out: list[Talk],
+    progress: Callable[[int, int], None],
+) -> SFTTrainer:  # fmt: skip
     setting = run.profile.training
-    seed = named_seed(run.seed, "fine-tune") % 2**31  # the same in both arms: same order, same initial adapter
+    seed = run.training_seed("fine-tune", train_seed) % 2**31  # the same in both arms: same initial adapter
     config = SFTConfig(
         output_dir=str(work), max_steps=setting.steps, per_device_train_batch_size=setting.episodes_per_step,
         per_device_eval_batch_size=4, learning_rate=setting.learning_rate, weight_decay=setting.weight_decay,
@@ -169,7 +171,7 @@ def _trainer(
         callbacks.append(_Average(setting.average_decay))
     tokenizer = AutoTokenizer.from_pretrained(base_folder(run.profile))
     trainer = SFTTrainer(
-        model=model, args=config, train_dataset=_dataset([talks[i] for i in _order(run, len(talks))]), eval_dataset=_dataset(held_out),
+        model=model, args=config, train_dataset=_dataset([talks[i] for i in _order(run, train_seed, len(talks))]), eval_dataset=_dataset(held_out),
         processing_class=tokenizer,
         data_collator=_PadRight(tokenizer.pad_token_id), peft_config=lora, callbacks=callbacks,
     )  # fmt: skip
@@ -288,13 +290,13 @@ def _export(trainer: SFTTrainer, profile: Profile, mark: Path, folder: Path) -> 
         shutil.copyfile(base / name, folder / name)
 
 
-def _play_validation(run: Run, train: str, candidate: Path) -> dict[str, float]:
+def _play_validation(run: Run, cast: Cast, candidate: Path) -> dict[str, float]:
     """Mean optimality and share finished on the validation tasks, in the regime's own runtime."""
     profile = run.profile
     tasks = read_tasks(run.tasks("validation"), "papermill notebooks/01_generate.ipynb")
     engine = PocketEngine(candidate, profile.evaluation)
     with tempfile.TemporaryDirectory() as store:
-        where, cast = Path(store) / "play", Cast(train, train, "easy")
+        where = Path(store) / "play"
         play_tasks(tasks, engine, cast, profile, where, "validation", seed=run.seed, shard=profile.evaluation.shard)
         episodes = read_episodes(where, "")
     return {

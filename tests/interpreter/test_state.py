@@ -173,7 +173,8 @@ def test_a_hook_that_fails_when_the_state_is_copied_costs_no_step(pool, steps, w
     """The copies that kills are undone with run the hooks of Python's fork."""
     hook = f"import os\nos.register_at_fork({when}=lambda: 1 / 0)\nx = 1"
     seen = steps(pool, "persistent", hook, "x", "os._exit(1)", "x")
-    assert [o.stdout for o in seen if o.killed_by is None and o.bindings][-1].endswith("1\n") and seen[2].restored
+    last = [o.stdout for o in seen if o.killed_by is None and o.bindings][-1]
+    assert "1" in last.splitlines() and seen[2].restored  # what Python says about the hook may stand on either side
 
 
 def test_live_names_are_the_agents_own_and_none_after_a_reset(pool, steps):
