@@ -13,23 +13,23 @@ from typing import Any
 
 import pandas as pd
 
+from knapsack_lib.analysis.failures import after_missing, failure_of
 from knapsack_lib.episodes import Episode, Turn
 
-__all__ = ["CELL", "MISSING", "episode_frame", "turn_frame"]
+__all__ = ["CELL", "episode_frame", "labels", "turn_frame", "typed"]
 
 CELL = ["train", "runtime", "difficulty"]
-MISSING = ("NameError", "UnboundLocalError")  # the code used a name that its interpreter does not hold
+LABELS = {"train": "str", "runtime": "str", "difficulty": "str", "train_seed": "int64", "task_id": "str"}
 
 COLUMNS = {
-    "train": "str", "runtime": "str", "difficulty": "str", "task_id": "str", "optimality": "float64", "solved": "bool",
+    **LABELS, "optimality": "float64", "solved": "bool",
     "finish": "str", "finished": "bool", "steps": "int64", "tool_calls": "int64", "items_inspected": "int64",
     "items_taken": "int64", "capacity_utilisation": "float64", "prompt_tokens": "int64", "completion_tokens": "int64",
-    "tokens": "int64", "missing_variable": "bool", "first_missing_turn": "Int64", "errors": "int64",
-    "not_run": "int64", "slips": "int64", "state_lost": "bool",
+    "tokens": "int64", "missing_variable": "bool", "first_missing_turn": "Int64",
+    "recovered": "boolean", "failure": "str", "errors": "int64", "not_run": "int64", "slips": "int64", "state_lost": "bool",
 }  # fmt: skip
 TURN_COLUMNS = {
-    "train": "str", "runtime": "str", "difficulty": "str", "task_id": "str", "turn": "int64", "prompt_tokens": "int64",
-    "completion_tokens": "int64", "tokens": "int64",
+    **LABELS, "turn": "int64", "prompt_tokens": "int64", "completion_tokens": "int64", "tokens": "int64",
 }  # fmt: skip
 
 
@@ -37,20 +37,21 @@ def episode_frame(episodes: Iterable[Episode]) -> pd.DataFrame:
     """A row per episode with the columns of COLUMNS, sorted by cell and task.
 
     tokens = prompt + completion, summed over turns; steps = turns; tool_calls as the host recorded them;
-    first_missing_turn counts from 1 (empty: none); errors = turns whose code raised or was stopped; not_run = turns
-    whose reply held no single block that could be run; capacity_utilisation = weight used / capacity.
+    first_missing_turn counts from 1 and recovered says what came of it (both empty: no such error; failures.py);
+    failure is the class of an episode that did not end well, else ""; errors = turns whose code raised or was stopped;
+    not_run = turns whose reply held no single block that could be run; capacity_utilisation = weight used / capacity.
     """
-    return _frame((_row(episode) for episode in episodes), COLUMNS, [*CELL, "task_id"])
+    return _frame((_row(episode) for episode in episodes), COLUMNS, [*CELL, "train_seed", "task_id"])
 
 
 def turn_frame(episodes: Iterable[Episode]) -> pd.DataFrame:
     """A row per episode and turn (from 1) with the tokens of that model call."""
     rows = (
-        {**_labels(episode), "turn": number, **_tokens([turn])}
+        {**labels(episode), "turn": number, **_tokens([turn])}
         for episode in episodes
         for number, turn in enumerate(episode.turns, start=1)
     )
-    return _frame(rows, TURN_COLUMNS, [*CELL, "task_id", "turn"])
+    return _frame(rows, TURN_COLUMNS, [*CELL, "train_seed", "task_id", "turn"])
 
 
 def typed(frame: pd.DataFrame, columns: dict[str, str] = COLUMNS) -> pd.DataFrame:
@@ -63,10 +64,11 @@ def _frame(rows: Iterable[dict[str, Any]], columns: dict[str, str], order: list[
     return typed(frame, columns).sort_values(order, kind="stable", ignore_index=True)
 
 
-def _labels(episode: Episode) -> dict[str, str]:
+def labels(episode: Episode) -> dict[str, Any]:
+    """Which cell, training seed and task an episode belongs to."""
     return {
         "train": episode.policy, "runtime": episode.runtime, "difficulty": episode.difficulty,
-        "task_id": episode.task_id,
+        "train_seed": episode.train_seed, "task_id": episode.task_id,
     }  # fmt: skip
 
 
@@ -77,9 +79,9 @@ def _tokens(turns: list[Turn]) -> dict[str, int]:
 
 def _row(episode: Episode) -> dict[str, Any]:
     turns, outcome = episode.turns, episode.outcome
-    missing = [number for number, turn in enumerate(turns, start=1) if turn.error_type in MISSING]
+    after = after_missing(episode)
     return {
-        **_labels(episode),
+        **labels(episode),
         **_tokens(turns),
         "optimality": outcome["optimality"],
         "solved": outcome["solved"],
@@ -90,8 +92,10 @@ def _row(episode: Episode) -> dict[str, Any]:
         "items_inspected": outcome["items_inspected"],
         "items_taken": outcome["items_taken"],
         "capacity_utilisation": outcome["weight_used"] / outcome["capacity"],
-        "missing_variable": bool(missing),
-        "first_missing_turn": missing[0] if missing else None,
+        "missing_variable": after is not None,
+        "first_missing_turn": after.turn if after else None,
+        "recovered": after.recovered if after else None,
+        "failure": failure_of(episode),
         "errors": sum(turn.error_type is not None or turn.killed_by is not None for turn in turns),
         "not_run": sum(turn.outcome != "code" for turn in turns),
         "slips": sum(turn.slip for turn in turns),

@@ -22,13 +22,14 @@ from typing import Any
 import pandas as pd
 from safetensors import safe_open
 
-from knapsack_lib.analysis.metrics import CELL, episode_frame, turn_frame, typed
+from knapsack_lib.analysis.behaviour import behaviour_frame
+from knapsack_lib.analysis.metrics import CELL, episode_frame, typed
 from knapsack_lib.episodes import Episode, read_episodes, read_timings
-from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, TRAININGS, Run, UserError
+from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, TRAININGS, Analysis, Run, UserError
 
 __all__ = ["Results", "read_results", "results_folder", "write_results"]
 
-KEY = [*CELL, "task_id"]
+KEY = [*CELL, "train_seed", "task_id"]
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,18 @@ class Results:
     timings: pd.DataFrame
     teacher: pd.DataFrame
     expert: pd.DataFrame
-    training: dict[str, dict[str, Any]]
+    training: dict[str, list[dict[str, Any]]]  # regime -> a record for each of its adapters
     provenance: dict[str, Any]
     digest: str
 
     @property
     def seed(self) -> int:
         return self.provenance["seed"]
+
+    @property
+    def analysis(self) -> Analysis:
+        """How these results are judged: fixed in the profile before they were seen."""
+        return Analysis(**self.settings["analysis"])
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -64,7 +70,8 @@ class Results:
 
     @cached_property
     def turns(self) -> pd.DataFrame:
-        return turn_frame(self.episodes)
+        """A row per episode and turn: tokens, and what the blocks say about state (behaviour.py)."""
+        return behaviour_frame(self.episodes)
 
 
 def results_folder(run: Run) -> Path:
@@ -85,7 +92,7 @@ def write_results(run: Run) -> Path:
         "teacher.csv.gz": _gzip(episode_frame(teacher).to_csv(index=False, lineterminator="\n")),
         "expert.csv.gz": _gzip(episode_frame(expert).to_csv(index=False, lineterminator="\n")),
         "timings.csv": timings.to_csv(index=False, lineterminator="\n").encode(),
-        "training.json": _json({train: _training(run, train) for train in RUNTIMES}),
+        "training.json": _json({train: [_training(run, train, k) for k in run.profile.seeds()] for train in RUNTIMES}),
         "provenance.json": _json(_provenance(run)),
     }
     folder = results_folder(run)
@@ -118,34 +125,42 @@ def read_results(run: Run) -> Results:
 def _cells(run: Run) -> tuple[list[Episode], pd.DataFrame]:
     """All evaluation episodes, one task's beside each other (they compress best so), and their seconds."""
     episodes, clock = [], []
-    for difficulty in DIFFICULTIES:
-        for train in TRAININGS:
-            for runtime in RUNTIMES:
-                folder = run.cell(train, runtime, difficulty)
-                words = f"-p train {train} -p runtime {runtime} -p difficulty {difficulty}"
-                mend = f"{_mend(run, '04_cross_eval')} {words}"
-                found, seconds = read_episodes(folder, mend), read_timings(folder)
-                wanted = getattr(run.profile.tasks, difficulty)
-                if len(found) != wanted or any(e.episode_id not in seconds for e in found):
-                    raise UserError(f"{folder.name} holds {len(found)} of {wanted} timed episodes; run again: {mend}")
-                episodes += found
-                clock += [(train, runtime, difficulty, e.task_id, seconds[e.episode_id]) for e in found]
-    episodes.sort(key=lambda e: (e.difficulty, e.task_id, e.policy, e.runtime))
+    for train, runtime, difficulty, train_seed in _places(run):
+        folder = run.cell(train, runtime, difficulty, train_seed)
+        words = f"-p train {train} -p runtime {runtime} -p difficulty {difficulty}{_numbered(train_seed)}"
+        mend = f"{_mend(run, '04_cross_eval')} {words}"
+        found, seconds = read_episodes(folder, mend), read_timings(folder)
+        wanted = getattr(run.profile.tasks, difficulty)
+        if len(found) != wanted or any(e.episode_id not in seconds for e in found):
+            raise UserError(f"{folder.name} holds {len(found)} of {wanted} timed episodes; run again: {mend}")
+        episodes += found
+        clock += [(train, runtime, difficulty, e.train_seed, e.task_id, seconds[e.episode_id]) for e in found]
+    episodes.sort(key=lambda e: (e.difficulty, e.task_id, e.policy, e.runtime, e.train_seed))
     timings = pd.DataFrame(clock, columns=[*KEY, "seconds"]).sort_values(KEY, ignore_index=True)
     bare = [replace(e, turns=[replace(turn, reply_ids=None) for turn in e.turns]) for e in episodes]
     return bare, timings
 
 
-def _training(run: Run, train: str) -> dict[str, Any]:
-    path = run.adapter(train) / "training.json"
+def _places(run: Run) -> list[tuple[str, str, str, int]]:
+    """(train, runtime, difficulty, training seed) of every cell's store."""
+    return [(t, r, d, k) for d in DIFFICULTIES for t in TRAININGS for r in RUNTIMES for k in run.profile.seeds(t)]
+
+
+def _training(run: Run, train: str, train_seed: int) -> dict[str, Any]:
+    path = run.adapter(train, train_seed) / "training.json"
     if not path.exists():
-        raise UserError(f"no {run.shown(path)}; run first: {_mend(run, '03_finetune')} -p train {train}")
+        words = f"-p train {train}{_numbered(train_seed)}"
+        raise UserError(f"no {run.shown(path)}; run first: {_mend(run, '03_finetune')} {words}")
     return json.loads(path.read_text())
+
+
+def _numbered(train_seed: int) -> str:
+    return f" -p train_seed {train_seed}" if train_seed > 1 else ""
 
 
 def _provenance(run: Run) -> dict[str, Any]:
     """Settings, seed, the hash of every store this was gathered from, and what each store says made it."""
-    stores = [run.cell(t, r, d) for d in DIFFICULTIES for t in TRAININGS for r in RUNTIMES]
+    stores = [run.cell(*place) for place in _places(run)]
     stores += [run.teacher(r) for r in RUNTIMES] + [run.expert(d) for d in DIFFICULTIES]
     inputs, made_by = {}, {}
     for store in stores:
@@ -186,5 +201,5 @@ def _json(data: Any) -> bytes:
 
 def _read_frame(path: Path) -> pd.DataFrame:
     text = gzip.decompress(path.read_bytes()).decode()
-    empty = {"first_missing_turn": [""]}
+    empty = {"first_missing_turn": [""], "recovered": [""]}
     return typed(pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=empty))

@@ -1,111 +1,340 @@
-"""Arrays -> estimates with 95% intervals. Every draw is seeded by name; nothing here reads or writes a file.
+"""Arrays -> estimates, tests and intervals. Pairs are of one task; every draw is seeded by name; no file is touched.
 
     mean_interval(values, seed=named_seed(root, "optimality", "easy"))      # BCa bootstrap
     rate_interval(hits, n)                                                  # Wilson
     ratio_interval(a, b, seed=...)                                          # geometric mean of a/b, paired
+    wilcoxon(differences), tost(differences, margin), mcnemar(a, b), holm(p_values)
+    interaction_model(frame, "optimality")                                  # cluster-robust least squares
+    detectable_difference(differences), power_curve(differences, effects), tasks_needed(differences, effect)
 
-Data that hold no spread (one value, or all values equal) give an interval of width zero whose `method` says so.
+Data that cannot answer a question (too few pairs, no spread, values that are not numbers) give NaN where the answer
+would stand and say why in `note`: nothing is dropped without a word, and no number is made up.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import DegenerateDataWarning, bootstrap
+from scipy import stats
+from statsmodels.formula.api import ols
+from statsmodels.stats.contingency_tables import mcnemar as _mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestPower
 from statsmodels.stats.proportion import proportion_confint
 
-from knapsack_lib.analysis.metrics import CELL
-from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, TRAININGS, named_seed
-
-__all__ = ["Interval", "cell_summary", "mean_interval", "rate_interval", "ratio_interval"]
+__all__ = [
+    "FEWEST", "LEVEL", "RESAMPLES", "Equivalence", "Interval", "Test", "detectable_difference", "efficiency_ratio", "holm",
+    "interaction_model", "mcnemar", "mean_interval", "power_curve", "rate_interval", "ratio_interval", "tasks_needed",
+    "tost", "wilcoxon",
+]  # fmt: skip
 
 RESAMPLES = 5_000
 LEVEL = 0.95
+FEWEST = 5  # pairs below which no test is made
+NAN = float("nan")
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate and its 95% interval over n values. `method`: BCa, percentile, Wilson, single or constant."""
+    """An estimate and its interval over n values. `method`: BCa, percentile, Wilson, single, constant or none."""
 
     estimate: float
     low: float
     high: float
     n: int
     method: str
+    note: str = ""
 
 
-def mean_interval(values: ArrayLike, *, seed: int) -> Interval:
+@dataclass(frozen=True)
+class Test:
+    """`effect` is what the method says (see there), `n` the pairs that entered, `zeros` those without a difference."""
+
+    __test__ = False  # not a test of pytest's
+
+    statistic: float
+    p: float
+    effect: float
+    n: int
+    zeros: int
+    method: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """Two one-sided t tests. `verdict`: equivalent, not shown, or none where no test could be made."""
+
+    estimate: float
+    low: float
+    high: float
+    p: float
+    margin: float
+    n: int
+    verdict: str
+    note: str = ""
+
+
+def _row(values: ArrayLike) -> tuple[np.ndarray, str]:
+    """The values of shape [n] and, when they cannot be used, why."""
+    x = np.asarray(values, dtype=float)
+    if x.ndim != 1:
+        return x.ravel(), f"need a row of numbers, got shape {x.shape}"
+    bad = int((~np.isfinite(x)).sum())
+    if bad:
+        return x, f"{bad} of {len(x)} values are not finite numbers"
+    return x, "" if len(x) else "no values"
+
+
+# Estimates ------------------------------------------------------------------------------------------------------------
+
+
+def mean_interval(values: ArrayLike, *, seed: int, resamples: int = RESAMPLES, level: float = LEVEL) -> Interval:
     """The mean of values of shape [n] with a bias-corrected, accelerated bootstrap interval (Efron 1987).
 
     Where BCa has no solution the percentile interval of the same resamples is given, and `method` says so.
-    Raises ValueError for no values or values that are not finite.
     """
-    x = np.asarray(values, dtype=float)
-    if x.ndim != 1 or len(x) == 0 or not np.isfinite(x).all():
-        raise ValueError(f"need a non-empty row of finite numbers, got shape {x.shape}")
-    if len(x) == 1 or np.ptp(x) == 0:
-        return Interval(float(x[0]), float(x[0]), float(x[0]), len(x), "single" if len(x) == 1 else "constant")
+    x, note = _row(values)
+    if note:
+        return Interval(NAN, NAN, NAN, len(x), "none", note)
+    if len(x) == 1:
+        return Interval(float(x[0]), NAN, NAN, 1, "none", "one value: no interval")
+    if np.ptp(x) == 0:
+        return Interval(float(x[0]), float(x[0]), float(x[0]), len(x), "constant", "all values are equal: no width")
+    few = f"only {len(x)} values: the interval says little" if len(x) < FEWEST else ""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DegenerateDataWarning)  # handled below, by name
-        found = bootstrap(
-            (x,), np.mean, n_resamples=RESAMPLES, confidence_level=LEVEL, method="BCa", vectorized=True, batch=1000,
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)  # handled below, by name
+        found = stats.bootstrap(
+            (x,), np.mean, n_resamples=resamples, confidence_level=level, method="BCa", vectorized=True, batch=1000,
             rng=np.random.default_rng(seed),
         )  # fmt: skip
     low, high = (float(end) for end in found.confidence_interval)
     method = "BCa"
     if not np.isfinite([low, high]).all():
-        tail = (1 - LEVEL) / 2
+        tail = (1 - level) / 2
         low, high = (float(end) for end in np.quantile(found.bootstrap_distribution, [tail, 1 - tail]))
         method = "percentile"
-    return Interval(float(x.mean()), low, high, len(x), method)
+    return Interval(float(x.mean()), low, high, len(x), method, few)
 
 
-def rate_interval(hits: int, n: int) -> Interval:
-    """hits / n with Wilson's score interval (Wilson 1927). Raises ValueError unless 0 <= hits <= n and n > 0."""
-    if not 0 <= hits <= n or n == 0:
+def rate_interval(hits: float, n: int, *, level: float = LEVEL) -> Interval:
+    """hits / n with Wilson's score interval (Wilson 1927). Raises ValueError unless 0 <= hits <= n.
+
+    `n` counts independent units. Where each of n tasks was played by several adapters, `hits` is the sum of the tasks'
+    shares: episodes of one task do not count as independent, so the interval is as wide as that of one adapter.
+    """
+    if not 0 <= hits <= n:
         raise ValueError(f"{hits} hits out of {n} is no rate")
-    low, high = proportion_confint(hits, n, alpha=1 - LEVEL, method="wilson")
+    if n == 0:
+        return Interval(NAN, NAN, NAN, 0, "none", "no values")
+    low, high = proportion_confint(hits, n, alpha=1 - level, method="wilson")
     low, high = (0.0 if hits == 0 else float(low)), (1.0 if hits == n else float(high))  # exact ends, free of rounding
     return Interval(hits / n, low, high, n, "Wilson")
 
 
-def ratio_interval(a: ArrayLike, b: ArrayLike, *, seed: int) -> Interval:
-    """exp(mean(log a - log b)) for pairs of shape [n]: the typical ratio, with a BCa interval found on the log scale.
-
-    Raises ValueError unless both have one length and hold positive numbers only.
-    """
+def ratio_interval(
+    a: ArrayLike, b: ArrayLike, *, seed: int, resamples: int = RESAMPLES, level: float = LEVEL
+) -> Interval:
+    """exp(mean(log a - log b)) for pairs of shape [n]: the typical ratio, with a BCa interval found on the log scale."""
     top, bottom = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
-    if top.shape != bottom.shape or not (top > 0).all() or not (bottom > 0).all():
-        raise ValueError(f"need pairs of positive numbers, got shapes {top.shape} and {bottom.shape}")
-    log = mean_interval(np.log(top) - np.log(bottom), seed=seed)
-    low, high = float(np.exp(log.low)), float(np.exp(log.high))
-    return Interval(float(np.exp(log.estimate)), low, high, log.n, log.method)
+    if top.shape != bottom.shape:
+        return Interval(NAN, NAN, NAN, len(top), "none", f"{len(top)} values against {len(bottom)}: no pairs")
+    bad = int((~(top > 0) | ~(bottom > 0)).sum())
+    if bad:
+        return Interval(NAN, NAN, NAN, len(top), "none", f"{bad} of {len(top)} pairs hold no positive number")
+    log = mean_interval(np.log(top) - np.log(bottom), seed=seed, resamples=resamples, level=level)
+    return Interval(math.exp(log.estimate), math.exp(log.low), math.exp(log.high), log.n, log.method, log.note)
 
 
-def cell_summary(cells: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """One row per cell that is present, in reading order: easy before medium, base before the fine-tuned.
+def efficiency_ratio(
+    a: tuple[ArrayLike, ArrayLike], b: tuple[ArrayLike, ArrayLike], *, seed: int, resamples: int = RESAMPLES,
+    level: float = LEVEL,
+) -> Interval:  # fmt: skip
+    """(mean score / mean tokens) of `a` over that of `b`, each a pair (scores, tokens) of rows [n] of the same tasks.
 
-    `cells` has the columns of metrics.episode_frame and `seconds`. Interval ends are columns *_low and *_high;
-    score_per_1k = 100 * mean optimality / (mean tokens / 1000).
+    The interval is BCa over tasks: a resample draws a task's four numbers together.
     """
-    groups = dict(list(cells.groupby(CELL)))
-    order = [(t, r, d) for d in DIFFICULTIES for t in TRAININGS for r in RUNTIMES]
-    return pd.DataFrame([_summary(key, groups[key], seed) for key in order if key in groups])
+    rows = [np.asarray(values, dtype=float) for values in (*a, *b)]
+    note = next((why for x, why in map(_row, rows) if why), "")
+    if not note and len({len(x) for x in rows}) > 1:
+        note = "the rows have different lengths: no pairs"
+    if not note and not all(x.sum() > 0 for x in rows):
+        note = "a mean is zero: no ratio"
+    if note or len(rows[0]) < FEWEST:
+        return Interval(NAN, NAN, NAN, len(rows[0]), "none", note or f"only {len(rows[0])} pairs")
+
+    def ratio(*x: np.ndarray, axis: int = -1) -> np.ndarray:
+        one, two, three, four = (part.mean(axis=axis) for part in x)
+        return (one / two) / (three / four)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a resample without spread; its ends are looked at below
+        found = stats.bootstrap(
+            rows, ratio, n_resamples=resamples, confidence_level=level, method="BCa", vectorized=True, batch=1000,
+            paired=True, rng=np.random.default_rng(seed),
+        )  # fmt: skip
+    low, high = (float(end) for end in found.confidence_interval)
+    if not np.isfinite([low, high]).all():
+        return Interval(float(ratio(*rows)), NAN, NAN, len(rows[0]), "none", "the resamples hold no spread")
+    return Interval(float(ratio(*rows)), low, high, len(rows[0]), "BCa")
 
 
-def _summary(key: tuple[str, str, str], cell: pd.DataFrame, seed: int) -> dict[str, Any]:
-    row: dict[str, Any] = dict(zip(CELL, key, strict=True)) | {"n": len(cell)}
-    for name in ("optimality", "tokens"):
-        found = mean_interval(cell[name], seed=named_seed(seed, "bootstrap", name, key[-1]))
-        row |= {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
-        row[f"{name}_method"] = found.method
-    for name in ("solved", "finished", "missing_variable"):
-        rate = rate_interval(int(cell[name].sum()), len(cell))
-        row |= {name: rate.estimate, f"{name}_low": rate.low, f"{name}_high": rate.high}
-    means = {name: float(cell[name].mean()) for name in ("steps", "tool_calls", "seconds")}
-    return row | means | {"score_per_1k": 100 * row["optimality"] / (row["tokens"] / 1000)}
+# Tests of pairs -------------------------------------------------------------------------------------------------------
+
+
+def wilcoxon(differences: ArrayLike) -> Test:
+    """Wilcoxon's signed-rank test (1945) of paired differences of shape [n], two-sided.
+
+    Zeros are left out and counted (Wilcoxon's own rule). `effect` is the signed matched-pairs rank-biserial
+    correlation (W+ - W-) / (W+ + W-) = 1 - 4 W- / (m (m + 1)) over the m other pairs (Kerby 2014): +1 when every pair
+    is positive. Exact for m <= 50 without ties, else the normal approximation.
+    """
+    x, note = _row(differences)
+    zeros = int((x == 0).sum()) if not note else 0
+    moved = x[x != 0]
+    if not note and len(moved) == 0:
+        note = "all differences are zero"
+    elif not note and len(moved) < FEWEST:
+        note = f"only {len(moved)} pairs differ; no test below {FEWEST}"
+    if note:
+        return Test(NAN, NAN, NAN, len(x), zeros, "none", note)
+    ranks = stats.rankdata(np.abs(moved))
+    positive, negative = float(ranks[moved > 0].sum()), float(ranks[moved < 0].sum())
+    exact = len(moved) <= 50 and len(np.unique(np.abs(moved))) == len(moved)
+    found = stats.wilcoxon(moved, method="exact" if exact else "asymptotic")
+    effect = (positive - negative) / (positive + negative)
+    return Test(positive, float(found.pvalue), effect, len(x), zeros, "exact" if exact else "normal approximation")
+
+
+def mcnemar(a: ArrayLike, b: ArrayLike) -> Test:
+    """McNemar's exact test (1947) of two rates over the same tasks; booleans of shape [n].
+
+    `effect` is the difference of the rates, `statistic` the number of pairs in which only `a` is true.
+    """
+    first, second = np.asarray(a, dtype=bool), np.asarray(b, dtype=bool)
+    if first.shape != second.shape or first.size == 0:
+        note = "no values" if first.size == 0 else f"{first.size} values against {second.size}: no pairs"
+        return Test(NAN, NAN, NAN, first.size, 0, "none", note)
+    only_a, only_b = int((first & ~second).sum()), int((~first & second).sum())
+    table = [[int((first & second).sum()), only_a], [only_b, int((~first & ~second).sum())]]
+    zeros, effect = first.size - only_a - only_b, (only_a - only_b) / first.size
+    if only_a + only_b == 0:
+        return Test(0.0, NAN, 0.0, first.size, zeros, "none", "no pair differs")
+    return Test(float(only_a), float(_mcnemar(table, exact=True).pvalue), effect, first.size, zeros, "exact")
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down correction (1979) over one family. A test that could not be made (NaN) still counts as one."""
+    given = np.asarray(p_values, dtype=float)
+    filled = np.where(np.isnan(given), 1.0, given)
+    corrected = multipletests(filled, method="holm")[1] if len(given) else filled
+    return [NAN if math.isnan(p) else float(q) for p, q in zip(given, corrected, strict=True)]
+
+
+def tost(differences: ArrayLike, margin: float, *, alpha: float = 0.05) -> Equivalence:
+    """Two one-sided t tests (Schuirmann 1987): is the mean of paired differences of shape [n] within +-margin?
+
+    The interval has level 1 - 2 alpha; the verdict is "equivalent" when it lies within the margin, else "not shown",
+    which is no proof of a difference. Raises ValueError for a margin that is not above zero.
+    """
+    if not margin > 0:
+        raise ValueError(f"a margin of {margin} bounds nothing; it must be above zero")
+    x, note = _row(differences)
+    if not note and len(x) < FEWEST:
+        note = f"only {len(x)} pairs; no test below {FEWEST}"
+    if note:
+        return Equivalence(NAN, NAN, NAN, NAN, margin, len(x), "none", note)
+    mean, error = float(x.mean()), float(x.std(ddof=1)) / math.sqrt(len(x))
+    if np.ptp(x) == 0:
+        verdict = "equivalent" if abs(mean) < margin else "not shown"
+        return Equivalence(mean, mean, mean, NAN, margin, len(x), verdict, "all differences are equal: no test")
+    reach = float(stats.t.ppf(1 - alpha, len(x) - 1)) * error
+    above, below = (mean + margin) / error, (mean - margin) / error
+    p = max(float(stats.t.sf(above, len(x) - 1)), float(stats.t.cdf(below, len(x) - 1)))
+    low, high = mean - reach, mean + reach
+    return Equivalence(mean, low, high, p, margin, len(x), "equivalent" if p < alpha else "not shown")
+
+
+# A model of all episodes -----------------------------------------------------------------------------------------------
+
+
+def interaction_model(frame: pd.DataFrame, column: str, *, level: float = LEVEL) -> tuple[Interval, Test]:
+    """The interaction of training and runtime from all episodes at once, with errors that are robust to clusters.
+
+    `frame` has a row per episode: `train` and `runtime` (each persistent or reset), `task_id` and the column. Ordinary
+    least squares of column on train, runtime and their product; the covariance is clustered by task (Liang and Zeger
+    1986, with the small-sample factor of statsmodels), since one task is played in all cells. The sign is that of
+    (persistent in persistent - persistent in reset) - (reset in persistent - reset in reset).
+    """
+    data = frame[["task_id", column]].assign(
+        t=(frame["train"] == "persistent").astype(float), r=(frame["runtime"] == "persistent").astype(float)
+    )
+    data = data.rename(columns={column: "y"})
+    tasks, note = data["task_id"].nunique(), ""
+    if data[["t", "r"]].drop_duplicates().shape[0] < 4:
+        note = "not all four cells are there"
+    elif not np.isfinite(data["y"].astype(float)).all():
+        note = "not all values are finite numbers"
+    elif tasks < FEWEST:
+        note = f"only {tasks} tasks; no model below {FEWEST}"
+    elif (data.groupby(["t", "r"])["y"].nunique() == 1).all():
+        note = "no cell has any spread"
+    if note:
+        return Interval(NAN, NAN, NAN, tasks, "none", note), Test(NAN, NAN, NAN, tasks, 0, "none", note)
+    groups = pd.factorize(data["task_id"])[0]
+    fit = ols("y ~ t * r", data.assign(y=data["y"].astype(float))).fit(cov_type="cluster", cov_kwds={"groups": groups})
+    low, high = fit.conf_int(alpha=1 - level).loc["t:r"]
+    value, method = float(fit.params["t:r"]), "least squares, clustered by task"
+    test = Test(float(fit.tvalues["t:r"]), float(fit.pvalues["t:r"]), value, tasks, 0, method)
+    return Interval(value, float(low), float(high), tasks, method), test
+
+
+# Power ----------------------------------------------------------------------------------------------------------------
+
+
+def detectable_difference(differences: ArrayLike, *, alpha: float = 0.05, power: float = 0.8) -> Interval:
+    """The smallest mean difference that a paired t test with this spread and number finds with this power (Cohen 1988).
+
+    Returned as the estimate of an Interval without ends.
+    """
+    x, note = _row(differences)
+    if not note and len(x) < FEWEST:
+        note = f"only {len(x)} pairs"
+    if not note and np.ptp(x) == 0:
+        note = "all differences are equal: there is no spread to plan with"
+    if note:
+        return Interval(NAN, NAN, NAN, len(x), "none", note)
+    size = TTestPower().solve_power(nobs=len(x), alpha=alpha, power=power, alternative="two-sided")
+    return Interval(float(size) * float(x.std(ddof=1)), NAN, NAN, len(x), "paired t")
+
+
+def power_curve(differences: ArrayLike, effects: Sequence[float], *, alpha: float = 0.05) -> list[float]:
+    """Power of the same test at each true mean difference in `effects`; NaN where the data hold no spread."""
+    x, note = _row(differences)
+    if note or len(x) < FEWEST or np.ptp(x) == 0:
+        return [NAN] * len(effects)
+    spread = float(x.std(ddof=1))
+    return [
+        float(TTestPower().power(abs(effect) / spread, len(x), alpha, alternative="two-sided")) for effect in effects
+    ]
+
+
+def tasks_needed(differences: ArrayLike, effect: float, *, alpha: float = 0.05, power: float = 0.8) -> float:
+    """How many tasks the same test needs to find a true mean difference of `effect`: rounded up, at least FEWEST.
+
+    NaN where the differences hold no spread to plan with.
+    """
+    x, note = _row(differences)
+    if note or len(x) < FEWEST or np.ptp(x) == 0 or not effect > 0:
+        return NAN
+    size, test = effect / float(x.std(ddof=1)), TTestPower()
+    if test.power(size, FEWEST, alpha, alternative="two-sided") >= power:
+        return float(FEWEST)
+    needed = test.solve_power(effect_size=size, alpha=alpha, power=power, alternative="two-sided")
+    return float(math.ceil(float(np.ravel(needed)[0])))

@@ -1,0 +1,170 @@
+"""The comparisons between cells that were fixed before any episode was played, paired by task.
+
+    table = contrast_table(results)                  # a row per outcome, difficulty and contrast
+    at(table, "score", "easy", "aligned")            # one of its rows
+    power = power_table(results)                     # power of the aligned comparison
+
+PLANNED are the family that Holm's correction spans, over both difficulties, for each outcome by itself; SIMPLE
+comparisons explain them and are not corrected. Effects: a difference of scores (0 to 1), a ratio of tokens (worked out
+on the log scale), a difference of rates.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from knapsack_lib.analysis.results import Results
+from knapsack_lib.analysis.statistics import (
+    detectable_difference,
+    holm,
+    interaction_model,
+    mcnemar,
+    mean_interval,
+    power_curve,
+    tasks_needed,
+    tost,
+    wilcoxon,
+)
+from knapsack_lib.analysis.summary import task_means
+from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, Analysis, named_seed
+
+__all__ = ["OUTCOMES", "PLANNED", "SIMPLE", "Contrast", "at", "contrast_table", "power_table", "values"]
+
+PP, PR = ("persistent", "persistent"), ("persistent", "reset")
+RP, RR = ("reset", "persistent"), ("reset", "reset")
+OUTCOMES = MappingProxyType({"score": "optimality", "tokens": "tokens", "missing": "missing_variable"})
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Weights of the cells (trained on, acts in)."""
+
+    title: str
+    weights: Mapping[tuple[str, str], float]
+
+
+PLANNED = MappingProxyType({
+    "training": Contrast("training: persistent − reset", {PP: 0.5, PR: 0.5, RP: -0.5, RR: -0.5}),
+    "runtime": Contrast("runtime: persistent − reset", {PP: 0.5, PR: -0.5, RP: 0.5, RR: -0.5}),
+    "interaction": Contrast("training × runtime", {PP: 1, PR: -1, RP: -1, RR: 1}),
+    "matched": Contrast("matched − mismatched", {PP: 0.5, PR: -0.5, RP: -0.5, RR: 0.5}),
+})  # fmt: skip
+SIMPLE = MappingProxyType({
+    "aligned": Contrast("persistent→persistent − reset→reset", {PP: 1, RR: -1}),
+    "loss": Contrast("persistent→persistent − persistent→reset", {PP: 1, PR: -1}),
+    "gain": Contrast("reset→persistent − reset→reset", {RP: 1, RR: -1}),
+    "habit": Contrast("reset→persistent − persistent→persistent", {RP: 1, PP: -1}),
+    "broken": Contrast("persistent→reset − reset→reset", {PR: 1, RR: -1}),
+})  # fmt: skip
+CONTRASTS = {**PLANNED, **SIMPLE}
+
+
+def values(cells: pd.DataFrame, outcome: str, contrast: Contrast) -> tuple[np.ndarray, str]:
+    """A number per task, and what has to be said about them. `cells` is of one difficulty.
+
+    Tokens are taken as logarithms. Tasks that are not in every cell of the contrast are left out, and the note counts
+    them. Differences below 1e-12 are rounding and become zero.
+    """
+    wide = task_means(cells, OUTCOMES[outcome])
+    lacking = [cell for cell in contrast.weights if cell not in wide]
+    if lacking:
+        return np.empty(0), f"no episodes of {' and '.join('→'.join(cell) for cell in lacking)}"
+    here = wide[list(contrast.weights)]
+    whole = here.dropna()
+    left_out = len(here) - len(whole)
+    data = np.log(whole) if outcome == "tokens" else whole
+    found = np.round(sum(data[cell].to_numpy() * weight for cell, weight in contrast.weights.items()), 12)
+    return np.asarray(found) + 0.0, f"{left_out} of {len(here)} tasks are not in every cell" if left_out else ""
+
+
+def contrast_table(results: Results) -> pd.DataFrame:
+    """A row per outcome, difficulty and contrast: effect with its interval over tasks, p and Holm's p, signed
+    rank-biserial, TOST, the smallest detectable difference, and the range of the effect over training seeds."""
+    rows = []
+    for outcome in OUTCOMES:
+        for difficulty in DIFFICULTIES:
+            cells = results.cells[(results.cells.difficulty == difficulty) & (results.cells.train != "base")]
+            rows += [_row(cells, outcome, name, results.analysis, results.seed) for name in CONTRASTS]
+            if outcome == "score":
+                rows.append(_model_row(cells, results.analysis))
+    table = pd.DataFrame(rows)
+    for _, family in table[table.planned].groupby("outcome"):
+        table.loc[family.index, "p_holm"] = holm(family.p.tolist())
+    return table
+
+
+def at(table: pd.DataFrame, outcome: str, difficulty: str, contrast: str) -> Any:
+    """The row of one contrast."""
+    keys = (table.outcome == outcome) & (table.difficulty == difficulty) & (table.contrast == contrast)
+    return table[keys].iloc[0]
+
+
+def _row(cells: pd.DataFrame, outcome: str, name: str, analysis: Analysis, seed: int) -> dict[str, Any]:
+    contrast, difficulty = CONTRASTS[name], cells.difficulty.iloc[0]
+    x, note = values(cells, outcome, contrast)
+    own = named_seed(seed, "bootstrap", outcome, name, difficulty)
+    found = mean_interval(x, seed=own, resamples=analysis.resamples, level=analysis.level)
+    test = wilcoxon(x)
+    adapters = [float(values(part, outcome, contrast)[0].mean()) for _, part in cells.groupby("train_seed") if len(x)]
+    back = math.exp if outcome == "tokens" else float
+    row = {
+        "outcome": outcome, "difficulty": difficulty, "contrast": name, "title": contrast.title,
+        "planned": name in PLANNED, "effect": back(found.estimate), "low": back(found.low), "high": back(found.high),
+        "method": found.method, "n": found.n, "seeds": len(adapters), "test": "Wilcoxon", "p": test.p, "p_holm": math.nan,
+        "rank_biserial": test.effect, "zeros": test.zeros,
+        "seed_low": back(min(adapters, default=math.nan)), "seed_high": back(max(adapters, default=math.nan)),
+    }  # fmt: skip
+    notes = dict.fromkeys([note, found.note, test.note])
+    if outcome == "score":
+        equal = tost(x, analysis.margin, alpha=analysis.alpha)
+        least = detectable_difference(x, alpha=analysis.alpha, power=analysis.power)
+        row |= {"tost_low": equal.low, "tost_high": equal.high, "tost_p": equal.p, "tost": equal.verdict}
+        row |= {"detectable": least.estimate}
+    if outcome == "missing" and name in SIMPLE:
+        row |= {"test": "McNemar", "rank_biserial": math.nan, "p": _mcnemar(cells, contrast)}
+    return row | {"note": "; ".join(note for note in notes if note)}
+
+
+def _mcnemar(cells: pd.DataFrame, contrast: Contrast) -> float:
+    """The exact p of each adapter by itself, the largest of them: a task is played once by each."""
+    (a, _), (b, _) = contrast.weights.items()
+    found = []
+    for _, part in cells.groupby("train_seed"):
+        pairs = task_means(part, "missing_variable").reindex(columns=[a, b]).dropna()
+        found.append(mcnemar(pairs[a] > 0.5, pairs[b] > 0.5).p)
+    return max(found, default=math.nan) if not any(map(math.isnan, found)) else math.nan
+
+
+def _model_row(cells: pd.DataFrame, analysis: Analysis) -> dict[str, Any]:
+    found, test = interaction_model(cells, "optimality", level=analysis.level)
+    return {
+        "outcome": "score", "difficulty": cells.difficulty.iloc[0], "contrast": "model",
+        "title": "training × runtime, model of all episodes", "planned": False, "effect": found.estimate,
+        "low": found.low, "high": found.high, "method": found.method, "n": found.n,
+        "seeds": cells.train_seed.nunique(), "test": "z, clustered", "p": test.p, "p_holm": math.nan, "note": found.note,
+    }  # fmt: skip
+
+
+def power_table(results: Results) -> pd.DataFrame:
+    """Power of the aligned comparison of scores against the true difference, and the tasks that the margin needs.
+
+    Rows: difficulty, difference, power, n, spread (of the paired differences), needed (tasks for the margin).
+    """
+    analysis, rows = results.analysis, []
+    effects = [round(0.0025 * step, 4) for step in range(61)]
+    for difficulty in DIFFICULTIES:
+        cells = results.cells[(results.cells.difficulty == difficulty) & results.cells.train.isin(RUNTIMES)]
+        x, _ = values(cells, "score", SIMPLE["aligned"])
+        needed = tasks_needed(x, analysis.margin, alpha=analysis.alpha, power=analysis.power)
+        spread = float(x.std(ddof=1)) if len(x) > 1 else math.nan
+        for effect, power in zip(effects, power_curve(x, effects, alpha=analysis.alpha), strict=True):
+            rows.append({"difficulty": difficulty, "difference": effect, "power": power, "n": len(x), "spread": spread,
+                         "needed": needed})  # fmt: skip
+    return pd.DataFrame(rows)
