@@ -13,6 +13,7 @@ import shutil
 from pathlib import Path
 
 from knapsack_lib.analysis import figures, numbers, tables
+from knapsack_lib.analysis.evidence import Evidence
 from knapsack_lib.analysis.results import Results, read_results, write_results
 from knapsack_lib.profiles import Run, project_root
 
@@ -25,12 +26,13 @@ def collect(run: Run) -> Results:
     return read_results(run)
 
 
-def build(results: Results, run: Run) -> list[Path]:
-    """Every figure, table and number of these results, under `run.published_root`; returns the files in order."""
-    root = run.published_root
-    written = figures.write_all(results, root / "figures")
-    written += tables.write_all(results, root / "paper" / "tables")
-    written.append(numbers.write(results, root / "paper" / "numbers.tex"))
+def build(results: Results, run: Run, root: Path | None = None) -> list[Path]:
+    """Every figure, table and number of these results, under `root` (by default `run.published_root`), in order."""
+    root = root or run.published_root
+    evidence = Evidence(results)
+    written = figures.write_all(evidence, root / "figures")
+    written += tables.write_all(evidence, root / "paper" / "tables")
+    written.append(numbers.write(evidence, root / "paper" / "numbers.tex"))
     text = project_root() / "paper" / "main.tex"
     if root != project_root() and text.exists():  # another profile or seed: the same text beside its own numbers
         written.append(Path(shutil.copyfile(text, root / "paper" / "main.tex")))

@@ -1,109 +1,196 @@
-"""The original paper's claims beside ours: paired contrasts between cells, and the table that sets them side by side.
+"""The original paper's claims, the rule by which each is judged, and what our episodes say.
 
-    found = contrasts(results.cells, "easy", results.seed)      # name -> Interval
-    table = claims(results)                                     # claim, paper, easy, medium
+    table = claims(Evidence(results))       # claim, paper, easy, medium, verdict, rule
 
-The paper's figures are those of arXiv 2603.01209 (an 8B model); ours are whatever the episodes say. Nothing here judges.
+The rules were written before the episodes of the committed run were played (those of an earlier run with one adapter a
+regime had been seen), and no number of ours stands in them.
+A rule gives, at each difficulty: supported, not supported, or untestable (at this scale, or with these data).
+The paper's figures are those of arXiv 2603.01209 (an 8B model); ratios and percentages marked * are worked out from them.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
 import pandas as pd
 
-from knapsack_lib.analysis.metrics import CELL
-from knapsack_lib.analysis.results import Results
-from knapsack_lib.analysis.statistics import Interval, cell_summary, mean_interval, rate_interval, ratio_interval
-from knapsack_lib.profiles import DIFFICULTIES, UserError, named_seed
+from knapsack_lib.analysis.evidence import Evidence, training_traces
+from knapsack_lib.analysis.statistics import Interval, rate_interval
+from knapsack_lib.profiles import DIFFICULTIES
 
-__all__ = ["claims", "contrasts", "teacher_ratio", "training_traces"]
+__all__ = ["CLAIMS", "Claim", "claims", "kept_of_the_teachers_gap", "verdicts"]
 
-ALIGNED, RESET = ("persistent", "persistent"), ("reset", "reset")
-RATIOS = {  # name -> (cell, the cell it is divided by); tokens of the same task
-    "ratioAligned": (RESET, ALIGNED),
-    "ratioAmnesia": (("reset", "persistent"), ALIGNED),
-    "ratioBroken": (("persistent", "reset"), ALIGNED),
-}
-DIFFERENCES = {  # name -> (cell, the cell taken from it); optimality on the same task
-    "diffAligned": (ALIGNED, RESET),
-    "diffRuntimePersistent": (ALIGNED, ("persistent", "reset")),
-    "diffRuntimeReset": (("reset", "persistent"), RESET),
-}
+YES, NO, OPEN = "supported", "not supported", "untestable"
+NOT_TRAINED_ON = "not trained on"
+PAPER_KEPT = math.log(3.5) / math.log(55_516 / 18_337)  # log of the tax over log of the teacher's ratio
 
 
-def contrasts(cells: pd.DataFrame, difficulty: str, seed: int) -> dict[str, Interval]:
-    """Every ratio and difference above at one difficulty, paired by task. Raises UserError for unpaired cells."""
-    here = cells[cells.difficulty == difficulty]
-    found = {}
-    for column, pairs, estimate in (("tokens", RATIOS, ratio_interval), ("optimality", DIFFERENCES, _difference)):
-        wide = here.pivot(index="task_id", columns=["train", "runtime"], values=column)
-        if wide.isna().any(axis=None):
-            raise UserError(f"the {difficulty} cells played different tasks; run notebook 04 again for each of them")
-        for name, (a, b) in pairs.items():
-            found[name] = estimate(wide[a], wide[b], seed=named_seed(seed, "bootstrap", name, difficulty))
-    return found
+@dataclass(frozen=True)
+class Claim:
+    """`ours` and `judge` take the evidence and a difficulty."""
+
+    text: str
+    paper: str
+    rule: str
+    ours: Callable[[Evidence, str], str]
+    judge: Callable[[Evidence, str], str]
 
 
-def _difference(a: pd.Series, b: pd.Series, *, seed: int) -> Interval:
-    return mean_interval(a - b, seed=seed)
+def kept_of_the_teachers_gap(evidence: Evidence, difficulty: str) -> float:
+    """How much of the teacher's token ratio the reset-trained model goes on paying where it need not, on the log scale."""
+    return math.log(evidence.token_ratio(difficulty, "habit").estimate) / math.log(evidence.teacher_ratio.estimate)
 
 
-def training_traces(teacher: pd.DataFrame) -> pd.DataFrame:
-    """The teacher's episodes on training tasks (a teacher store holds the validation tasks' traces too)."""
-    return teacher[teacher.task_id.str.contains("-train-")]
+def _above(value: Interval, bound: float) -> str:
+    return OPEN if math.isnan(value.low) else YES if value.low > bound else NO
 
 
-def teacher_ratio(teacher: pd.DataFrame, seed: int) -> Interval:
-    """Tokens of a reset trace over those of the persistent trace of the same task."""
-    wide = training_traces(teacher).pivot(index="task_id", columns="runtime", values="tokens").dropna()
-    return ratio_interval(wide["reset"], wide["persistent"], seed=named_seed(seed, "bootstrap", "teacher"))
+def _learned(evidence: Evidence, difficulty: str) -> str:
+    row = evidence.contrast("score", difficulty, "interaction")
+    return OPEN if math.isnan(row.p_holm) else YES if row.p_holm < evidence.analysis.alpha and row.effect > 0 else NO
 
 
-def claims(results: Results) -> pd.DataFrame:
-    """A row per claim: what it is about, the paper's figure, and ours at each difficulty with 95% intervals."""
-    summary = cell_summary(results.cells, results.seed).set_index(CELL)
-    ours = {d: _ours(summary, contrasts(results.cells, d, results.seed), d) for d in DIFFICULTIES}
-    traces = training_traces(results.teacher).groupby("runtime").tokens.mean()
-    ratio = teacher_ratio(results.teacher, results.seed)
-    head = (f"{traces['persistent']:,.0f}; {traces['reset']:,.0f}; {_span(ratio, '.2f')}×", "not trained on")
-    rows = [("teacher tokens an episode: persistent; reset; ratio", "18,337; 55,516; 3.03×", *head)]
-    rows += [(*said, ours["easy"][i], ours["medium"][i]) for i, said in enumerate(PAPER)]
-    return pd.DataFrame(rows, columns=["claim", "paper", *DIFFICULTIES])
+def _missing(evidence: Evidence, difficulty: str) -> Interval:
+    row = evidence.cell("persistent", "reset", difficulty)
+    return rate_interval(row.missing_variable * row.n, int(row.n), level=evidence.analysis.level)
 
 
-PAPER = (
-    ("persistent → persistent: tokens; score per 1k tokens", "easy 19,648; 4.13. hard 18,612; 4.05"),
-    ("reset → reset: tokens; score per 1k tokens", "easy 58,814; 1.39. hard 67,898; 1.00"),
-    ("reset → reset over persistent → persistent: tokens", "easy 2.99×. hard 3.65×"),
-    ("persistent → reset: episodes with a missing-variable error", "about 80%"),
-    ("reset → persistent over persistent → persistent: tokens", "about 3.5×"),
-    ("persistent → persistent minus reset → reset: score", "not significant (n = 100)"),
-    ("base model: score in the persistent; reset runtime", "below 8%"),
-    ("base model: solved in the persistent; reset runtime", "none"),
-    ("base model: tokens in the persistent; reset runtime", "hundreds of thousands"),
-)
+def _leans(evidence: Evidence, difficulty: str) -> str:
+    rate, test = _missing(evidence, difficulty), evidence.contrast("missing", difficulty, "loss")
+    if math.isnan(rate.low) or math.isnan(test.p):
+        return OPEN
+    return YES if rate.low > 0.5 and test.effect < 0 and test.p < evidence.analysis.alpha else NO
 
 
-def _ours(summary: pd.DataFrame, found: dict[str, Interval], difficulty: str) -> list[str]:
-    """Our side of PAPER, in its order."""
+def _unrecovered(evidence: Evidence, difficulty: str) -> Interval:
+    share, _ = evidence.recovery("persistent", "reset", difficulty)
+    return Interval(1 - share.estimate, 1 - share.high, 1 - share.low, share.n, share.method, share.note)
 
-    def at(train: str, runtime: str) -> pd.Series:
-        return summary.loc[(train, runtime, difficulty)]
 
-    aligned, reset, broken = at(*ALIGNED), at(*RESET), at("persistent", "reset")
-    base = (at("base", "persistent"), at("base", "reset"))
-    missing = rate_interval(round(broken.missing_variable * broken.n), int(broken.n))
-    return [
-        f"{aligned.tokens:,.0f}; {aligned.score_per_1k:.2f}",
-        f"{reset.tokens:,.0f}; {reset.score_per_1k:.2f}",
-        f"{_span(found['ratioAligned'], '.2f')}×",
-        _span(missing, ".0%"),
-        f"{_span(found['ratioAmnesia'], '.2f')}×",
-        _span(found["diffAligned"], "+.3f"),
-        "; ".join(f"{cell.optimality:.1%}" for cell in base),
-        "; ".join(f"{cell.solved:.0%}" for cell in base),
-        "; ".join(f"{cell.tokens:,.0f}" for cell in base),
-    ]
+def _cascade_text(evidence: Evidence, difficulty: str) -> str:
+    _, turn = evidence.recovery("persistent", "reset", difficulty)
+    return f"{_span(_unrecovered(evidence, difficulty), '.0%')}; first error in turn {turn:.1f}"
+
+
+def _equal(evidence: Evidence, difficulty: str) -> str:
+    row = evidence.contrast("score", difficulty, "aligned")
+    if row.tost == "none":
+        return OPEN
+    return YES if row.tost == "equivalent" else NO if row.p < evidence.analysis.alpha else OPEN
+
+
+def _equal_text(evidence: Evidence, difficulty: str) -> str:
+    row = evidence.contrast("score", difficulty, "aligned")
+    margin = f"TOST ±{evidence.analysis.margin:g}: {row.tost}"
+    return f"{row.effect:+.3f} [{row.low:+.3f}, {row.high:+.3f}]; {margin}; smallest detectable {row.detectable:.3f}"
+
+
+def _traces(evidence: Evidence, difficulty: str) -> str:
+    if difficulty != "easy":
+        return NOT_TRAINED_ON
+    mean = training_traces(evidence.results.teacher).groupby("runtime").tokens.mean()
+    return f"{mean['persistent']:,.0f}; {mean['reset']:,.0f}; {_span(evidence.teacher_ratio, '.2f')}×"
+
+
+def _score_text(evidence: Evidence, difficulty: str) -> str:
+    row = evidence.contrast("score", difficulty, "interaction")
+    return f"{row.effect:+.3f} [{row.low:+.3f}, {row.high:+.3f}], Holm p {p_text(row.p_holm)}"
+
+
+def p_text(p: float) -> str:
+    """A p value as it is printed."""
+    return "–" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _base_text(evidence: Evidence, difficulty: str) -> str:
+    cells = [evidence.cell("base", runtime, difficulty) for runtime in ("persistent", "reset")]
+    return "; ".join(f"{cell.optimality:.1%}, {cell.tokens:,.0f} tokens" for cell in cells)
 
 
 def _span(value: Interval, form: str) -> str:
-    return f"{value.estimate:{form}} [{value.low:{form}}, {value.high:{form}}]"
+    return "–" if math.isnan(value.estimate) else f"{value.estimate:{form}} [{value.low:{form}}, {value.high:{form}}]"
+
+
+def _ratio(name: str, inverse: bool = False) -> tuple[Callable[[Evidence, str], str], Callable[[Evidence, str], str]]:
+    return (
+        lambda evidence, d: f"{_span(evidence.token_ratio(d, name, inverse), '.2f')}×",
+        lambda evidence, d: _above(evidence.token_ratio(d, name, inverse), 1),
+    )
+
+
+CLAIMS: Mapping[str, Claim] = MappingProxyType({
+    "learned": Claim(
+        "what the runtime does to the score depends on the training traces", "the cells fail in different ways",
+        "training × runtime on score is above 0 with Holm's p below α", _score_text, _learned,
+    ),
+    "leans": Claim(
+        "persistent→reset: episodes with a missing-variable error", "about 80%",
+        "the lower end of the rate is above 50%, and McNemar against persistent→persistent gives p below α",
+        lambda e, d: _span(_missing(e, d), ".0%"), _leans,
+    ),
+    "cascades": Claim(
+        "persistent→reset: of these, the episodes that do not recover", "cascading recovery loops",
+        "the lower end of the share that does not recover is above 50%", _cascade_text,
+        lambda e, d: _above(_unrecovered(e, d), 0.5),
+    ),
+    "tax": Claim(
+        "reset→persistent over persistent→persistent: tokens", "about 3.5×", "the lower end of the ratio is above 1",
+        *_ratio("habit"),
+    ),
+    "kept": Claim(
+        "the same, as a share of the teacher's token ratio (log scale)", f"{PAPER_KEPT:.0%}*",
+        "none: a description that is comparable across scales",
+        lambda e, d: f"{kept_of_the_teachers_gap(e, d):.0%}", lambda e, d: "–",
+    ),
+    "cost": Claim(
+        "reset→reset over persistent→persistent: tokens", "easy 2.99×*, hard 3.65×*",
+        "the lower end of the ratio is above 1", *_ratio("aligned", inverse=True),
+    ),
+    "efficiency": Claim(
+        "score per 1k tokens: persistent→persistent over reset→reset", "easy 2.97×*, hard 4.05×*",
+        "the lower end of the ratio is above 1", lambda e, d: f"{_span(e.efficiency(d), '.2f')}×",
+        lambda e, d: _above(e.efficiency(d), 1),
+    ),
+    "quality": Claim(
+        "persistent→persistent − reset→reset: score", "no significant difference (n = 100)",
+        "supported if TOST shows equivalence; not supported if not and Wilcoxon's p is below α; else untestable",
+        _equal_text, _equal,
+    ),
+    "traces": Claim(
+        "teacher's tokens an episode: persistent; reset; ratio", "18,337; 55,516; 3.03×*",
+        "the lower end of the ratio is above 1", _traces,
+        lambda e, d: _above(e.teacher_ratio, 1) if d == "easy" else "–",
+    ),
+    "base": Claim(
+        "base model: score and tokens in the persistent; reset runtime", "below 8%, hundreds of thousands",
+        "untestable here: our base was trained from scratch and knows nothing but bookkeeping sessions",
+        _base_text, lambda e, d: OPEN,
+    ),
+})  # fmt: skip
+
+
+def verdicts(evidence: Evidence) -> dict[str, dict[str, str]]:
+    """Claim -> difficulty -> verdict."""
+    return {key: {d: claim.judge(evidence, d) for d in DIFFICULTIES} for key, claim in CLAIMS.items()}
+
+
+def claims(evidence: Evidence) -> pd.DataFrame:
+    """A row per claim: the paper's figure, ours at each difficulty with intervals, the verdict and its rule."""
+    judged = verdicts(evidence)
+    rows = [
+        {"claim": claim.text, "paper": claim.paper, **{d: claim.ours(evidence, d) for d in DIFFICULTIES},
+         "verdict": verdict_text(judged[key]), "rule": claim.rule}
+        for key, claim in CLAIMS.items()
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def verdict_text(judged: Mapping[str, str]) -> str:
+    """One verdict where the difficulties agree (or one of them has none), else both."""
+    said = {difficulty: word for difficulty, word in judged.items() if word != "–"}
+    if len(set(said.values())) <= 1:
+        return next(iter(said.values()), "–")
+    return "; ".join(f"{difficulty}: {word}" for difficulty, word in said.items())

@@ -121,25 +121,29 @@ def _row(cells: pd.DataFrame, outcome: str, name: str, analysis: Analysis, seed:
         "rank_biserial": test.effect, "zeros": test.zeros,
         "seed_low": back(min(adapters, default=math.nan)), "seed_high": back(max(adapters, default=math.nan)),
     }  # fmt: skip
-    notes = dict.fromkeys([note, found.note, test.note])
+    said = test.note
     if outcome == "score":
         equal = tost(x, analysis.margin, alpha=analysis.alpha)
         least = detectable_difference(x, alpha=analysis.alpha, power=analysis.power)
         row |= {"tost_low": equal.low, "tost_high": equal.high, "tost_p": equal.p, "tost": equal.verdict}
         row |= {"detectable": least.estimate}
     if outcome == "missing" and name in SIMPLE:
-        row |= {"test": "McNemar", "rank_biserial": math.nan, "p": _mcnemar(cells, contrast)}
-    return row | {"note": "; ".join(note for note in notes if note)}
+        p, said = _mcnemar(cells, contrast)
+        row |= {"test": "McNemar", "rank_biserial": math.nan, "p": p}
+    return row | {"note": "; ".join(text for text in dict.fromkeys([note, found.note, said]) if text)}
 
 
-def _mcnemar(cells: pd.DataFrame, contrast: Contrast) -> float:
-    """The exact p of each adapter by itself, the largest of them: a task is played once by each."""
+def _mcnemar(cells: pd.DataFrame, contrast: Contrast) -> tuple[float, str]:
+    """The exact p of each adapter by itself, the largest of them: a task is played once by each. NaN and why where no
+    adapter's pairs differ; an adapter without such pairs counts as p = 1."""
     (a, _), (b, _) = contrast.weights.items()
     found = []
     for _, part in cells.groupby("train_seed"):
         pairs = task_means(part, "missing_variable").reindex(columns=[a, b]).dropna()
-        found.append(mcnemar(pairs[a] > 0.5, pairs[b] > 0.5).p)
-    return max(found, default=math.nan) if not any(map(math.isnan, found)) else math.nan
+        found.append(mcnemar(pairs[a] > 0.5, pairs[b] > 0.5))
+    if all(math.isnan(test.p) for test in found):
+        return math.nan, next((test.note for test in found), "no pairs")
+    return max(1.0 if math.isnan(test.p) else test.p for test in found), ""
 
 
 def _model_row(cells: pd.DataFrame, analysis: Analysis) -> dict[str, Any]:

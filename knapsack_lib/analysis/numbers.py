@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from knapsack_lib.analysis.claims import contrasts, teacher_ratio
+from knapsack_lib.analysis.claims import kept_of_the_teachers_gap, p_text, verdicts
+from knapsack_lib.analysis.contrasts import PLANNED
+from knapsack_lib.analysis.evidence import Evidence
+from knapsack_lib.analysis.latex import escaped
 from knapsack_lib.analysis.metrics import CELL
 from knapsack_lib.analysis.output import write_tex
-from knapsack_lib.analysis.results import Results
-from knapsack_lib.analysis.statistics import LEVEL, RESAMPLES, Interval
-from knapsack_lib.analysis.tables import escaped, main_table, teacher_table
+from knapsack_lib.analysis.statistics import Interval
+from knapsack_lib.analysis.tables import teacher_table
 from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES
 
 __all__ = ["numbers", "write"]
@@ -36,69 +37,148 @@ TEACHER_FORMS = {
 }  # fmt: skip
 
 
-def write(results: Results, path: Path) -> Path:
+def write(evidence: Evidence, path: Path) -> Path:
     r"""Write the macros, one \newcommand a line."""
-    lines = [rf"\newcommand{{\{name}}}{{{escaped(value)}}}" for name, value in numbers(results).items()]
-    return write_tex("\n".join(lines), path, results.stamp)
+    lines = [rf"\newcommand{{\{name}}}{{{escaped(value)}}}" for name, value in numbers(evidence).items()]
+    return write_tex("\n".join(lines), path, evidence.results.stamp)
 
 
-def numbers(results: Results) -> dict[str, str]:
+def numbers(evidence: Evidence) -> dict[str, str]:
     """Macro name -> plain text, in a fixed order. Raises ValueError should two macros share a name."""
-    pairs = [*_settings(results), *_cells(results), *_teacher(results), *_contrasts(results), *_training(results)]
+    parts = (_settings, _training_settings, _cells, _teacher, _ratios, _contrasts, _state, _verdicts, _training)
+    pairs = [pair for part in parts for pair in part(evidence)]
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("two macros share a name")
-    return found
+    return {name: "–" if "nan" in value else value for name, value in found.items()}
 
 
-def _settings(results: Results) -> Iterator[tuple[str, str]]:
-    own = results.settings
+def _settings(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    results, own, judged = evidence.results, evidence.results.settings, evidence.analysis
     yield "profileName", own["name"]
     yield "profileDigest", results.provenance["profile_digest"][:12]
     yield "rootSeed", str(results.seed)
+    yield "trainSeeds", str(evidence.train_seeds)
     count = results.provenance["parameters"]
     yield "baseModel", own["training"]["base"]
     yield "baseSize", f"{count / 1e6:.2f} million parameters" if count else "its size is in its name"
-    yield "level", f"{LEVEL:.0%}"
-    yield "resamples", f"{RESAMPLES:,}"
+    yield "level", f"{judged.level:.0%}"
+    yield "resamples", f"{judged.resamples:,}"
+    yield "alphaLevel", f"{judged.alpha:g}"
+    yield "margin", f"{judged.margin:g}"
+    yield "powerWanted", f"{judged.power:.0%}"
+    yield "familySize", str(len(PLANNED) * len(DIFFICULTIES))
     yield "temperature", f"{own['evaluation']['temperature']:g}"
     yield "shardSize", str(own["evaluation"]["shard"])
-    yield "turnLimit", str(own["limits"]["turns"])
-    yield "callLimit", str(own["limits"]["tool_calls"])
-    yield "episodesPerStep", str(own["training"]["episodes_per_step"])
+    yield "newTokens", f"{own['evaluation']['max_new_tokens']:,}"
+    yield "contextTokens", f"{own['evaluation']['context']:,}"
+    for name, key in (("turnLimit", "turns"), ("callLimit", "tool_calls"), ("wallLimit", "wall_seconds"),
+                      ("memoryLimit", "memory_mb"), ("outputLimit", "output_chars")):  # fmt: skip
+        yield name, f"{own['limits'][key]:,g}"
     yield "validationTasks", str(own["tasks"]["validation"])
     yield "gateShare", f"{own['gates']['share_of_expert']:.0%}"
     yield "gateFinished", f"{own['gates']['finished']:.0%}"
     yield "episodesTotal", f"{len(results.cells):,}"
 
 
-def _cells(results: Results) -> Iterator[tuple[str, str]]:
-    for row in main_table(results).to_dict("records"):
+def _training_settings(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    own, base = evidence.results.settings["training"], evidence.results.settings["base"]
+    yield "trainMethod", {"full": "all weights", "lora": "LoRA", "qlora": "QLoRA"}[own["method"]]
+    yield "trainOptimizer", {"muon": "Muon for the matrices, AdamW for the rest", "adamw": "AdamW"}[own["optimizer"]]
+    yield "episodesPerStep", str(own["episodes_per_step"])
+    for name, key in (("learningRate", "learning_rate"), ("matrixRate", "matrix_rate"), ("weightDecay", "weight_decay"),
+                      ("warmupShare", "warmup_share"), ("decayShare", "decay_share"), ("averageDecay", "average_decay")):  # fmt: skip
+        yield name, f"{own[key]:g}"
+    yield "maxTokens", f"{own['max_tokens']:,}"
+    for name, key in (("baseHidden", "hidden"), ("baseLayers", "layers"), ("baseHeads", "heads"),
+                      ("baseFeedForward", "feed_forward"), ("baseVocabulary", "vocabulary")):  # fmt: skip
+        yield name, str(base[key])
+    yield "baseTokens", f"{base['tokens'] / 1e6:g} million"
+
+
+def _cells(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    for row in evidence.summary.to_dict("records"):
         words = "".join(row[name].capitalize() for name in CELL)
         for name, (column, form) in CELL_FORMS.items():
             yield name + words, f"{row[column]:{form}}"
-    cells = results.cells
+    cells = evidence.results.cells
     for difficulty in DIFFICULTIES:
-        expert = float(results.expert[results.expert.difficulty == difficulty].optimality.mean())
-        yield f"tasks{difficulty.capitalize()}", str(cells[cells.difficulty == difficulty].task_id.nunique())
-        yield f"expertScore{difficulty.capitalize()}", f"{expert:.3f}"
+        expert, here = evidence.expert(difficulty), difficulty.capitalize()
+        yield f"tasks{here}", str(cells[cells.difficulty == difficulty].task_id.nunique())
+        yield f"expertScore{here}", f"{expert:.3f}"
         for regime in RUNTIMES:
-            aligned = cells[(cells.difficulty == difficulty) & (cells.train == regime) & (cells.runtime == regime)]
-            share = float(aligned.optimality.mean()) / expert
-            yield f"ofExpert{regime.capitalize()}{difficulty.capitalize()}", f"{share:.0%}"
+            yield (
+                f"ofExpert{regime.capitalize()}{here}",
+                f"{evidence.cell(regime, regime, difficulty).optimality / expert:.0%}",
+            )
+    for train in RUNTIMES:
+        for runtime in RUNTIMES:
+            for difficulty in DIFFICULTIES:
+                share, turn = evidence.recovery(train, runtime, difficulty)
+                words = train.capitalize() + runtime.capitalize() + difficulty.capitalize()
+                yield f"firstMissing{words}", f"{turn:.1f}"
+                yield from _interval("recovered", words, share, ".0%")
 
 
-def _teacher(results: Results) -> Iterator[tuple[str, str]]:
-    for row in teacher_table(results).to_dict("records"):
+def _teacher(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    for row in teacher_table(evidence).to_dict("records"):
         for name, (column, form) in TEACHER_FORMS.items():
             yield name + row["regime"].capitalize(), f"{row[column]:{form}}"
-    yield from _interval("traceRatio", "", teacher_ratio(results.teacher, results.seed), ".2f")
+    yield from _interval("traceRatio", "", evidence.teacher_ratio, ".2f")
 
 
-def _contrasts(results: Results) -> Iterator[tuple[str, str]]:
+def _ratios(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """Token ratios by the names that the prose uses, and score per token."""
     for difficulty in DIFFICULTIES:
-        for name, value in contrasts(results.cells, difficulty, results.seed).items():
-            yield from _interval(name, difficulty.capitalize(), value, ".2f" if name.startswith("ratio") else "+.3f")
+        words = difficulty.capitalize()
+        yield from _interval("ratioAligned", words, evidence.token_ratio(difficulty, "aligned", inverse=True), ".2f")
+        yield from _interval("ratioTax", words, evidence.token_ratio(difficulty, "habit"), ".2f")
+        yield from _interval("ratioBroken", words, evidence.token_ratio(difficulty, "loss", inverse=True), ".2f")
+        yield from _interval("ratioEfficiency", words, evidence.efficiency(difficulty), ".2f")
+        yield f"keptGap{words}", f"{kept_of_the_teachers_gap(evidence, difficulty):.0%}"
+
+
+def _contrasts(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    for row in evidence.contrasts[evidence.contrasts.outcome == "score"].itertuples():
+        words, name = row.difficulty.capitalize(), row.contrast.capitalize()
+        for end in ("effect", "low", "high"):
+            yield f"diff{'' if end == 'effect' else end.capitalize()}{name}{words}", f"{getattr(row, end):+.3f}"
+        yield f"p{name}{words}", p_text(row.p)
+        if row.planned:
+            yield f"holm{name}{words}", p_text(row.p_holm)
+        if row.contrast != "model":
+            yield f"tost{name}{words}", {"none": "no test"}.get(str(row.tost), str(row.tost))
+            yield f"tostLow{name}{words}", f"{row.tost_low:+.3f}"
+            yield f"tostHigh{name}{words}", f"{row.tost_high:+.3f}"
+            yield f"detectable{name}{words}", f"{row.detectable:.3f}"
+            yield f"seedLow{name}{words}", f"{row.seed_low:+.3f}"
+            yield f"seedHigh{name}{words}", f"{row.seed_high:+.3f}"
+    for difficulty, rows in evidence.power.groupby("difficulty"):
+        yield f"tasksNeeded{str(difficulty).capitalize()}", f"{rows.needed.iloc[0]:,.0f}"
+    for difficulty in DIFFICULTIES:
+        yield f"pMissing{difficulty.capitalize()}", p_text(evidence.contrast("missing", difficulty, "loss").p)
+
+
+def _state(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """What the blocks say about state, over turns after the first that hold Python."""
+    turns = evidence.results.turns
+    later = turns[(turns.turn > 1) & turns.code]
+    for train in RUNTIMES:
+        for runtime in RUNTIMES:
+            for difficulty in DIFFICULTIES:
+                mine = (turns.train == train) & (turns.runtime == runtime) & (turns.difficulty == difficulty)
+                words = train.capitalize() + runtime.capitalize() + difficulty.capitalize()
+                here, every = later[mine.reindex(later.index)], turns[mine]
+                spent = every.completion_tokens.sum()
+                yield f"reliance{words}", f"{(here.reads_earlier > 0).mean():.0%}"
+                yield f"restated{words}", f"{(every.restated * every.completion_tokens).sum() / spent:.0%}"
+                yield f"again{words}", f"{(every.again * every.completion_tokens).sum() / spent:.0%}"
+
+
+def _verdicts(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    for key, judged in verdicts(evidence).items():
+        for difficulty, word in judged.items():
+            yield f"verdict{key.capitalize()}{difficulty.capitalize()}", word
 
 
 def _interval(name: str, words: str, value: Interval, form: str) -> Iterator[tuple[str, str]]:
@@ -106,13 +186,18 @@ def _interval(name: str, words: str, value: Interval, form: str) -> Iterator[tup
         yield f"{name}{end}{words}", f"{number:{form}}"
 
 
-def _training(results: Results) -> Iterator[tuple[str, str]]:
-    for train, record in results.training.items():
+def _training(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """Of the first adapter of each regime where they are all alike, else the range."""
+    for train, records in evidence.results.training.items():
         words = train.capitalize()
-        chosen = record["chosen_step"]
-        played: dict[str, Any] = record["validation_play"][str(chosen)]
-        yield f"steps{words}", f"{record['steps']:,}"
-        yield f"tokensSeen{words}", f"{record['tokens_seen']:,}"
-        yield f"assistantTokensSeen{words}", f"{record['assistant_tokens_seen']:,}"
-        yield f"chosenStep{words}", f"{chosen:,}"
-        yield f"validationScore{words}", f"{played['optimality']:.3f}"
+        played = [record["validation_play"][str(record["chosen_step"])]["optimality"] for record in records]
+        yield f"steps{words}", f"{records[0]['steps']:,}"
+        yield f"tokensSeen{words}", _range([record["tokens_seen"] for record in records], ",.0f")
+        yield f"assistantTokensSeen{words}", _range([record["assistant_tokens_seen"] for record in records], ",.0f")
+        yield f"chosenStep{words}", _range([record["chosen_step"] for record in records], ",.0f")
+        yield f"validationScore{words}", _range(played, ".3f")
+
+
+def _range(values: list[float], form: str) -> str:
+    low, high = f"{min(values):{form}}", f"{max(values):{form}}"
+    return low if low == high else f"{low} to {high}"

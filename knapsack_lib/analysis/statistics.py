@@ -288,11 +288,15 @@ def interaction_model(frame: pd.DataFrame, column: str, *, level: float = LEVEL)
     if note:
         return Interval(NAN, NAN, NAN, tasks, "none", note), Test(NAN, NAN, NAN, tasks, 0, "none", note)
     groups = pd.factorize(data["task_id"])[0]
-    fit = ols("y ~ t * r", data.assign(y=data["y"].astype(float))).fit(cov_type="cluster", cov_kwds={"groups": groups})
-    low, high = fit.conf_int(alpha=1 - level).loc["t:r"]
-    value, method = float(fit.params["t:r"]), "least squares, clustered by task"
-    test = Test(float(fit.tvalues["t:r"]), float(fit.pvalues["t:r"]), value, tasks, 0, method)
-    return Interval(value, float(low), float(high), tasks, method), test
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a cell without spread leaves its own error at zero
+        fit = ols("y ~ t * r", data.assign(y=data["y"].astype(float))).fit(
+            cov_type="cluster", cov_kwds={"groups": groups}
+        )
+        low, high = fit.conf_int(alpha=1 - level).loc["t:r"]
+        value, z, p = (float(row["t:r"]) for row in (fit.params, fit.tvalues, fit.pvalues))
+    method, note = "least squares, clustered by task", "" if math.isfinite(z) else "the interaction has no spread"
+    return Interval(value, float(low), float(high), tasks, method, note), Test(z, p, value, tasks, 0, method, note)
 
 
 # Power ----------------------------------------------------------------------------------------------------------------

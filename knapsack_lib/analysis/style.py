@@ -25,7 +25,10 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from knapsack_lib.analysis.output import write_csv
 from knapsack_lib.profiles import RUNTIMES, TRAININGS
 
-__all__ = ["COLOUR", "HATCH", "MARKER", "SETTINGS", "TRAINED", "cell_name", "face", "legend", "panel_title", "save"]
+__all__ = [
+    "COLOUR", "HATCH", "LINE", "MARKER", "SETTINGS", "SIZES", "THOUSANDS", "TRAINED", "cell_name", "face", "legend",
+    "legend_bars", "new_figure", "panel_title", "places", "quiet", "save", "wrapped",
+]  # fmt: skip
 
 COLOUR = {"base": "#767676", "persistent": "#0072B2", "reset": "#D55E00"}
 MARKER = {"persistent": "o", "reset": "s"}
@@ -34,13 +37,14 @@ LINE = {"persistent": "-", "reset": (0, (4, 2))}
 TRAINED = {"base": "base model", "persistent": "trained on persistent traces", "reset": "trained on reset traces"}
 SIZES = {"easy": "Easy: the size trained on", "medium": "Medium: larger than trained on"}
 INK, SOFT = "#222222", "#8c8c8c"
+THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}")
 
 SETTINGS: dict[str, Any] = {
-    "font.family": "DejaVu Sans", "font.size": 9, "axes.titlesize": 9.5, "axes.labelsize": 9, "legend.fontsize": 8.5,
-    "xtick.labelsize": 8.5, "ytick.labelsize": 8.5, "axes.spines.top": False, "axes.spines.right": False,
+    "font.family": "DejaVu Sans", "font.size": 8, "axes.titlesize": 8.5, "axes.labelsize": 8, "legend.fontsize": 7.5,
+    "xtick.labelsize": 7.5, "ytick.labelsize": 7.5, "axes.spines.top": False, "axes.spines.right": False,
     "axes.edgecolor": SOFT, "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK, "ytick.color": INK,
     "axes.titlelocation": "left", "axes.axisbelow": True, "grid.color": "#e6e6e6", "grid.linewidth": 0.8,
-    "hatch.linewidth": 1.1, "legend.frameon": False, "savefig.dpi": 160, "pdf.fonttype": 42, "pdf.compression": 0,
+    "hatch.linewidth": 1.1, "legend.frameon": False, "savefig.dpi": 200, "pdf.fonttype": 42, "pdf.compression": 0,
     "svg.hashsalt": "knapsack", "text.usetex": False, "path.simplify": False,
 }  # fmt: skip
 
@@ -55,37 +59,51 @@ def face(train: str, runtime: str) -> str:
     return COLOUR[train] if runtime == "persistent" else "white"
 
 
-def panel_title(difficulty: str, n: int) -> str:
-    """A panel's title: the size and the episodes a cell."""
-    return f"{SIZES[difficulty]} (n = {n} a cell)"
+def panel_title(difficulty: str, rows: pd.DataFrame) -> str:
+    """A panel's title in two lines: the size, and both n of its rows: tasks a cell and training seeds a regime."""
+    n, seeds = int(rows.n.max()), int(rows.seeds.max())
+    return f"{SIZES[difficulty]}\n(n = {n} tasks, {seeds} training seed{'s' if seeds > 1 else ''})"
 
 
-def legend(figure: Figure, lines: bool = False) -> None:
+def places() -> list[tuple[float, tuple[str, str]]]:
+    """Where each cell's bar stands: pairs, with a gap between the models."""
+    cells = [(train, runtime) for train in TRAININGS for runtime in RUNTIMES]
+    return [(i + 0.45 * (i // 2), cell) for i, cell in enumerate(cells)]
+
+
+def wrapped(title: str) -> str:
+    """A contrast's title in two lines when it is long."""
+    return title.replace(" − ", "\n− ") if len(title) > 28 else title
+
+
+def legend(
+    figure: Figure, lines: bool = False, markers: bool = True, base: bool = True, more: Sequence[Artist] = ()
+) -> None:
     """What the colours and the markers mean, under the panels."""
-    regimes = [Line2D([], [], color=COLOUR[t], lw=4, label=TRAINED[t]) for t in TRAININGS]
+    regimes = [Line2D([], [], color=COLOUR[t], lw=4, label=TRAINED[t]) for t in TRAININGS if base or t != "base"]
     runtimes = [
-        Line2D([], [], color=INK, marker=MARKER[r], mfc=INK if r == "persistent" else "white", ms=6,
+        Line2D([], [], color=INK, marker=MARKER[r] if markers else "", mfc=INK if r == "persistent" else "white", ms=5,
                ls=LINE[r] if lines else "none", label=f"acts in the {r} runtime")
         for r in RUNTIMES
     ]  # fmt: skip
-    _place(figure, regimes, runtimes)
+    _place(figure, regimes, [*runtimes, *more])
 
 
-def legend_bars(figure: Figure, extra: Artist) -> None:
+def legend_bars(figure: Figure, more: Sequence[Artist]) -> None:
     """The same for bars: colour is the training, hatch is the runtime."""
     regimes = [Patch(facecolor=COLOUR[t], edgecolor=COLOUR[t], label=TRAINED[t]) for t in TRAININGS]
     runtimes = [
         Patch(fc=INK if r == "persistent" else "white", ec=INK, hatch=HATCH[r], label=f"acts in the {r} runtime")
         for r in RUNTIMES
     ]
-    _place(figure, regimes, [*runtimes, extra])
+    _place(figure, regimes, [*runtimes, *more])
 
 
 def _place(figure: Figure, above: Sequence[Artist], below: Sequence[Artist]) -> None:
-    """Two rows; matplotlib fills a legend column by column."""
+    """Two rows of columns; matplotlib fills a legend column by column."""
     blank = Line2D([], [], ls="none", label=" ")
     pairs = [handle for pair in zip_longest(above, below, fillvalue=blank) for handle in pair]
-    figure.legend(handles=pairs, loc="outside lower center", ncols=3, columnspacing=1.6)
+    figure.legend(handles=pairs, loc="outside lower center", ncols=max(len(above), len(below)), columnspacing=1.4)
 
 
 def new_figure(rows: int, columns: int, size: tuple[float, float], **shared: Any) -> tuple[Figure, Any]:

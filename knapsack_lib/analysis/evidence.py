@@ -1,0 +1,128 @@
+"""Everything that is worked out from one set of results, each once: tables, figures, numbers and claims read it here.
+
+evidence = Evidence(results)
+evidence.cell("persistent", "reset", "easy").tokens
+evidence.contrast("score", "easy", "aligned").p_holm
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from knapsack_lib.analysis.contrasts import at, contrast_table, power_table
+from knapsack_lib.analysis.failures import failure_counts
+from knapsack_lib.analysis.metrics import CELL
+from knapsack_lib.analysis.results import Results
+from knapsack_lib.analysis.statistics import Interval, efficiency_ratio, rate_interval, ratio_interval
+from knapsack_lib.analysis.summary import cell_summary, seed_summary, task_means
+from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, Analysis, named_seed
+
+__all__ = ["Evidence", "training_traces"]
+
+
+def training_traces(teacher: pd.DataFrame) -> pd.DataFrame:
+    """The teacher's episodes on training tasks (a teacher store holds the validation tasks' traces too)."""
+    return teacher[teacher.task_id.str.contains("-train-")]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What `results` say, lazily. Nothing here is drawn or written."""
+
+    results: Results
+
+    @property
+    def analysis(self) -> Analysis:
+        return self.results.analysis
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """A row per cell (summary.cell_summary)."""
+        return cell_summary(self.results.cells, self.analysis, self.results.seed)
+
+    @cached_property
+    def seeds(self) -> pd.DataFrame:
+        """A row per cell and adapter (summary.seed_summary)."""
+        return seed_summary(self.results.cells)
+
+    @cached_property
+    def contrasts(self) -> pd.DataFrame:
+        """A row per outcome, difficulty and contrast (contrasts.contrast_table)."""
+        return contrast_table(self.results)
+
+    @cached_property
+    def power(self) -> pd.DataFrame:
+        """Power of the aligned comparison (contrasts.power_table)."""
+        return power_table(self.results)
+
+    @cached_property
+    def failures(self) -> pd.DataFrame:
+        """A row per cell and failure class (failures.failure_counts)."""
+        return failure_counts(self.results.cells)
+
+    @property
+    def train_seeds(self) -> int:
+        return int(self.summary.seeds.max())
+
+    def cell(self, train: str, runtime: str, difficulty: str) -> Any:
+        """One row of the summary."""
+        return self.summary.set_index(CELL).loc[(train, runtime, difficulty)]
+
+    def contrast(self, outcome: str, difficulty: str, name: str) -> Any:
+        """One row of the contrasts."""
+        return at(self.contrasts, outcome, difficulty, name)
+
+    def expert(self, difficulty: str) -> float:
+        """The scripted expert's mean score on the same test tasks."""
+        expert = self.results.expert
+        return float(expert[expert.difficulty == difficulty].optimality.mean())
+
+    @cached_property
+    def teacher_ratio(self) -> Interval:
+        """Tokens of a reset trace over those of the persistent trace of the same task."""
+        traces = training_traces(self.results.teacher)
+        wide = traces.pivot(index="task_id", columns="runtime", values="tokens").dropna()
+        return self._seeded(ratio_interval, wide["reset"], wide["persistent"], name=("teacher",))
+
+    @cached_property
+    def _efficiencies(self) -> dict[str, Interval]:
+        found = {}
+        for difficulty in DIFFICULTIES:
+            here = self.results.cells[self.results.cells.difficulty == difficulty]
+            score, tokens = (task_means(here, name)[list(zip(RUNTIMES, RUNTIMES, strict=True))] for name in
+                             ("optimality", "tokens"))  # fmt: skip
+            sides = [(score[cell, cell].to_numpy(), tokens[cell, cell].to_numpy()) for cell in RUNTIMES]
+            found[difficulty] = self._seeded(efficiency_ratio, *sides, name=("efficiency", difficulty))
+        return found
+
+    def efficiency(self, difficulty: str) -> Interval:
+        """Score for each token of persistent→persistent over that of reset→reset."""
+        return self._efficiencies[difficulty]
+
+    def token_ratio(self, difficulty: str, name: str, inverse: bool = False) -> Interval:
+        """A contrast of tokens as a ratio; `inverse` turns it round (the ends change places)."""
+        row = self.contrast("tokens", difficulty, name)
+        ends = (row.effect, row.low, row.high)
+        one, low, high = (1 / ends[0], 1 / ends[2], 1 / ends[1]) if inverse else ends
+        return Interval(one, low, high, int(row.n), row.method, row.note)
+
+    def recovery(self, train: str, runtime: str, difficulty: str) -> tuple[Interval, float]:
+        """Of the episodes with a missing-variable error: the share that recovered (Wilson's interval over tasks), and
+        the mean turn of the first such error. Both NaN where no episode met one."""
+        cells = self.results.cells
+        mine = cells[(cells.train == train) & (cells.runtime == runtime) & (cells.difficulty == difficulty)]
+        met = mine[mine.missing_variable]
+        if met.empty:
+            return rate_interval(0, 0), math.nan
+        share = met.assign(recovered=met.recovered.astype(float)).groupby("task_id").recovered.mean()
+        turn = float(met.first_missing_turn.astype(float).mean())
+        return rate_interval(float(share.sum()), len(share), level=self.analysis.level), turn
+
+    def _seeded(self, function: Any, *data: Any, name: tuple[str, ...]) -> Interval:
+        seed = named_seed(self.results.seed, "bootstrap", *name)
+        return function(*data, seed=seed, resamples=self.analysis.resamples, level=self.analysis.level)

@@ -1,0 +1,42 @@
+"""Every figure, each a PDF for LaTeX, a PNG for the README and the CSV behind it.
+
+    write_all(Evidence(results), folder)
+
+A figure is a pair: `*_data` picks the rows (that is the CSV), `draw_*` draws nothing but those rows. Widths are those
+of a page in two columns: 3.4 inches for one column, 7 for both.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from knapsack_lib.analysis import style
+from knapsack_lib.analysis.evidence import Evidence
+from knapsack_lib.analysis.figures.cells import cost_quality_data, draw_cost_quality, draw_main_result, main_result_data
+from knapsack_lib.analysis.figures.effects import contrast_data, draw_contrasts, draw_power
+from knapsack_lib.analysis.figures.errors import draw_failures, draw_survival, survival_data
+from knapsack_lib.analysis.figures.training import draw_loss_curves, loss_data
+from knapsack_lib.analysis.figures.turns import draw_state_by_turn, draw_tokens_by_turn, state_data, tokens_data
+
+__all__ = ["NAMES", "write_all"]
+
+FIGURES = {
+    "main_result": (main_result_data, draw_main_result),
+    "contrasts": (contrast_data, draw_contrasts),
+    "cost_quality": (cost_quality_data, draw_cost_quality),
+    "tokens_by_turn": (tokens_data, draw_tokens_by_turn),
+    "survival": (survival_data, draw_survival),
+    "failures": (lambda evidence: evidence.failures, draw_failures),
+    "state_by_turn": (state_data, draw_state_by_turn),
+    "power": (lambda evidence: evidence.power, draw_power),
+    "loss_curves": (loss_data, draw_loss_curves),
+}
+NAMES = tuple(FIGURES)
+
+
+def write_all(evidence: Evidence, folder: Path) -> list[Path]:
+    """Write the figures into `folder` and return their files."""
+    stamp, written = evidence.results.stamp, []
+    for name, (data, draw) in FIGURES.items():
+        written += style.save(draw, data(evidence), folder / name, stamp)
+    return written

@@ -1,0 +1,161 @@
+"""Does a rebuilt run agree with the committed one? python -m knapsack_lib.analysis.verify --profile pocket [--seed N]
+
+1. Figures, tables and numbers are built again from the committed episodes and compared byte for byte.
+2. Every quantity of results/expected.yaml is worked out from the committed episodes, and from the run of the profile
+   where there is one, and held against its tolerance; the verdict of each claim is printed beside.
+
+`--readme` prints the same table for the README. The exit status is 1 when something does not agree.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from knapsack_lib.analysis import build
+from knapsack_lib.analysis.claims import CLAIMS, verdict_text, verdicts
+from knapsack_lib.analysis.evidence import Evidence
+from knapsack_lib.analysis.results import read_results, results_folder
+from knapsack_lib.profiles import DIFFICULTIES, Run, UserError, load_profile, project_root
+
+__all__ = ["MEASURES", "Expected", "differing", "expected", "readme_table"]
+
+MEASURES: dict[str, Callable[[Evidence, str], float]] = {
+    "missing": lambda e, d: e.cell("persistent", "reset", d).missing_variable,
+    "persistent_of_expert": lambda e, d: e.cell("persistent", "persistent", d).optimality / e.expert(d),
+    "reset_of_expert": lambda e, d: e.cell("reset", "reset", d).optimality / e.expert(d),
+    "broken_score": lambda e, d: e.cell("persistent", "reset", d).optimality,
+    "tax": lambda e, d: e.token_ratio(d, "habit").estimate,
+    "cost": lambda e, d: e.token_ratio(d, "aligned", inverse=True).estimate,
+    "efficiency": lambda e, d: e.efficiency(d).estimate,
+    "difference": lambda e, d: e.contrast("score", d, "aligned").effect,
+    "interaction": lambda e, d: e.contrast("score", d, "interaction").effect,
+    "base": lambda e, d: max(e.cell("base", r, d).optimality for r in ("persistent", "reset")),
+    "traces": lambda e, d: e.teacher_ratio.estimate,
+}
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One line of results/expected.yaml. `values` and `tolerance` (lowest, highest) are per difficulty."""
+
+    key: str
+    claim: str
+    figure: str
+    notebook: str
+    command: str
+    form: str
+    values: dict[str, float]
+    tolerance: dict[str, tuple[float, float]]
+
+    def shown(self, value: float) -> str:
+        return f"{value:{self.form}}"
+
+    def band(self, difficulty: str) -> str:
+        low, high = self.tolerance[difficulty]
+        return f"{self.shown(low)} to {self.shown(high)}"
+
+
+def expected() -> list[Expected]:
+    """The lines of results/expected.yaml, in order. Raises UserError for a line that is not as it must be."""
+    path = project_root() / "results" / "expected.yaml"
+    try:
+        lines = [Expected(**line) for line in yaml.safe_load(path.read_text())]
+    except (OSError, TypeError, yaml.YAMLError) as error:
+        raise UserError(f"results/expected.yaml cannot be read: {' '.join(str(error).split())}") from None
+    for line in lines:
+        if line.key not in MEASURES or not line.values.keys() == line.tolerance.keys() <= set(DIFFICULTIES):
+            raise UserError(f"results/expected.yaml: {line.key!r} is unknown, or its difficulties do not match")
+    return lines
+
+
+def differing(run: Run) -> tuple[int, list[str]]:
+    """Build everything again from the committed episodes, elsewhere: (files compared, names of those that differ)."""
+    with tempfile.TemporaryDirectory() as folder:
+        written = build(read_results(run), run, Path(folder))
+        names = [path.relative_to(folder) for path in written if path.name != "main.tex"]
+        committed = run.published_root
+        different = [
+            name.as_posix()
+            for name in names
+            if not (committed / name).is_file() or (committed / name).read_bytes() != (Path(folder) / name).read_bytes()
+        ]
+    return len(names), different
+
+
+def comparison(lines: list[Expected], one: Evidence, other: Evidence | None) -> Iterator[tuple[bool, str]]:
+    """For each quantity: whether it agrees, and its line."""
+    for line in lines:
+        for difficulty in line.values:
+            low, high = line.tolerance[difficulty]
+            found = [MEASURES[line.key](evidence, difficulty) for evidence in (one, other) if evidence is not None]
+            agrees = all(low <= value <= high for value in found)
+            numbers = "".join(f"{line.shown(value):>11}" for value in found)
+            word = "agrees" if agrees else "DIFFERS"
+            yield agrees, f"{line.claim:58.58} {difficulty:7}{numbers}   {line.band(difficulty):18} {word}"
+
+
+def readme_table() -> str:
+    """The README's table of claims, in Markdown."""
+    head = "| claim in the paper | figure | notebook | command | here (easy; medium) | tolerance |\n|---|---|---|---|---|---|"
+    rows = [
+        f"| {line.claim} | `{line.figure}` | `{line.notebook}` | `{line.command}` | "
+        f"{'; '.join(line.shown(value) for value in line.values.values())} | "
+        f"{'; '.join(dict.fromkeys(line.band(d) for d in line.values))} |"
+        for line in expected()
+    ]
+    return "\n".join([head, *rows])
+
+
+def verify(committed: Run, own: Run) -> bool:
+    """Print the whole comparison; whether everything agrees."""
+    results = read_results(committed)
+    count, different = differing(committed)
+    equal = f"{count - len(different)} of {count} equal the committed ones to the byte"
+    print(f"figures, tables and numbers from {committed.shown(results_folder(committed))}: {equal}")
+    print("".join(f"  DIFFERS {name}\n" for name in different), end="")
+    one, other = Evidence(results), None
+    if own.root != committed.root and (results_folder(own) / "cells.jsonl.gz").exists():
+        other = Evidence(read_results(own))
+        print(f"columns: committed, then {own.shown(results_folder(own))}, then the tolerance")
+    elif own.root != committed.root:
+        print(f"no run of the profile {own.profile.name} to compare yet: make paper, then make verify again")
+    found = list(comparison(expected(), one, other))
+    print("\n".join(text for _, text in found))
+    print("verdicts (rules: paper/tables/claims.csv):")
+    judged = [verdicts(evidence) for evidence in (one, other) if evidence is not None]
+    for key, claim in CLAIMS.items():
+        words = list(dict.fromkeys(verdict_text(table[key]) for table in judged))
+        print(f"  {claim.text}: {' | yours: '.join(words)}")
+    agree = sum(agrees for agrees, _ in found)
+    print(f"{agree} of {len(found)} quantities agree within their tolerance")
+    return agree == len(found) and not different
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m knapsack_lib.analysis.verify", description="committed against rebuilt"
+    )
+    parser.add_argument("--profile", default="pocket", help="the rebuilt run's")
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--committed", default="pocket-seeds", help="profile whose results are in the repository")
+    parser.add_argument("--readme", action="store_true", help="print the README's table and nothing else")
+    chosen = parser.parse_args(arguments)
+    if chosen.readme:
+        print(readme_table())
+        return 0
+    own = load_profile(chosen.profile).run(chosen.seed)
+    return 0 if verify(load_profile(chosen.committed).run(), own) else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except UserError as error:
+        sys.exit(f"error: {error}")

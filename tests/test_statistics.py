@@ -1,0 +1,412 @@
+"""Statistics: against scipy and statsmodels called directly, cases worked by hand, invariants, data that cannot answer.
+
+A warning is an error in this file: data without an answer are told in a note, not on the screen.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import optimize, stats
+from statsmodels.formula.api import ols
+from statsmodels.stats.contingency_tables import mcnemar as theirs_mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import tt_solve_power
+from statsmodels.stats.proportion import proportion_confint
+from statsmodels.stats.weightstats import ttost_paired
+
+from knapsack_lib.analysis.statistics import (
+    FEWEST,
+    Interval,
+    detectable_difference,
+    efficiency_ratio,
+    holm,
+    interaction_model,
+    mcnemar,
+    mean_interval,
+    power_curve,
+    rate_interval,
+    ratio_interval,
+    tasks_needed,
+    tost,
+    wilcoxon,
+)
+
+pytestmark = pytest.mark.filterwarnings("error")
+quick = settings(max_examples=30, deadline=None)
+fault = pytest.mark.xfail(reason="a fault of knapsack_lib/analysis/statistics.py that is not mended yet")
+NAN, INF = float("nan"), float("inf")
+CELLS = list(itertools.product(["persistent", "reset"], repeat=2))  # (train, runtime)
+BAD_ROWS = [[], [1.0, 2.0, NAN, 4.0, 5.0, 6.0], [1.0, 2.0, INF, -INF, 5.0, 6.0], [[1.0, 2.0], [3.0, 4.0]], [NAN] * 9]
+
+
+def drawn(seed: int, n: int = 40) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0.3, 1, n)
+
+
+def played(seed: int, n: int = 40) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and tokens of n tasks."""
+    rng = np.random.default_rng(seed)
+    return rng.beta(4, 1, n), rng.lognormal(7, 0.5, n)
+
+
+def episodes(y: np.ndarray) -> pd.DataFrame:
+    """A row per value of y [tasks, 4], whose columns are CELLS."""
+    rows = [(*cell, f"task-{i}", row[j]) for i, row in enumerate(y) for j, cell in enumerate(CELLS)]
+    return pd.DataFrame(rows, columns=["train", "runtime", "task_id", "y"])
+
+
+def ends(interval: Interval) -> tuple[float, float]:
+    return interval.low, interval.high
+
+
+def is_no_answer(found: object, names: str) -> bool:
+    """There is a note, and NaN under every one of the names."""
+    return bool(found.note) and all(math.isnan(getattr(found, name)) for name in names.split())
+
+
+# Intervals --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("values", [drawn(1), np.exp(drawn(2)), played(3)[0], [0.0] * 60 + [1.0] * 3, [0.2, 0.4, 0.9]])
+def test_the_mean_interval_is_scipys_and_follows_efrons_formula(values):
+    x, rng = np.asarray(values), np.random.default_rng(7)
+    theirs = stats.bootstrap((x,), np.mean, n_resamples=2000, method="BCa", batch=1000, rng=rng)
+    found = mean_interval(values, seed=7, resamples=2000)
+    assert ends(found) == pytest.approx(tuple(theirs.confidence_interval)) and found.method == "BCa"
+    means, left_out = theirs.bootstrap_distribution, np.array([np.delete(x, i).mean() for i in range(len(x))])
+    bias = stats.norm.ppf(((means < x.mean()).mean() + (means <= x.mean()).mean()) / 2)
+    u = left_out.mean() - left_out
+    bend = (u**3).sum() / (6 * (u**2).sum() ** 1.5)
+    shifted = bias + stats.norm.ppf([0.025, 0.975])
+    by_hand = np.quantile(means, stats.norm.cdf(bias + shifted / (1 - bend * shifted)))
+    assert ends(found) == pytest.approx(tuple(by_hand), rel=1e-6)
+
+
+@quick
+@given(st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=2, max_size=12))
+def test_a_mean_interval_lies_within_the_values_and_follows_their_sign_shift_and_scale(values):
+    found = mean_interval(values, seed=4, resamples=400)
+    assert min(values) <= found.low <= found.high <= max(values)
+    turned = mean_interval([2 - 8 * v for v in values], seed=4, resamples=400)
+    assert ends(turned) == pytest.approx((2 - 8 * found.high, 2 - 8 * found.low))
+    assert mean_interval(values[::-1], seed=4, resamples=400).estimate == pytest.approx(found.estimate)
+
+
+def test_a_seed_gives_one_interval_another_seed_another_and_more_confidence_a_wider_one():
+    a, b = np.exp(drawn(1)), np.exp(drawn(2))
+    for interval, rows in ((mean_interval, (a,)), (ratio_interval, (a, b)), (efficiency_ratio, (played(1), played(2)))):
+        one, other, wide = (interval(*rows, seed=s, level=level) for s, level in ((5, 0.8), (6, 0.8), (5, 0.99)))
+        assert one == interval(*rows, seed=5, level=0.8) and ends(one) != ends(other) and one.estimate == other.estimate
+        assert wide.low < one.low < one.high < wide.high
+
+
+@pytest.mark.parametrize(("hits", "n"), [(80, 100), (0, 9), (9, 9), (1, 7), (2.5, 5), (0, 1)])
+def test_the_rate_interval_is_wilsons(hits, n):
+    found, z, p = rate_interval(hits, n), stats.norm.ppf(0.975), hits / n
+    middle, reach = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    by_hand = [(middle + sign * reach) / (1 + z * z / n) for sign in (-1, 1)]
+    assert ends(found) == pytest.approx(by_hand, abs=1e-12) == proportion_confint(hits, n, method="wilson")
+    assert 0 <= found.low <= found.estimate == p <= found.high <= 1
+    assert ends(rate_interval(n - hits, n)) == pytest.approx((1 - found.high, 1 - found.low))
+    assert (hits, n) != (80, 100) or ends(found) == pytest.approx((0.7112, 0.8666), abs=5e-5)
+
+
+def test_a_rate_out_of_bounds_and_a_margin_that_bounds_nothing_are_refused():
+    for hits, n in ((-1, 3), (4, 3), (NAN, 3), (0, NAN), (0, -1)):
+        with pytest.raises(ValueError, match="no rate"):
+            rate_interval(hits, n)
+    for margin in (0, -1, NAN):
+        with pytest.raises(ValueError, match="margin"):
+            tost([1, 2, 3, 4, 5], margin)
+
+
+def test_the_ratio_is_the_geometric_mean_and_turns_over_with_its_sides():
+    a, b = np.exp(drawn(1)), np.exp(drawn(2))
+    found = ratio_interval(a, b, seed=3)
+    assert ratio_interval([2, 8, 1], [1, 1, 1], seed=1).estimate == pytest.approx(16 ** (1 / 3))
+    theirs = stats.bootstrap((np.log(a / b),), np.mean, n_resamples=5000, batch=1000, rng=np.random.default_rng(3))
+    assert found.estimate == pytest.approx(stats.gmean(a / b))
+    assert ends(found) == pytest.approx(tuple(np.exp(theirs.confidence_interval)))
+    assert ends(ratio_interval(b, a, seed=3)) == pytest.approx((1 / found.high, 1 / found.low))
+    assert ends(ratio_interval(10 * a, b, seed=3)) == pytest.approx((10 * found.low, 10 * found.high))
+
+
+def test_the_efficiency_ratio_is_of_means_and_its_resamples_draw_whole_tasks():
+    (s, t), (u, v) = played(1), played(2)
+    found = efficiency_ratio((s, t), (u, v), seed=9, resamples=2000)
+
+    def of_tasks(index: np.ndarray) -> float:
+        i = index.astype(int)
+        return (s[i].mean() / t[i].mean()) / (u[i].mean() / v[i].mean())
+
+    rng = np.random.default_rng(9)
+    theirs = stats.bootstrap((np.arange(40),), of_tasks, n_resamples=2000, vectorized=False, batch=1000, rng=rng)
+    assert found.estimate == pytest.approx(of_tasks(np.arange(40))) and found.n == 40
+    assert ends(found) == pytest.approx(tuple(theirs.confidence_interval))
+    cheaper = efficiency_ratio((s, t / 1000), (u, v), seed=9, resamples=2000)
+    assert ends(cheaper) == pytest.approx((1000 * found.low, 1000 * found.high))
+    assert efficiency_ratio((u, v), (s, t), seed=9).estimate == pytest.approx(1 / found.estimate)
+    # by hand: (0.5 / 150) over (0.75 / 100) is 4 / 9
+    halves = ([1, 0, 1, 0, 0.5], [100, 200, 150, 150, 150]), ([1, 0.5, 0.75, 0.75, 0.75], [50, 150, 100, 100, 100])
+    assert efficiency_ratio(*halves, seed=1).estimate == pytest.approx(4 / 9)
+
+
+@pytest.mark.parametrize("values", BAD_ROWS)
+def test_a_row_that_cannot_be_used_gives_no_interval_and_no_test_but_a_note(values):
+    assert is_no_answer(mean_interval(values, seed=0), "estimate low high")
+    assert is_no_answer(wilcoxon(values), "statistic p effect")
+    assert is_no_answer(tost(values, 1.0), "estimate low high p") and tost(values, 1.0).verdict == "none"
+    assert is_no_answer(detectable_difference(values), "estimate low high")
+    assert np.isnan(power_curve(values, [0.1, 1.0])).all() and math.isnan(tasks_needed(values, 0.1))
+    other = (np.ones(np.shape(values)), np.ones(np.shape(values)))
+    assert is_no_answer(efficiency_ratio((values, other[0]), other, seed=0), "estimate low high")
+    assert is_no_answer(ratio_interval(values, other[0], seed=0), "estimate low high")
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_few_values_are_described_but_not_tested(n):
+    values = [0.5, 1.0, 4.0, 2.0][:n]
+    found = mean_interval(values, seed=0)
+    assert (
+        found.estimate == pytest.approx(np.mean(values)) and found.note and (n > 1 or is_no_answer(found, "low high"))
+    )
+    assert ratio_interval(values, [1.0] * n, seed=0).note
+    assert is_no_answer(wilcoxon([*values, 0, 0, 0]), "p effect") and wilcoxon([*values, 0, 0, 0]).zeros == 3
+    assert is_no_answer(tost(values, 9.0), "estimate p") and is_no_answer(detectable_difference(values), "estimate")
+    assert is_no_answer(efficiency_ratio((values, values), (values, values), seed=0), "estimate low high")
+    assert np.isnan(power_curve(values, [1.0])).all() and math.isnan(tasks_needed(values, 1.0))
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -3.0])
+def test_equal_values_are_an_interval_of_no_width_and_no_test(value):
+    values = [value] * 9
+    assert (mean_interval(values, seed=0).method, *ends(mean_interval(values, seed=0))) == ("constant", value, value)
+    near, far = tost(values, abs(value) + 1), tost(values, abs(value) or 1)
+    assert near.verdict == "equivalent" and far.verdict == ("not shown" if value else "equivalent")
+    assert is_no_answer(near, "p") and (near.low, near.high) == (value, value)
+    assert is_no_answer(detectable_difference(values), "estimate")
+    assert np.isnan(power_curve(values, [1.0])).all() and math.isnan(tasks_needed(values, 1.0))
+    assert math.isnan(wilcoxon(values).p) == (value == 0) and (value or wilcoxon(values).zeros == 9)
+
+
+def test_no_ratio_without_pairs_or_of_what_is_not_positive():
+    assert is_no_answer(rate_interval(0, 0), "estimate low high")
+    for a, b in ([[1, 2], [1]], [[1, 0], [1, 1]], [[1, 2], [1, -1]], [[1, INF], [1, 1]], [[1, 2], [NAN, 1]]):
+        assert is_no_answer(ratio_interval(a, b, seed=0), "estimate low high")
+    assert ends(ratio_interval([30.0, 60.0], [10.0, 20.0], seed=1)) == pytest.approx((3, 3))
+    one, ten, zero = [1.0] * 6, [10.0] * 6, [0.0] * 6
+    for a, b in (((one, ten), (one, one[:5])), ((zero, ten), (one, ten)), ((one, zero), (one, ten)), ((one, ten),) * 2):
+        assert is_no_answer(efficiency_ratio(a, b, seed=0), "low high")
+
+
+# Tests of pairs ---------------------------------------------------------------------------------------------------
+
+
+def test_wilcoxon_by_hand():
+    assert is_no_answer(wilcoxon([1, 2, -3, 4, 0]), "p effect")  # four pairs differ, too few
+    found = wilcoxon(
+        [1, 2, -3, 4, 0, 5]
+    )  # the ranks are 1 to 5: W- = 3, W+ = 12, and 5 of 32 sign patterns have W- <= 3
+    assert (found.statistic, found.effect, found.p, found.n, found.zeros) == (12, 0.6, 10 / 32, 6, 1)
+    assert found.effect == pytest.approx(1 - 4 * 3 / (5 * 6)) and found.method == "exact"
+    tied = wilcoxon([1] * 5)  # W+ = 15, expected 7.5, variance 5 * 6 * 11 / 24 - (5**3 - 5) / 48 = 11.25
+    assert tied.p == pytest.approx(2 * stats.norm.sf(7.5 / math.sqrt(11.25))) and tied.method == "normal approximation"
+
+
+def test_wilcoxon_is_scipys_on_both_sides_of_fifty_pairs():
+    for n, method in ((9, "exact"), (50, "exact"), (51, "asymptotic"), (200, "asymptotic")):
+        x = drawn(n, n)
+        theirs = stats.wilcoxon(x, method=method)
+        assert wilcoxon(x).p == pytest.approx(theirs.pvalue)
+        assert min(wilcoxon(x).statistic, n * (n + 1) / 2 - wilcoxon(x).statistic) == pytest.approx(theirs.statistic)
+    lumpy = drawn(1).round()
+    assert (lumpy == 0).any() and wilcoxon(lumpy).p == pytest.approx(stats.wilcoxon(lumpy, method="asymptotic").pvalue)
+
+
+@quick
+@given(st.lists(st.integers(-9, 9), min_size=FEWEST, max_size=30))
+def test_wilcoxon_knows_no_order_no_scale_no_zeros_and_turns_with_the_sign(values):
+    found = wilcoxon(values)
+    if found.note:
+        assert np.count_nonzero(values) < FEWEST
+        return
+    assert 0 <= found.p <= 1 and -1 <= found.effect <= 1
+    assert wilcoxon(sorted(values)) == found == wilcoxon([4 * v for v in values])
+    turned, padded = wilcoxon([-v for v in values]), wilcoxon([*values, 0])
+    assert (turned.p, turned.effect) == pytest.approx((found.p, -found.effect))
+    assert (padded.p, padded.effect, padded.zeros) == (found.p, found.effect, found.zeros + 1)
+    assert wilcoxon(np.abs(values)).effect == 1
+
+
+def test_mcnemar_by_hand_by_statsmodels_and_without_an_answer():
+    a, b = [1] + [0] * 8 + [1, 1, 0], [0] + [1] * 8 + [1, 1, 0]
+    found, turned = mcnemar(a, b), mcnemar(b, a)
+    assert found.p == pytest.approx(2 * (1 + 9) / 2**9) and found.effect == pytest.approx(-7 / 12)
+    assert (found.statistic, found.n, found.zeros) == (1, 12, 3) and (turned.statistic, turned.p) == (8, found.p)
+    assert turned.effect == -found.effect and mcnemar(a[::-1], b[::-1]) == found
+    assert found.p == pytest.approx(theirs_mcnemar([[2, 1], [8, 1]], exact=True).pvalue)
+    assert found.p == pytest.approx(stats.binomtest(1, 9).pvalue) and mcnemar([1, 0], [0, 1]).p == 1
+    assert is_no_answer(mcnemar([], []), "statistic p effect") and is_no_answer(mcnemar([1], [1, 0]), "p effect")
+    for same in ([1] * 9, [0] * 9, [1, 0, 1]):
+        assert is_no_answer(mcnemar(same, same), "p") and mcnemar(same, same).effect == 0
+
+
+def test_holm_by_hand_by_statsmodels_and_in_any_order():
+    # in order: 4 * .005, 3 * .01, 2 * .03, and .04 may not fall below the one before
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.02, NAN, 0.5]) == pytest.approx([0.06, NAN, 1.0], nan_ok=True)  # what could not be made still counts
+    assert holm([]) == [] and holm([0.03]) == [0.03] and holm([1.0, 1.0]) == [1.0, 1.0] and math.isnan(holm([NAN])[0])
+    rng = np.random.default_rng(5)
+    for ps in (rng.random(6), rng.random(6).round(1) / 9, np.array([0.0, 0.0, 1.0])):
+        found, order = np.array(holm(ps)), rng.permutation(len(ps))
+        assert found == pytest.approx(multipletests(ps, method="holm")[1]) and holm(ps[order]) == list(found[order])
+        assert (ps <= found).all() and (found <= 1).all() and min(found) == pytest.approx(min(1, len(ps) * min(ps)))
+
+
+@pytest.mark.parametrize("margin", [0.05, 0.4, 0.61, 0.9, 5.0])
+def test_tost_is_two_t_tests_and_its_verdict_is_that_of_its_interval(margin):
+    x, n = drawn(8), 40
+    found, error = tost(x, margin), x.std(ddof=1) / math.sqrt(n)
+    above = stats.ttest_1samp(x, -margin, alternative="greater").pvalue
+    below = stats.ttest_1samp(x, margin, alternative="less").pvalue
+    assert found.p == pytest.approx(max(above, below)) == ttost_paired(x, np.zeros(n), -margin, margin)[0]
+    reach = stats.t.ppf(0.95, n - 1) * error
+    assert (found.estimate, *ends(found)) == pytest.approx((x.mean(), x.mean() - reach, x.mean() + reach))
+    assert (found.verdict == "equivalent") == (-margin < found.low and found.high < margin) == (found.p < 0.05)
+    assert found.verdict == "equivalent" or margin < 0.9
+    for same in (tost(-x, margin), tost(3 * x, 3 * margin), tost(x[::-1], margin)):
+        assert (same.p, same.verdict) == (pytest.approx(found.p), found.verdict)
+
+
+# The model and power ----------------------------------------------------------------------------------------------
+
+
+def test_the_interaction_is_the_difference_of_differences_with_errors_clustered_by_task():
+    y = np.random.default_rng(1).normal(size=(12, 4)) + np.random.default_rng(2).normal(size=(12, 1)) + [1, 0, 0, 0]
+    frame = episodes(y)
+    interval, test = interaction_model(frame, "y")
+    reset = "Treatment('reset')"
+    plain = ols(f"y ~ C(train, {reset}) * C(runtime, {reset})", frame)
+    theirs = plain.fit(cov_type="cluster", cov_kwds={"groups": pd.factorize(frame.task_id)[0]})
+    assert [test.effect, test.statistic, test.p] == pytest.approx(
+        [theirs.params.iloc[3], theirs.tvalues.iloc[3], theirs.pvalues.iloc[3]]
+    )
+    assert ends(interval) == pytest.approx(tuple(theirs.conf_int().iloc[3]))
+    contrast = y[:, 0] - y[:, 1] - (y[:, 2] - y[:, 3])  # its error: that of a paired t test times statsmodels' factor
+    pp, pr, rp, rr = y.mean(axis=0)
+    assert interval.estimate == pytest.approx((pp - pr) - (rp - rr)) == contrast.mean()
+    error = contrast.std(ddof=1) / math.sqrt(12) * math.sqrt((4 * 12 - 1) / (4 * 12 - 4))
+    assert test.statistic == pytest.approx(contrast.mean() / error) and (interval.n, test.n) == (12, 12)
+
+
+def test_the_interaction_knows_no_order_of_rows_and_no_level_of_a_task_and_turns_with_the_labels():
+    y = np.random.default_rng(1).normal(size=(12, 4))
+    plain = interaction_model(episodes(y), "y")
+    swapped = episodes(y).replace({"train": {"persistent": "reset", "reset": "persistent"}})
+    same = [episodes(y).sample(frac=1, random_state=3), episodes(y + 5 * np.arange(12)[:, None]), episodes(y + 7)]
+    for frame, sign in [*((frame, 1) for frame in same), (swapped, -1), (episodes(-y), -1)]:
+        interval, test = interaction_model(frame, "y")
+        wanted = [sign * plain[0].estimate, sign * plain[1].statistic, plain[1].p]
+        assert [interval.estimate, test.statistic, test.p] == pytest.approx(wanted)
+        assert sorted(np.array(ends(interval)) * sign) == pytest.approx(ends(plain[0]))
+
+
+def test_no_interaction_without_all_cells_enough_tasks_or_spread():
+    y = np.random.default_rng(1).normal(size=(12, 4))
+    whole = episodes(y)
+    broken = [whole[:0], episodes(y[: FEWEST - 1]), episodes(0 * y), episodes(0 * y + [1, 0.5, 0, 0])]
+    broken += [whole[(whole.train != train) | (whole.runtime != runtime)] for train, runtime in CELLS]
+    broken += [whole.assign(y=whole.y.mask(whole.index == 7, bad)) for bad in (NAN, INF)]
+    for frame in broken:
+        interval, test = interaction_model(frame, "y")
+        assert is_no_answer(interval, "estimate low high") and is_no_answer(test, "statistic p effect")
+    assert interaction_model(episodes(y[:FEWEST] > 0), "y")[1].p <= 1  # truth values are numbers too
+
+
+@pytest.mark.parametrize("n", [5, 9, 40, 400])
+def test_the_detectable_difference_has_power_80_percent_by_the_noncentral_t(n):
+    x = drawn(n, n)
+    bound, root = stats.t.ppf(0.975, n - 1), math.sqrt(n)
+
+    def lacking(d: float) -> float:
+        return stats.nct.sf(bound, n - 1, d * root) + stats.nct.cdf(-bound, n - 1, d * root) - 0.8
+
+    size, found = optimize.brentq(lacking, 0.01, 8 / root), detectable_difference(x)
+    assert found.estimate == pytest.approx(size * x.std(ddof=1)) and is_no_answer(found, "low high") is bool(found.note)
+    assert size == pytest.approx(tt_solve_power(nobs=n, alpha=0.05, power=0.8))
+    assert power_curve(x, [found.estimate, -found.estimate, 0]) == pytest.approx([0.8, 0.8, 0.05])
+    assert detectable_difference(-3 * x).estimate == pytest.approx(3 * found.estimate)
+
+
+def test_the_tasks_needed_are_the_fewest_that_have_the_power():
+    x = drawn(4)
+    for size in (0.1, 0.21, 0.5, 0.8, 1.3, 1.9, 2.5):
+        needed = tasks_needed(x, size * x.std(ddof=1))
+        power = [stats.ncf.sf(stats.f.ppf(0.95, 1, n - 1), 1, n - 1, n * size**2) for n in (needed, needed - 1)]
+        assert power[0] >= 0.8 and (power[1] < 0.8 or needed == FEWEST), size
+    assert tasks_needed(x, 0.5 * x.std(ddof=1)) == 34  # Cohen's table for a paired t test at 0.5 and 80%
+    assert math.isnan(tasks_needed(x, 0)) and math.isnan(tasks_needed(x, NAN)) and power_curve(x, []) == []
+
+
+# Known to fail ----------------------------------------------------------------------------------------------------
+
+
+@fault
+def test_no_test_of_an_interaction_that_is_the_same_in_every_task():
+    for seed, cells in itertools.product(range(9), ([0, 0, 0, 0], [0.3, 0.1, 0.1, 0.1], [0.3, 0.2, 0.2, 0.1])):
+        interval, test = interaction_model(episodes(np.random.default_rng(seed).beta(3, 1, (12, 1)) + cells), "y")
+        assert is_no_answer(interval, "low high") and is_no_answer(test, "statistic p")
+
+
+@fault
+@pytest.mark.parametrize("change", [{"train": "base"}, {"task_id": None}])
+def test_rows_of_another_adapter_or_of_no_task_are_not_taken_for_a_cell(change):
+    whole = episodes(np.random.default_rng(1).normal(size=(12, 4)))
+    assert is_no_answer(interaction_model(pd.concat([whole, whole[:9].assign(**change)]), "y")[1], "statistic p")
+
+
+@fault
+@pytest.mark.parametrize("n", [5, 20, 100, 1000])
+def test_power_is_a_number_at_every_effect(n):
+    x, sizes = drawn(n, n), np.linspace(0.1, 6, 60)
+    exact = stats.ncf.sf(stats.f.ppf(0.95, 1, n - 1), 1, n - 1, n * sizes**2)
+    assert power_curve(x, sizes * x.std(ddof=1)) == pytest.approx(exact, abs=1e-9)
+
+
+@fault
+def test_a_huge_effect_needs_the_fewest_tasks_and_a_tiny_one_more_than_can_be_said():
+    x = drawn(4)
+    assert [tasks_needed(x, size * x.std(ddof=1)) for size in (3.75, 4.3, 5.0, 5.6, 10.0)] == [FEWEST] * 5
+    assert math.isnan(tasks_needed(x, 1e-9)) or tasks_needed(x, 1e-9) > 1e15
+
+
+@fault
+def test_mcnemar_takes_no_nan_for_true():
+    assert is_no_answer(mcnemar([NAN, 1.0, 0.0], [0.0, 1.0, 0.0]), "statistic p effect")
+
+
+@fault
+@pytest.mark.parametrize("values", [[0.3] * 8 + [0.1 + 0.2], [0.0] * 8 + [1e-200]])
+def test_values_that_differ_by_rounding_alone_raise_nothing_and_warn_of_nothing(values):
+    for answer in (mean_interval(values, seed=0), tost(values, 0.1), detectable_difference(values)):
+        assert answer.n == 9
+    assert len(power_curve(values, [0.0, 0.1])) == 2 and not tasks_needed(values, 0.1) < FEWEST
+
+
+@fault
+@pytest.mark.parametrize(("a", "b"), [([1e300, 1e300], [1e-300, 1e-299]), ([INF, 1.0], [INF, 2.0])])
+def test_ratios_beyond_what_a_float_holds_raise_nothing_and_warn_of_nothing(a, b):
+    assert ratio_interval(a, b, seed=0).note
+
+
+@fault
+def test_a_ratio_whose_resamples_often_divide_by_zero_says_so():
+    (s, t), found = played(1), efficiency_ratio(played(1), (np.eye(40)[0], played(2)[1]), seed=0)
+    assert is_no_answer(found, "low high") and "no spread" not in found.note
