@@ -62,41 +62,33 @@ def fitting(e: Episode) -> list[str]:
 # One turn ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("what", "expected"),
-    [
-        (turn(), ""),
-        (turn(None, None, None), ""),
-        (turn(outcome="cut_off", code=None), "cut_off"),
-        (turn(outcome="context", code=None), "cut_off"),
-        (turn(outcome="no_code", code=None), "no_code"),
-        (turn(outcome="several_blocks", code=None), "no_code"),
-        (turn("NameError", None), "missing"),
-        (turn("UnboundLocalError"), "missing"),
-        (turn("NameError", FORBIDDEN), "missing"),  # raised while a refusal was handled
-        (turn("SyntaxError"), "syntax"),
-        (turn("IndentationError"), "syntax"),
-        (turn("TabError"), "syntax"),
-        (turn("ValueError", None, VALUE), "tool"),
-        (turn("KeyError", KEY), "tool"),
-        (turn("TypeError", "TypeError: inspect() takes 1 arguments, got 2"), "tool"),
-        (turn("PermissionError", None, FORBIDDEN), "refused"),
-        (turn("RuntimeError", "RuntimeError: inspect budget of 4 is used up"), "refused"),
-        (turn(None, FORBIDDEN), "refused"),  # caught, and the block got nothing
-        (turn(None, VALUE, VALUE), "tool"),
-        (turn(None, VALUE, FORBIDDEN), "refused"),  # the last one counts
-        (turn(None, FORBIDDEN, VALUE), "tool"),
-        (turn(None, FORBIDDEN, None), ""),  # caught, and another call was granted
-        (turn(None, None, VALUE), ""),
-        (turn("ZeroDivisionError", None), "other"),
-        (turn("ValueError", None), "other"),  # of the block itself: no tool refused
-        (turn("ZeroDivisionError", FORBIDDEN, None), "other"),  # the refusal was caught; the error is another
-        (turn(killed_by="time"), "other"),
-        (turn(None, None, killed_by="signal 9", state_lost=True), "other"),
-    ],
-)
+TROUBLE = {
+    # the last two: a refusal that was caught beside a call that was granted
+    "": [turn(), turn(None, None, None), turn(None, FORBIDDEN, None), turn(None, None, VALUE)],
+    "cut_off": [turn(outcome="cut_off", code=None), turn(outcome="context", code=None)],
+    "no_code": [turn(outcome="no_code", code=None), turn(outcome="several_blocks", code=None)],
+    # the last one: raised while a refusal was handled
+    "missing": [turn("NameError", None), turn("UnboundLocalError"), turn("NameError", FORBIDDEN)],
+    "syntax": [turn("SyntaxError"), turn("IndentationError"), turn("TabError")],
+    # the last two: caught, but nothing was granted, and the last refusal counts
+    "tool": [turn("ValueError", None, VALUE), turn("KeyError", KEY), turn("TypeError", "TypeError: inspect() takes 1"),
+             turn(None, VALUE, VALUE), turn(None, FORBIDDEN, VALUE)],
+    "refused": [turn("PermissionError", None, FORBIDDEN), turn("RuntimeError", "RuntimeError: the budget is used up"),
+                turn(None, FORBIDDEN), turn(None, VALUE, FORBIDDEN)],
+    # the second is the block's own; the last ones were stopped
+    "other": [turn("ZeroDivisionError", None), turn("ValueError", None), turn(killed_by="time"),
+              turn(None, None, killed_by="signal 9", state_lost=True)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "expected"), [(what, name) for name, turns in TROUBLE.items() for what in turns])
 def test_a_turn_has_the_trouble_that_one_sees_in_it(what: Turn, expected: str):
     assert trouble(what) == expected
+
+
+@pytest.mark.parametrize("error", ["ZeroDivisionError", "ValueError"])
+def test_an_error_of_the_block_itself_is_not_put_down_to_a_refusal_that_it_caught(error: str):
+    assert trouble(turn(error, FORBIDDEN, None)) == "other"  # another call was granted: the refusal is no trouble
 
 
 def test_what_the_tools_call_wrong_is_told_from_what_the_task_forbids():
@@ -188,7 +180,6 @@ def test_no_rule_is_without_an_example():
     ("earlier", "later", "finish", "turns"),
     [
         ("infrastructure", "cut off", "infrastructure", "fine cut_off"),
-        ("infrastructure", "missing variable, cascade", "infrastructure", "fine missing"),
         ("cut off", "missing variable, cascade", "max_turns", "missing fine cut_off"),
         ("missing variable, cascade", "syntax", "max_turns", "missing syntax"),
         ("syntax", "wrong tool use", "max_turns", "tool syntax fine"),
@@ -214,11 +205,10 @@ SOME_TURN = st.builds(
     st.sampled_from(["code", "no_code", "several_blocks", "cut_off", "context"]),
     st.sampled_from([None, "time"]),
 )
+FINISHES = st.sampled_from(["finish", "max_turns", "context", "infrastructure", "stopped"])
 
 
-@given(
-    st.sampled_from(["finish", "max_turns", "context", "infrastructure", "?"]), st.integers(0, 2), st.lists(SOME_TURN)
-)
+@given(FINISHES, st.integers(0, 2), st.lists(SOME_TURN, max_size=8))
 def test_every_episode_has_exactly_one_class_and_none_if_it_ended_well(finish: str, taken: int, turns: list[Turn]):
     played = replace(episode(finish, "", taken), turns=turns)
     well = finish == "finish" and taken > 0

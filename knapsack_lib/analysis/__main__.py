@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from knapsack_lib.analysis import build, collect
+from knapsack_lib.analysis.report import build, collect
 from knapsack_lib.analysis.results import read_results
 from knapsack_lib.profiles import UserError, load_profile
 

@@ -36,7 +36,7 @@ class Gate:
 
 
 def gates(cells: pd.DataFrame, expert: pd.DataFrame, bounds: Gates) -> list[Gate]:
-    """Two gates for each aligned cell: its mean optimality beside the expert's on the same tasks, and its finishes.
+    """Two gates for each adapter in each aligned cell: mean optimality beside the expert's on the same tasks, finishes.
 
     `cells` and `expert` are frames of metrics.episode_frame. Raises UserError when they played different tasks.
     """
@@ -44,14 +44,20 @@ def gates(cells: pd.DataFrame, expert: pd.DataFrame, bounds: Gates) -> list[Gate
     for difficulty in DIFFICULTIES:
         yard = expert[expert.difficulty == difficulty]
         for regime in RUNTIMES:
-            mine = cells[(cells.train == regime) & (cells.runtime == regime) & (cells.difficulty == difficulty)]
-            name = f"{regime} -> {regime}, {difficulty}"
-            if mine.empty or sorted(mine.task_id) != sorted(yard.task_id):
-                counts = f"{len(mine)} episodes here, {len(yard)} of the expert's"
-                raise UserError(f"{name}: the expert played other tasks ({counts}); run notebook 01 again")
-            best, share = float(yard.optimality.mean()), bounds.share_of_expert
-            why = f"{share:g} of the expert's {best:.3f} on the same tasks, n = {len(mine)}"
-            found.append(Gate(name, "mean optimality", float(mine.optimality.mean()), share * best, why))
-            why = f"share of episodes ended by finish(), n = {len(mine)}"
-            found.append(Gate(name, "finished", float(mine.finished.mean()), bounds.finished, why))
+            aligned = cells[(cells.train == regime) & (cells.runtime == regime) & (cells.difficulty == difficulty)]
+            name, adapters = f"{regime} -> {regime}, {difficulty}", list(aligned.groupby("train_seed"))
+            for train_seed, mine in adapters or [(1, aligned)]:
+                which = f"{name}, training seed {train_seed}" if len(adapters) > 1 else name
+                found += _two(which, mine, yard, bounds)
     return found
+
+
+def _two(name: str, mine: pd.DataFrame, yard: pd.DataFrame, bounds: Gates) -> list[Gate]:
+    if mine.empty or sorted(mine.task_id) != sorted(yard.task_id):
+        counts = f"{len(mine)} episodes here, {len(yard)} of the expert's"
+        raise UserError(f"{name}: the expert played other tasks ({counts}); run notebook 01 again")
+    best, share = float(yard.optimality.mean()), bounds.share_of_expert
+    why = f"{share:g} of the expert's {best:.3f} on the same tasks, n = {len(mine)}"
+    score = Gate(name, "mean optimality", float(mine.optimality.mean()), share * best, why)
+    why = f"share of episodes ended by finish(), n = {len(mine)}"
+    return [score, Gate(name, "finished", float(mine.finished.mean()), bounds.finished, why)]

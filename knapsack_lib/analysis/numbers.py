@@ -18,7 +18,7 @@ from knapsack_lib.analysis.latex import escaped
 from knapsack_lib.analysis.metrics import CELL
 from knapsack_lib.analysis.output import write_tex
 from knapsack_lib.analysis.statistics import Interval
-from knapsack_lib.analysis.tables import teacher_table
+from knapsack_lib.analysis.tables import rules_text, teacher_table
 from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES
 
 __all__ = ["numbers", "write"]
@@ -78,7 +78,14 @@ def _settings(evidence: Evidence) -> Iterator[tuple[str, str]]:
     yield "validationTasks", str(own["tasks"]["validation"])
     yield "gateShare", f"{own['gates']['share_of_expert']:.0%}"
     yield "gateFinished", f"{own['gates']['finished']:.0%}"
+    yield "failureRules", rules_text(evidence)
     yield "episodesTotal", f"{len(results.cells):,}"
+    spent = int(results.cells.tokens.sum())
+    seen = sum(record["tokens_seen"] for records in results.training.values() for record in records)
+    yield "evaluationTokens", f"{spent / 1e6:.1f} million"
+    yield "trainingTokens", f"{seen / 1e6:.1f} million"
+    flop = (6 * seen + 2 * spent) * (count or 0)
+    yield "computeFlop", f"{flop / 1e15:.2f}" if count else "–"
 
 
 def _training_settings(evidence: Evidence) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,7 @@ from knapsack_lib.profiles import Run, UserError, load_profile
 __all__ = ["typeset"]
 
 PACKAGES = "latexmk texlive-latex-base texlive-latex-recommended texlive-science"
-STYLES = ("array", "booktabs", "geometry", "graphicx", "hyperref", "microtype")  # what main.tex loads
+STYLES = ("array", "booktabs", "geometry", "graphicx", "hyperref", "microtype", "xcolor")  # what main.tex loads
 
 
 def missing_latex() -> str | None:

@@ -77,16 +77,20 @@ def wrapped(title: str) -> str:
 
 
 def legend(
-    figure: Figure, lines: bool = False, markers: bool = True, base: bool = True, more: Sequence[Artist] = ()
-) -> None:
-    """What the colours and the markers mean, under the panels."""
+    figure: Figure, lines: bool = False, markers: bool = True, base: bool = True, more: Sequence[Artist] = (),
+    narrow: bool = False,
+) -> None:  # fmt: skip
+    """What the colours and the markers mean, under the panels; `narrow`: one below the other."""
     regimes = [Line2D([], [], color=COLOUR[t], lw=4, label=TRAINED[t]) for t in TRAININGS if base or t != "base"]
     runtimes = [
         Line2D([], [], color=INK, marker=MARKER[r] if markers else "", mfc=INK if r == "persistent" else "white", ms=5,
                ls=LINE[r] if lines else "none", label=f"acts in the {r} runtime")
         for r in RUNTIMES
     ]  # fmt: skip
-    _place(figure, regimes, [*runtimes, *more])
+    if narrow:
+        figure.legend(handles=[*regimes, *runtimes], loc="outside lower center", ncols=1)
+    else:
+        _place(figure, regimes, [*runtimes, *more])
 
 
 def legend_bars(figure: Figure, more: Sequence[Artist]) -> None:

@@ -21,7 +21,7 @@ from knapsack_lib.analysis.latex import escaped, number, percent, span, tabular
 from knapsack_lib.analysis.output import write_csv, write_tex
 from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES
 
-__all__ = ["NAMES", "failure_table", "teacher_table", "write_all"]
+__all__ = ["NAMES", "failure_table", "rules_text", "teacher_table", "write_all"]
 
 NAMES = ("teacher", "main", "seeds", "contrasts", "failures", "claims")
 SMALL = {"score": "Score (difference)", "tokens": "Tokens (ratio)", "missing": "Missing-variable error (difference)"}
@@ -30,13 +30,12 @@ SMALL = {"score": "Score (difference)", "tokens": "Tokens (ratio)", "missing": "
 def write_all(evidence: Evidence, folder: Path) -> list[Path]:
     """Write the tables into `folder` and return their files."""
     stamp, written = evidence.results.stamp, []
-    failures = failure_table(evidence)
     jobs = {
         "teacher": (teacher_table(evidence), _teacher_tex),
         "main": (evidence.summary, _main_tex),
         "seeds": (evidence.seeds, _seeds_tex),
         "contrasts": (evidence.contrasts, _contrasts_tex),
-        "failures": (failures, _failures_tex),
+        "failures": (failure_table(evidence), _failures_tex),
         "claims": (claims(evidence), _claims_tex),
     }
     for name in NAMES:
@@ -46,8 +45,6 @@ def write_all(evidence: Evidence, folder: Path) -> list[Path]:
     chosen = evidence.contrasts[evidence.contrasts.planned | evidence.contrasts.contrast.isin(["aligned", "model"])]
     short = _contrasts_tex(chosen[chosen.outcome != "missing"])
     written.append(write_tex(short, folder / "contrasts_planned.tex", stamp))
-    met = [name for name in RULES if name in set(failures.failure)]
-    written.append(write_tex(rules_tex(met), folder / "failure_rules.tex", stamp))
     return written
 
 
@@ -196,9 +193,10 @@ def _narrow(text: str) -> str:
     return rf"\shortstack[r]{{{first}\\{rest}}}" if rest else text
 
 
-def rules_tex(names: list[str]) -> str:
-    """The rules of the classes that occur, in their order, as one sentence for the note under the table."""
-    return escaped("; ".join(f"{name}: {RULES[name].text}" for name in names)) + "."
+def rules_text(evidence: Evidence) -> str:
+    """The rules of the classes that occur, in their order, for the note under the table."""
+    met = set(evidence.failures.failure)
+    return "; ".join(f"{name}: {rule.text}" for name, rule in RULES.items() if name in met) + "."
 
 
 # Claims ---------------------------------------------------------------------------------------------------------------
@@ -211,6 +209,6 @@ def _claims_tex(frame: pd.DataFrame) -> str:
          escaped(r.verdict)]
         for r in frame.itertuples(index=False)
     ]  # fmt: skip
-    widths = (0.33, 0.13, 0.17, 0.17, 0.10)
+    widths = (0.32, 0.13, 0.17, 0.17, 0.11)
     layout = "".join(rf">{{\raggedright\arraybackslash}}p{{{width}\linewidth}}" for width in widths)
     return tabular(layout, head, [("", rows)])

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import yaml
 
-from knapsack_lib.analysis import build
 from knapsack_lib.analysis.claims import CLAIMS, verdict_text, verdicts
 from knapsack_lib.analysis.evidence import Evidence
+from knapsack_lib.analysis.report import build
 from knapsack_lib.analysis.results import read_results, results_folder
 from knapsack_lib.profiles import DIFFICULTIES, Run, UserError, load_profile, project_root
 

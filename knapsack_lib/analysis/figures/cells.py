@@ -39,7 +39,7 @@ def main_result_data(evidence: Evidence) -> pd.DataFrame:
 
 def draw_main_result(data: pd.DataFrame) -> Figure:
     """Rows are cells (trained on -> acts in), columns are the three measures, one band for each difficulty."""
-    figure, grid = style.new_figure(2, 3, (7, 4.9), sharey="row", sharex="col")
+    figure, grid = style.new_figure(2, 3, (7, 4.6), sharey="row", sharex="col")
     adapters = data[data.seeds.isna()]
     for difficulty, axes in zip(DIFFICULTIES, grid, strict=True):
         rows = data[(data.difficulty == difficulty) & data.seeds.notna()].set_index(["train", "runtime"])
@@ -115,7 +115,7 @@ def cost_quality_data(evidence: Evidence) -> pd.DataFrame:
 
 def draw_cost_quality(points: pd.DataFrame) -> Figure:
     """Tokens (log scale) against score: a large marker is a cell's mean with its intervals, a dot is an episode."""
-    figure, grid = style.new_figure(1, 2, (7, 3.3), sharey=True, sharex=True)
+    figure, grid = style.new_figure(1, 2, (7, 2.8), sharey=True, sharex=True)
     for difficulty, axis in zip(DIFFICULTIES, grid[0], strict=True):
         here = points[points.difficulty == difficulty]
         dots, means = here[here.point == "episode"], here[here.point == "cell mean"]

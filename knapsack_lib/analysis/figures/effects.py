@@ -32,7 +32,7 @@ def contrast_data(evidence: Evidence) -> pd.DataFrame:
 
 def draw_contrasts(data: pd.DataFrame) -> Figure:
     """Paired differences of scores: all on the left, those near zero on the right with the band of equivalence."""
-    figure, grid = style.new_figure(1, 2, (7, 3.2), sharey=True, width_ratios=[1.1, 1])
+    figure, grid = style.new_figure(1, 2, (7, 3.0), sharey=True, width_ratios=[1.1, 1])
     margin = float(data.margin.iloc[0])
     places = {name: place + 0.35 * (place > 3) for place, name in enumerate(SHOWN)}
     for axis in grid[0]:
@@ -77,7 +77,7 @@ def _effect_legend(figure: Figure, data: pd.DataFrame, margin: float) -> None:
 
 def draw_power(data: pd.DataFrame) -> Figure:
     """Power of the paired comparison of the two aligned cells, by the true difference of their scores."""
-    figure, grid = style.new_figure(1, 1, (3.4, 2.6))
+    figure, grid = style.new_figure(1, 1, (3.4, 2.3))
     axis = grid[0, 0]
     sns.lineplot(data, x="difference", y="power", hue="difficulty", style="difficulty", palette=SHADE, ax=axis,
                  errorbar=None, legend=False, lw=1.8)  # fmt: skip

@@ -49,8 +49,8 @@ def survival_data(evidence: Evidence) -> pd.DataFrame:
 
 
 def draw_survival(data: pd.DataFrame) -> Figure:
-    figure, grid = style.new_figure(1, 2, (7, 2.9), sharey=True, sharex=True)
-    for difficulty, axis in zip(DIFFICULTIES, grid[0], strict=True):
+    figure, grid = style.new_figure(2, 1, (3.4, 3.8), sharey=True, sharex=True)
+    for difficulty, axis in zip(DIFFICULTIES, grid[:, 0], strict=True):
         here = data[data.difficulty == difficulty]
         lift: dict[tuple[float, ...], int] = {}  # equal curves stand beside each other
         for (train, runtime), curve in here.groupby(["train", "runtime"], sort=False):
@@ -58,12 +58,13 @@ def draw_survival(data: pd.DataFrame) -> Figure:
             lift[same] = lift.get(same, -1) + 1
             axis.step(curve.turn, curve.without_error + 0.018 * lift[same], where="post", color=COLOUR[str(train)],
                       ls=LINE[str(runtime)], lw=1.7)  # fmt: skip
-        axis.set(title=style.panel_title(difficulty, here), xlabel="turn", ylim=(-0.03, 1.1), xlim=(0, data.turn.max()))
+        title = style.panel_title(difficulty, here)
+        axis.set(title=title, ylabel="no such error yet", ylim=(-0.03, 1.1), xlim=(0, data.turn.max()))
         axis.yaxis.set_major_formatter(PercentFormatter(1))
         axis.set_yticks([0, 0.25, 0.5, 0.75, 1])
         axis.grid()
-    grid[0, 0].set_ylabel("no missing-variable error yet")
-    style.legend(figure, lines=True, markers=False)
+    grid[1, 0].set_xlabel("turn")
+    style.legend(figure, lines=True, markers=False, narrow=True)
     return figure
 
 
@@ -72,9 +73,9 @@ def draw_survival(data: pd.DataFrame) -> Figure:
 
 def draw_failures(data: pd.DataFrame) -> Figure:
     """Stacked shares of the classes of failures.py, a bar per cell."""
-    figure, grid = style.new_figure(1, 2, (7, 3.0), sharey=True, sharex=True)
+    figure, grid = style.new_figure(2, 1, (3.4, 4.1), sharey=True, sharex=True)
     met = [name for name in ("", *RULES) if name in set(data.failure)]
-    for difficulty, axis in zip(DIFFICULTIES, grid[0], strict=True):
+    for difficulty, axis in zip(DIFFICULTIES, grid[:, 0], strict=True):
         here = data[data.difficulty == difficulty]
         wide = here.pivot_table(index=["train", "runtime"], columns="failure", values="share", fill_value=0.0)
         for place, cell in style.places():
@@ -86,11 +87,12 @@ def draw_failures(data: pd.DataFrame) -> Figure:
                 left += share
         axis.set_yticks([place for place, _ in style.places()], [cell_name(*cell) for _, cell in style.places()])
         axis.tick_params(axis="y", length=0)
-        axis.set(xlim=(0, 1), title=style.SIZES[difficulty], xlabel="share of episodes")
+        axis.set(xlim=(0, 1), title=style.SIZES[difficulty])
         axis.xaxis.set_major_formatter(PercentFormatter(1))
         sns.despine(ax=axis, left=True)
     grid[0, 0].invert_yaxis()
+    grid[1, 0].set_xlabel("share of episodes")
     names = [Patch(facecolor=SHADES[name][0], hatch=SHADES[name][1], edgecolor="white", lw=0.4, label=name or "ended well")
              for name in met]  # fmt: skip
-    figure.legend(handles=names, loc="outside lower center", ncols=3, columnspacing=1.4)
+    figure.legend(handles=names, loc="outside lower center", ncols=2, columnspacing=1.4)
     return figure

@@ -35,7 +35,7 @@ def tokens_data(evidence: Evidence) -> pd.DataFrame:
 
 
 def draw_tokens_by_turn(data: pd.DataFrame) -> Figure:
-    figure, grid = style.new_figure(1, 2, (7, 3.1), sharey=True, sharex=True)
+    figure, grid = style.new_figure(1, 2, (7, 2.7), sharey=True, sharex=True)
     for difficulty, axis in zip(DIFFICULTIES, grid[0], strict=True):
         here = data[data.difficulty == difficulty]
         for (train, runtime), line in here.groupby(["train", "runtime"], sort=False):
@@ -69,7 +69,7 @@ def state_data(evidence: Evidence) -> pd.DataFrame:
 
 def draw_state_by_turn(data: pd.DataFrame) -> Figure:
     """Above: reliance on state. Below: tokens that pay for not relying on it. Turns of few episodes are not drawn."""
-    figure, grid = style.new_figure(2, 2, (7, 4.4), sharex=True, sharey="row")
+    figure, grid = style.new_figure(2, 2, (7, 3.8), sharex=True, sharey="row")
     seen = data[(data.blocks >= FEWEST) & (data.train != "base")].assign(tax=lambda rows: rows.restated + rows.again)
     labels = {
         "relies": "blocks that need a name\nfrom an earlier turn",
