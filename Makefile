@@ -5,6 +5,9 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 
+# The profile whose episodes, figures and tables are in the repository; figures, verify and base are about it.
+COMMITTED := pocket-seeds
+ABOUT := $(if $(filter-out undefined,$(origin PROFILE)),$(PROFILE),$(COMMITTED))
 PROFILE ?= pocket
 SEED ?=
 ifneq ($(filter smoke,$(MAKECMDGOALS)),)
@@ -38,7 +41,7 @@ CHOICE := --profile $(PROFILE) $(if $(SEED),--seed $(SEED))
 PUBLISHED := $(and $(shell grep -s '^published: true' $(PROFILE_FILE)),$(if $(OTHER_SEED),,yes))
 PAPER := $(if $(PUBLISHED),paper,$(RUN)/paper)
 LATEX_PACKAGES := latexmk texlive-latex-base texlive-latex-recommended texlive-science
-LATEX := $(shell command -v latexmk >/dev/null && kpsewhich booktabs.sty siunitx.sty microtype.sty hyperref.sty >/dev/null && echo yes)
+LATEX := $(shell command -v latexmk >/dev/null && kpsewhich booktabs.sty microtype.sty hyperref.sty xcolor.sty >/dev/null && echo yes)
 PDF := $(if $(LATEX),$(PAPER)/main.pdf)
 
 # The sources of an episode, as provenance.code_digest has them, and those of what is made from episodes.
@@ -76,6 +79,7 @@ $(ENV): pyproject.toml constraints.txt
 .PHONY: paper
 paper: $(NB)/05_analysis.ipynb $(PDF) ## the whole study: run what is stale, then figures, tables, numbers and the PDF
 	@echo "nothing left to do: $(RUN) and $(PAPER) are up to date"
+	@$(if $(filter pocket,$(PROFILE)),echo "held against the committed run: make verify$(if $(SEED), SEED=$(SEED))")
 	@$(if $(LATEX),,echo "no PDF: for $(PAPER)/main.pdf install the Debian packages $(LATEX_PACKAGES)")
 
 .PHONY: smoke
@@ -83,7 +87,7 @@ smoke: paper ## the whole study in minutes, too small to mean anything
 
 .PHONY: base
 base: $(ENV) ## rebuild the pocket base model (30 minutes at most)
-	$(STAGE) 00_pocket_base --profile $(PROFILE)
+	$(STAGE) 00_pocket_base --profile $(ABOUT)
 
 $(NB)/01_generate.ipynb: notebooks/01_generate.ipynb $(COMMON)
 	$(STAGE) 01_generate $(CHOICE)
@@ -120,8 +124,13 @@ $(PAPER)/main.pdf: paper/main.tex $(NB)/05_analysis.ipynb
 	@$(PY) -m knapsack_lib.analysis.paper $(CHOICE)
 
 .PHONY: figures
-figures: $(ENV) ## figures, tables and numbers again from the committed episodes (under a minute)
-	@$(PY) -m knapsack_lib.analysis $(CHOICE) --from results
+figures: $(ENV) ## figures, tables, numbers and PDF again from the committed episodes (about a minute)
+	@$(PY) -m knapsack_lib.analysis --profile $(ABOUT) $(if $(SEED),--seed $(SEED)) --from results
+	@$(PY) -m knapsack_lib.analysis.paper --profile $(ABOUT) $(if $(SEED),--seed $(SEED))
+
+.PHONY: verify
+verify: $(ENV) ## the committed results rebuilt, and this profile's run held against them, claim by claim
+	@$(PY) -m knapsack_lib.analysis.verify $(CHOICE) --committed $(COMMITTED)
 
 .PHONY: html
 html: $(ENV) ## the executed notebooks as HTML, beside them
@@ -138,9 +147,10 @@ sandbox: $(ENV) ## which protections of the interpreter hold on this machine, fo
 	@$(PY) -m knapsack_lib.interpreter
 
 .PHONY: bench
-bench: $(ENV) ## what a step of the interpreter costs, beside other ways to run model-written code
+bench: $(ENV) ## what a step of the interpreter costs beside other ways; coverage and error rates of the statistics
 	$(PY) -m pip install --quiet -c constraints.txt -e '.[bench]'
 	@$(PY) benchmarks/interpreter.py
+	@$(PY) benchmarks/statistics.py
 
 # ---- the package ----------------------------------------------------------------------------------------------------
 

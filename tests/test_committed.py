@@ -1,4 +1,4 @@
-"""What is committed of the pocket run agrees with itself: `make figures` gives the same bytes from its episodes."""
+"""What is committed of the pocket-seeds run agrees with itself: `make figures` gives the same bytes from its episodes."""
 
 import json
 import os
@@ -6,8 +6,10 @@ import shutil
 import subprocess
 import sys
 
+from knapsack_lib.analysis.evidence import Evidence
 from knapsack_lib.analysis.gates import gates
 from knapsack_lib.analysis.results import read_results
+from knapsack_lib.analysis.verify import MEASURES, expected, readme_table
 from knapsack_lib.families.knapsack import World, make_tasks
 from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
 from knapsack_lib.profiles import load_profile, project_root
@@ -22,7 +24,7 @@ def test_figures_tables_and_numbers_are_rebuilt_byte_for_byte(tmp_path):
     (tmp_path / "paper").mkdir()
     shutil.copyfile(ROOT / "paper" / "main.tex", tmp_path / "paper" / "main.tex")
     environment = {**os.environ, "KNAPSACK_ROOT": str(tmp_path), "PYTHONHASHSEED": "11"}
-    command = [sys.executable, "-m", "knapsack_lib.analysis", "--profile", "pocket"]
+    command = [sys.executable, "-m", "knapsack_lib.analysis", "--profile", "pocket-seeds"]
     subprocess.run(command, check=True, env=environment, cwd=tmp_path, capture_output=True)
     compared = 0
     for folder in ("figures", "paper/tables"):
@@ -36,18 +38,18 @@ def test_figures_tables_and_numbers_are_rebuilt_byte_for_byte(tmp_path):
 
 
 def test_the_committed_run_holds_its_gates_on_enough_tasks():
-    profile = load_profile("pocket")
+    profile = load_profile("pocket-seeds")
     results = read_results(profile.run())
     found = gates(results.cells, results.expert, profile.gates)
-    assert len(found) == 8 and all(gate.holds for gate in found), "\n".join(map(str, found))
-    counts = results.cells.groupby(["train", "runtime", "difficulty"]).size()
-    assert len(counts) == 12
+    assert len(found) == 24 and all(gate.holds for gate in found), "\n".join(map(str, found))
+    counts = results.cells.groupby(["train", "runtime", "difficulty", "train_seed"]).size()
+    assert len(counts) == 4 + 8 * 3
     assert counts.xs("easy", level="difficulty").min() >= 100 and counts.xs("medium", level="difficulty").min() >= 50
 
 
 def test_committed_blocks_give_the_committed_observations_again():
-    """Every twentieth episode, block for block, through today's interpreter, world and prompts."""
-    profile = load_profile("pocket")
+    """Every fiftieth episode, block for block, through today's interpreter, world and prompts."""
+    profile = load_profile("pocket-seeds")
     results = read_results(profile.run())
     tasks = {
         task.task_id: task
@@ -56,7 +58,7 @@ def test_committed_blocks_give_the_committed_observations_again():
     }
     steps = 0
     with Pool(profile.limits, after_kill=profile.interpreter.after_kill) as pool:
-        for episode in results.episodes[::20]:
+        for episode in results.episodes[::50]:
             world, seed = World(tasks[episode.task_id]), episode.seed % 2**31
             with Interpreter(pool, persistence_named(episode.runtime), world.tools, seed) as interpreter:
                 for turn in episode.turns:
@@ -70,7 +72,22 @@ def test_committed_blocks_give_the_committed_observations_again():
 
 
 def test_the_committed_run_names_its_settings_and_no_machine():
-    profile = load_profile("pocket")
-    text = (profile.run().published_root / "results" / "pocket" / "provenance.json").read_text()
-    assert profile.digest() in text, "params/pocket.yaml changed after the run; run make paper"
+    profile = load_profile("pocket-seeds")
+    text = (profile.run().published_root / "results" / "pocket-seeds" / "provenance.json").read_text()
+    assert profile.digest() in text, "params/pocket.yaml changed after the run; run make paper PROFILE=pocket-seeds"
     assert len(json.loads(text)) > 3 and str(ROOT) not in text and "/home/" not in text
+
+
+def test_what_is_committed_lies_within_its_own_tolerances():
+    command = [sys.executable, "-m", "knapsack_lib.analysis.verify", "--profile", "pocket-seeds"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "equal the committed ones to the byte" in done.stdout and "DIFFERS" not in done.stdout
+
+
+def test_the_table_in_the_readme_is_the_one_that_is_verified():
+    assert readme_table() in (ROOT / "README.md").read_text()
+    evidence = Evidence(read_results(load_profile("pocket-seeds").run()))
+    for line in expected():
+        for difficulty, value in line.values.items():
+            assert line.shown(MEASURES[line.key](evidence, difficulty)) == line.shown(value), (line.key, difficulty)

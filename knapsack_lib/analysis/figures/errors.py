@@ -49,6 +49,7 @@ def survival_data(evidence: Evidence) -> pd.DataFrame:
 
 
 def draw_survival(data: pd.DataFrame) -> Figure:
+    """A step curve per cell, one panel above the other."""
     figure, grid = style.new_figure(2, 1, (3.4, 3.8), sharey=True, sharex=True)
     for difficulty, axis in zip(DIFFICULTIES, grid[:, 0], strict=True):
         here = data[data.difficulty == difficulty]

@@ -28,6 +28,7 @@ def loss_data(evidence: Evidence) -> pd.DataFrame:
 
 
 def draw_loss_curves(data: pd.DataFrame) -> Figure:
+    """Losses of every adapter, and the checkpoint that was chosen."""
     figure, grid = style.new_figure(1, 1, (3.4, 2.9))
     axis = grid[0, 0]
     for (train, _), curve in data.groupby(["train", "train_seed"], sort=False):

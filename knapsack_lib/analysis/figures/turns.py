@@ -35,6 +35,7 @@ def tokens_data(evidence: Evidence) -> pd.DataFrame:
 
 
 def draw_tokens_by_turn(data: pd.DataFrame) -> Figure:
+    """A line per cell."""
     figure, grid = style.new_figure(1, 2, (7, 2.7), sharey=True, sharex=True)
     for difficulty, axis in zip(DIFFICULTIES, grid[0], strict=True):
         here = data[data.difficulty == difficulty]
