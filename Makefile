@@ -45,10 +45,11 @@ LATEX := $(shell command -v latexmk >/dev/null && kpsewhich booktabs.sty microty
 PDF := $(if $(LATEX),$(PAPER)/main.pdf)
 
 # The sources of an episode, as provenance.code_digest has them, and those of what is made from episodes.
-BESIDE := $(addprefix knapsack_lib/,explorer.py papermill_default.py progress.py provenance.py published.py runner.py stages.py)
+BESIDE := $(addprefix knapsack_lib/,papermill_default.py progress.py provenance.py published.py runner.py stages.py)
 SOURCES := $(sort $(shell find knapsack_lib -name '*.py' -o -path '*/assets/*' -type f))
 ANALYSIS := $(filter knapsack_lib/analysis/% knapsack_lib/published.py,$(SOURCES))
-CORE := $(filter-out $(ANALYSIS) $(BESIDE),$(SOURCES))
+EXPLORER := $(filter knapsack_lib/explorer/%,$(SOURCES))
+CORE := $(filter-out $(ANALYSIS) $(EXPLORER) $(BESIDE),$(SOURCES))
 MODEL := $(filter knapsack_lib/assets/%,$(CORE))
 COMMON = $(filter-out $(MODEL),$(CORE)) $(SETTINGS) | $(ENV)
 

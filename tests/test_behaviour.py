@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from knapsack_lib.analysis.behaviour import COLUMNS, WORD, Names, behaviour_frame, restated
+from knapsack_lib.analysis.behaviour import COLUMNS, WORD, behaviour_frame, restated
+from knapsack_lib.analysis.names import Names
 from knapsack_lib.episodes import Episode, Turn
 
 # Names ------------------------------------------------------------------------------------------------------------
@@ -72,6 +73,7 @@ def read(code: str) -> tuple[set[str], set[str]]:
         ("async def f():\n    async with a as b:\n        await b", "a", "f"),
         ("def f():\n    global s\n    s = 1", "", "f s"),
         ("s = 0\ndef f():\n    global s\n    s += 1", "", "f s"),
+        ("def f():\n    global s\n    s = 1\ndef g(): return s", "", "f g s"),
         # classes: bodies at once, methods when the block is done and without the class's names
         ("class C(B, metaclass=M):\n    a = 1\n    b = a + c", "B M c", "C"),
         ("a = C\nclass C:\n    def m(self): return C, later, n\nlater = 1", "C n", "C a later"),
@@ -92,7 +94,8 @@ def test_names_needed_and_bound_are_those_that_one_reads_in_the_block(code: str,
 
 
 @pytest.mark.parametrize(
-    ("body", "needed"), [("return s", "s"), ("s += 1", "s"), ("s = s + t", "s t"), ("print(s)\n    s = 1", "s")]
+    ("body", "needed"),
+    [("return s", "s"), ("s += 1", "s"), ("s = s + t", "s t"), ("print(s); s = 1", "s"), ("s = 1; print(s)", "")],
 )
 def test_a_function_needs_the_global_that_it_reads_if_the_block_itself_does_not_bind_it(body: str, needed: str):
     assert read(f"def f():\n    global s\n    {body}\nf()")[0] == set(needed.split())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -120,7 +121,22 @@ def test_the_rate_interval_is_wilsons(hits, n):
     assert ends(found) == pytest.approx(by_hand, abs=1e-12) == proportion_confint(hits, n, method="wilson")
     assert 0 <= found.low <= found.estimate == p <= found.high <= 1
     assert ends(rate_interval(n - hits, n)) == pytest.approx((1 - found.high, 1 - found.low))
+    assert rate_interval(hits, n, level=0.8).high == pytest.approx(proportion_confint(hits, n, 0.2, "wilson")[1])
     assert (hits, n) != (80, 100) or ends(found) == pytest.approx((0.7112, 0.8666), abs=5e-5)
+
+
+def test_rates_of_none_and_of_all_reach_the_ends_exactly():
+    assert all(rate_interval(0, n).low == 0 and rate_interval(n, n).high == 1 for n in range(1, 150))
+
+
+def test_where_bca_has_no_answer_the_percentiles_of_its_resamples_are_given():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        found = mean_interval([0.0] * 8 + [1e-200], seed=3, level=0.5)
+    values, rng = np.array([0.0] * 8 + [1.0]), np.random.default_rng(3)
+    theirs = stats.bootstrap((values,), np.mean, n_resamples=5000, confidence_level=0.5, method="percentile", rng=rng)
+    wanted = tuple(theirs.confidence_interval)
+    assert found.method == "percentile" and (found.low * 1e200, found.high * 1e200) == pytest.approx(wanted)
 
 
 def test_a_rate_out_of_bounds_and_a_margin_that_bounds_nothing_are_refused():
@@ -255,9 +271,9 @@ def test_holm_by_hand_by_statsmodels_and_in_any_order():
     # in order: 4 * .005, 3 * .01, 2 * .03, and .04 may not fall below the one before
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.02, NAN, 0.5]) == pytest.approx([0.06, NAN, 1.0], nan_ok=True)  # what could not be made still counts
-    assert holm([]) == [] and holm([0.03]) == [0.03] and holm([1.0, 1.0]) == [1.0, 1.0] and math.isnan(holm([NAN])[0])
+    assert holm([]) == [] and holm([0.03]) == [0.03] and math.isnan(holm([NAN])[0])
     rng = np.random.default_rng(5)
-    for ps in (rng.random(6), rng.random(6).round(1) / 9, np.array([0.0, 0.0, 1.0])):
+    for ps in (rng.random(6).round(1) / 9, np.array([0.0, 0.9, 1.0, 0.9])):
         found, order = np.array(holm(ps)), rng.permutation(len(ps))
         assert found == pytest.approx(multipletests(ps, method="holm")[1]) and holm(ps[order]) == list(found[order])
         assert (ps <= found).all() and (found <= 1).all() and min(found) == pytest.approx(min(1, len(ps) * min(ps)))
@@ -319,6 +335,7 @@ def test_no_interaction_without_all_cells_enough_tasks_or_spread():
         interval, test = interaction_model(frame, "y")
         assert is_no_answer(interval, "estimate low high") and is_no_answer(test, "statistic p effect")
     assert interaction_model(episodes(y[:FEWEST] > 0), "y")[1].p <= 1  # truth values are numbers too
+    assert interaction_model(episodes(y * [0, 1, 0, 1]), "y")[1].p <= 1  # some cells may be without spread
 
 
 @pytest.mark.parametrize("n", [5, 9, 40, 400])

@@ -46,10 +46,9 @@ def trouble(turn: Turn) -> str:
     if turn.error_type in SYNTAX:
         return "syntax"
     refusals = [call["error"].partition(":")[0] for call in turn.tool_calls if call["error"]]
-    raised = turn.error_type is not None or turn.killed_by is not None
-    if refusals and (raised or len(refusals) == len(turn.tool_calls)):
+    if refusals and (turn.error_type == refusals[-1] or len(refusals) == len(turn.tool_calls)):
         return "tool" if refusals[-1] in WRONG_ARGUMENTS else "refused"
-    return "other" if raised else ""
+    return "other" if turn.error_type is not None or turn.killed_by is not None else ""
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ class Rule:
 
 RULES: Mapping[str, Rule] = MappingProxyType({
     "infrastructure": Rule(
-        "the harness, the server or the network ended it; not counted as the model's failure",
+        "the harness, the server or the network ended it: no failure of the model",
         lambda e: e.finish == INFRASTRUCTURE,
     ),
     "cut off": Rule(
@@ -102,11 +101,11 @@ RULES: Mapping[str, Rule] = MappingProxyType({
         "a missing-variable error, and at most half of the turns after the first one went without trouble",
         lambda e: _met_missing(e, recovered=False),
     ),
-    "syntax": Rule("at least a third of its blocks were no Python", _third("syntax")),
+    "syntax": Rule("in at least a third of its turns the block was no Python", _third("syntax")),
     "wrong tool use": Rule("in at least a third of its turns a tool was called with wrong arguments", _third("tool")),
     "refusal loop": Rule("in at least a third of its turns a tool refused what the task forbids", _third("refused")),
     "no code": Rule("at least a third of its replies held no single block that could be run", _third("no_code")),
-    "other error": Rule("at least a third of its blocks ended in another error or were stopped", _third("other")),
+    "other error": Rule("at least a third of its turns ended in another error or were stopped", _third("other")),
     "no tool called": Rule(
         "none of these, and no tool was called in any turn", lambda e: not any(turn.tool_calls for turn in e.turns)
     ),

@@ -1,0 +1,167 @@
+"""Which episodes there are, found without reading more of them than is shown.
+
+    catalogue = open_catalogue("pocket", "runs/other/cells/base-reset-easy")
+    rows = catalogue.find(train="persistent", runtime="reset", text="NameError")
+    episode = catalogue.open(rows.index[0])
+
+A source is a profile's name, a folder of a run, a store, or a results folder. The index holds a row per episode; the
+episodes themselves stay on disk (or compressed text in memory) until one is opened.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import mmap
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from knapsack_lib.analysis.metrics import episode_frame
+from knapsack_lib.episodes import Episode, read_timings
+from knapsack_lib.families import Task
+from knapsack_lib.families.knapsack import make_task
+from knapsack_lib.profiles import Run, UserError, load_profile, project_root
+
+__all__ = ["Catalogue", "open_catalogue"]
+
+COLUMNS = [
+    "train", "runtime", "difficulty", "train_seed", "task_id", "optimality", "solved", "finish", "failure", "steps",
+    "tokens", "missing_variable", "first_missing_turn", "errors", "tool_calls", "items_taken",
+]  # fmt: skip
+QUICK = ("optimality", "tokens", "steps", "errors")
+
+
+@dataclass
+class Source:
+    """One file of episodes: where each line begins and ends, and what its tasks are drawn from."""
+
+    name: str
+    data: bytes | mmap.mmap
+    spans: list[tuple[int, int]]
+    sizes: dict[str, str] = field(default_factory=dict)  # difficulty -> size in the family; empty: not known
+    seed: int = 0
+
+    def line(self, number: int) -> bytes:
+        start, end = self.spans[number]
+        return bytes(self.data[start:end])
+
+
+class Catalogue:
+    """`frame` has a row per episode with the columns of COLUMNS, `run` and `seconds`; its index is the episode's place."""
+
+    def __init__(self, sources: Sequence[Source], frame: pd.DataFrame, places: Sequence[tuple[int, int]]):
+        self.sources, self.frame, self._places = list(sources), frame, list(places)
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def open(self, place: int) -> Episode:
+        """Read one episode."""
+        source, number = self._places[place]
+        return Episode.from_line(self.sources[source].line(number).decode())
+
+    def task(self, place: int) -> Task | None:
+        """The episode's task, drawn again from its seed; None where the source does not say from what."""
+        source = self.sources[self._places[place][0]]
+        row = self.frame.loc[place]
+        found = re.fullmatch(r".*-(train|validation|easy|medium)-(\d+)", row.task_id)
+        if not source.sizes or not found:
+            return None
+        split = found[1]
+        size = source.sizes[split if split in source.sizes else "easy"]
+        task = make_task(size, seed=source.seed, split=split, index=int(found[2]))
+        return task if task.task_id == row.task_id else None
+
+    def find(self, text: str = "", order: str = "", descending: bool = False, **wanted: Any) -> pd.DataFrame:
+        """Rows that match. `wanted`: a column's value, a tuple (lowest, highest), or None for any; `text` is looked for in
+        all messages, in any case. Raises UserError for a column that does not exist."""
+        unknown = [name for name in [*wanted, *filter(None, [order])] if name not in self.frame]
+        if unknown:
+            raise UserError(f"episodes have no column {unknown[0]!r}; choose one of: {', '.join(self.frame)}")
+        rows = self.frame
+        for name, value in wanted.items():
+            if isinstance(value, tuple):
+                rows = rows[rows[name].between(*value)]
+            elif value is not None:
+                rows = rows[rows[name] == value]
+        if text:
+            rows = rows[[self._says(place, text) for place in rows.index]]
+        return rows.sort_values(order, ascending=not descending, kind="stable") if order else rows
+
+    def _says(self, place: int, text: str) -> bool:
+        source, number = self._places[place]
+        start, end = self.sources[source].spans[number]
+        inside = json.dumps(text)[1:-1]  # as it stands in a line of JSON
+        return re.compile(re.escape(inside).encode(), re.I).search(self.sources[source].data, start, end) is not None
+
+    def same_task(self, place: int) -> pd.DataFrame:
+        """The other episodes of the same task in the same run."""
+        mine = self.frame.loc[place]
+        rows = self.frame[(self.frame.task_id == mine.task_id) & (self.frame.run == mine.run)]
+        return rows.drop(index=place)
+
+
+def open_catalogue(*sources: str | Path, progress: Callable[[int, int], None] = lambda done, total: None) -> Catalogue:
+    """Index the episodes of every source. Raises UserError for a source that holds none, naming what makes them."""
+    files = [entry for source in sources for entry in _files(str(source))]
+    opened: list[Source] = []
+    frames, places = [], []
+    for number, (name, path, run) in enumerate(files):
+        source, episodes = _index(name, path, run)
+        frame = episode_frame(episodes)[COLUMNS]
+        order = {(e.policy, e.runtime, e.difficulty, e.train_seed, e.task_id): i for i, e in enumerate(episodes)}
+        keys = zip(frame.train, frame.runtime, frame.difficulty, frame.train_seed, frame.task_id, strict=True)
+        places += [(number, order[key]) for key in keys]
+        seconds = read_timings(path.parent) if path.name == "episodes.jsonl" else {}
+        frames.append(frame.assign(run=name, seconds=frame.task_id.map(seconds).astype(float)))
+        opened.append(source)
+        progress(number + 1, len(files))
+    return Catalogue(opened, pd.concat(frames, ignore_index=True), places)
+
+
+def _index(name: str, path: Path, run: Run | None) -> tuple[Source, list[Episode]]:
+    data: bytes | mmap.mmap
+    if path.suffix == ".gz":
+        data = gzip.decompress(path.read_bytes())
+    else:
+        with open(path, "rb") as file:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    spans, start = [], 0
+    while (end := data.find(b"\n", start)) >= 0:  # a last line without its end was cut short by a kill
+        spans.append((start, end))
+        start = end + 1
+    sizes = dict(run.profile.difficulties) if run else {}
+    source = Source(name, data, spans, {str(key): value for key, value in sizes.items()}, run.seed if run else 0)
+    return source, [Episode.from_line(source.line(i).decode()) for i in range(len(spans))]
+
+
+def _files(given: str) -> list[tuple[str, Path, Run | None]]:
+    """(name of the run, file, the run) for everything that a source holds."""
+    root, path, run = project_root(), Path(given), None
+    if not path.exists() and (root / "params" / f"{given}.yaml").is_file():
+        run = load_profile(given).run()
+        path = run.root if any(run.root.rglob("episodes.jsonl")) else run.published_root / "results" / run.profile.name
+    if path.is_file():
+        found = [path]
+    else:
+        found = [p for p in sorted(path.rglob("episodes.jsonl")) if ".was-" not in p.parent.name and p.stat().st_size]
+        found = found or sorted(path.glob("cells.jsonl.gz"))
+    if not found:
+        raise UserError(f"no episodes in {given}; run first: make paper{f' PROFILE={given}' if run else ''}")
+    name = run.profile.name if run else path.name
+    return [(name, file, run or _run_of(file)) for file in found]
+
+
+def _run_of(file: Path) -> Run | None:
+    """The run that a store lies in, from the record beside it."""
+    record = file.parent / "provenance.json"
+    try:
+        made = json.loads(record.read_text())
+        return load_profile(made["profile"]).run(made["seed"])
+    except (OSError, ValueError, KeyError, UserError):
+        return None

@@ -1,0 +1,103 @@
+"""Text of episodes as HTML. Everything that a model or a tool has written passes through `text` or `code` here.
+
+Nothing of it is markup: letters that mean something to a browser are escaped, control characters (ANSI codes among them)
+become pictures of themselves.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Sequence
+
+from pygments.lexers.python import PythonLexer
+from pygments.token import STANDARD_TYPES
+
+from knapsack_lib.explorer.reading import Mark
+
+__all__ = ["CSS", "chip", "code", "page", "text"]
+
+LONGEST = 20_000  # characters of one text that are shown; the rest is counted
+PICTURES = {number: chr(0x2400 + number) for number in range(32) if chr(number) not in "\n\t"}
+PICTURES |= {0x7F: "\u2421", 0x2028: "\u240a", 0x2029: "\u240a", 0x202E: "\u241b", 0x202D: "\u241b"}
+
+CSS = """
+.ks{font:14px/1.45 system-ui,sans-serif;color:#222;background:#fff;text-align:left}
+.ks h1{font-size:19px;margin:.2em 0}.ks h2{font-size:15px;margin:1em 0 .3em}.ks a{color:#0072b2}
+.ks pre{font:12.5px/1.45 ui-monospace,DejaVu Sans Mono,monospace;margin:.3em 0;padding:.5em .7em;border-radius:4px;
+white-space:pre-wrap;overflow-wrap:anywhere;background:#f6f6f6}
+.ks pre.out{background:#fff;border:1px solid #ddd}.ks pre.bad{border-left:4px solid #d55e00}
+.ks .say{margin:.2em 0;white-space:pre-wrap;overflow-wrap:anywhere}.ks .soft{color:#666}.ks .turn{border-top:1px solid #ddd;padding:.5em 0}
+.ks .turn:focus,.ks .now{outline:none;background:#fbfaf3}
+.ks .chip{display:inline-block;font-size:12px;padding:0 .5em;border-radius:9px;background:#eee;margin:1px 3px 1px 0;overflow-wrap:anywhere}
+.ks .new{background:#cfe9dd}.ks .changed{background:#fdf0c4}.ks .lost{background:#f6d5c5;text-decoration:line-through}
+.ks .bad.chip{background:#d55e00;color:#fff}.ks .good.chip{background:#009e73;color:#fff}
+.ks mark.missing{background:#ffd9c7;border-bottom:2px solid #d55e00;color:inherit}
+.ks mark.restated{background:#dcebf7;color:inherit}
+.ks table{border-collapse:collapse;font-size:13px}.ks td,.ks th{padding:2px 8px;border-bottom:1px solid #e5e5e5;text-align:left;
+vertical-align:top}.ks td.n,.ks th.n{text-align:right;font-variant-numeric:tabular-nums}
+.ks tr[data-place]{cursor:pointer}.ks tr[data-place]:hover{background:#f2f7fb}.ks tr.chosen{background:#dcebf7}
+.ks .pair{display:grid;grid-template-columns:1fr 1fr;gap:0 1.2em}.ks .pair>div{min-width:0}
+.ks .k{color:#00557f;font-weight:600}.ks .s{color:#7a3d00}.ks .m{color:#7a3d00}.ks .c{color:#777;font-style:italic}
+.ks .nf{color:#333;font-weight:600}.ks svg{display:block;max-width:100%}
+"""
+
+KINDS = {"k": "k", "kn": "k", "kc": "k", "ow": "k", "nf": "nf", "nc": "nf"}
+
+
+def text(value: object) -> str:
+    """Plain text as HTML, whatever is in it. What is beyond LONGEST characters is counted instead of shown."""
+    whole = str(value)
+    beyond = len(whole) - LONGEST
+    shown = html.escape(whole[:LONGEST].translate(PICTURES), quote=True)
+    return shown + (f' <span class="soft">… {beyond:,} more characters</span>' if beyond > 0 else "")
+
+
+def chip(value: object, kind: str = "") -> str:
+    """A small label."""
+    return f'<span class="chip {kind}">{text(value)}</span>'
+
+
+def code(source: str, marks: Sequence[Mark] = ()) -> str:
+    """Python with colours, and with the marked parts in <mark>."""
+    source = source[:LONGEST]
+    out, inside = [], ""
+    for kind, mark, piece in _pieces(source, marks):
+        if mark != inside:
+            out.append(
+                ("</mark>" if inside else "") + (f'<mark class="{mark}" title="{TITLES[mark]}">' if mark else "")
+            )
+            inside = mark
+        shown = html.escape(piece.translate(PICTURES), quote=True)
+        out.append(f'<span class="{kind}">{shown}</span>' if kind else shown)
+    return "".join(out) + ("</mark>" if inside else "")
+
+
+TITLES = {"missing": "no such name at this point", "restated": "restates what was shown before"}
+
+
+def _pieces(source: str, marks: Sequence[Mark]) -> Iterator[tuple[str, str, str]]:
+    """(colour, mark, text) so that each piece has one of each. A missing name wins over a restated literal."""
+    kinds = [""] * len(source)
+    for mark in sorted(marks, key=lambda mark: mark.kind == "missing"):
+        for place in range(mark.start, min(mark.end, len(source))):
+            kinds[place] = mark.kind
+    for start, token, piece in PythonLexer(stripnl=False, ensurenl=False).get_tokens_unprocessed(source):
+        short = STANDARD_TYPES.get(token, "")
+        colour = KINDS.get(short, short[:1] if short[:1] in ("k", "s", "m", "c") else "")
+        first = start
+        for place in range(start, start + len(piece)):
+            if kinds[place] != kinds[first]:
+                yield colour, kinds[first], source[first:place]
+                first = place
+        yield colour, kinds[first] if piece else "", source[first : start + len(piece)]
+
+
+def page(title: str, body: str) -> str:
+    """A page that stands alone: no script runs in it and nothing is fetched, whatever the body holds."""
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{text(title)}</title>'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        f'<meta name="viewport" content="width=device-width"><style>body{{margin:1.5em auto;max-width:75em;padding:0 1em}}'
+        f'{CSS}</style></head><body class="ks">{body}</body></html>\n'
+    )

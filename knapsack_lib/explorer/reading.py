@@ -1,0 +1,153 @@
+"""One episode, turn by turn, as facts: what each block did to the state, to the task and to the bill. No markup here.
+
+for turn in read(episode, task):
+    turn.number, turn.reasoning, turn.marks, turn.new, turn.lost, turn.value, turn.capacity_left, ...
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+from knapsack_lib.agent import FENCE
+from knapsack_lib.analysis.behaviour import WORD, parsed, restated
+from knapsack_lib.analysis.failures import trouble
+from knapsack_lib.analysis.names import BUILTINS, Names
+from knapsack_lib.episodes import Episode, Turn
+from knapsack_lib.families import Task
+
+__all__ = ["Mark", "Reading", "read"]
+
+TOOLS = frozenset({"list_items", "inspect", "take_item", "finish"})
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A part of the code, in characters: `missing` (a name that does not exist) or `restated` (a literal shown before)."""
+
+    start: int
+    end: int
+    kind: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A turn and what it means. Sums are up to and with this turn; None where the task is not known."""
+
+    number: int
+    turn: Turn
+    reasoning: str
+    after: str  # what the reply says behind its block
+    marks: tuple[Mark, ...]
+    before: tuple[str, ...]  # bindings before the block
+    new: tuple[str, ...]
+    changed: tuple[str, ...]
+    lost: tuple[str, ...]
+    trouble: str
+    tokens: int
+    value: float
+    weight: float
+    inspected: int
+    capacity_left: float | None
+    budget_left: int | None
+
+
+def read(episode: Episode, task: Task | None = None) -> list[Reading]:
+    """Every turn of an episode."""
+    return list(_read(episode, task))
+
+
+def _read(episode: Episode, task: Task | None) -> Iterator[Reading]:
+    shown = set(WORD.findall(" ".join(message["content"] for message in episode.opening)))
+    facts: dict[str, dict[str, Any]] = {}
+    taken: list[str] = []
+    before: tuple[str, ...] = ()
+    tokens = 0
+    capacity = episode.outcome.get("capacity")
+    budget = task.public.get("inspect_budget") if task else None
+    for number, turn in enumerate(episode.turns, start=1):
+        tree = parsed(turn)
+        names, tree = _names(tree)
+        after = tuple(turn.bindings)
+        _play(turn, facts, taken)
+        tokens += turn.prompt_tokens + turn.completion_tokens
+        weight = sum(facts.get(item, {}).get("weight", 0) for item in taken)
+        said, rest = _around(turn)
+        yield Reading(
+            number=number, turn=turn, reasoning=said, after=rest,
+            marks=tuple(_marks(turn, tree, names, {*before, *TOOLS}, shown)), before=before,
+            new=tuple(name for name in after if name not in before),
+            changed=tuple(name for name in after if name in before and name in names.bound),
+            lost=tuple(name for name in before if name not in after), trouble=trouble(turn), tokens=tokens,
+            value=sum(facts.get(item, {}).get("value", 0) for item in taken), weight=weight, inspected=len(facts),
+            capacity_left=None if capacity is None else capacity - weight,
+            budget_left=None if budget is None else budget - len(facts),
+        )  # fmt: skip
+        before = after
+        shown |= set(WORD.findall(turn.observation or ""))
+
+
+def _names(tree: ast.Module | None) -> tuple[Names, ast.Module | None]:
+    """The names of a block; a block that is nested too deep to be walked is read as text."""
+    try:
+        return (Names.of(tree), tree) if tree is not None else (Names(), None)
+    except RecursionError:
+        return Names(), None
+
+
+def _around(turn: Turn) -> tuple[str, str]:
+    """What a reply says before and behind its one block."""
+    found = FENCE.search(turn.reply)
+    if turn.code is None or found is None:
+        return turn.reply, ""
+    return turn.reply[: found.start()].strip(), turn.reply[found.end() :].strip()
+
+
+def _play(turn: Turn, facts: dict[str, dict[str, Any]], taken: list[str]) -> None:
+    """What this turn's tool calls revealed and took."""
+    for call in turn.tool_calls:
+        if call["error"] or not call["args"]:
+            continue
+        item = str(call["args"][0])
+        if call["name"] == "inspect":
+            try:
+                facts[item] = json.loads(call["result"])
+            except (TypeError, ValueError):
+                facts[item] = {}
+        elif call["name"] == "take_item":
+            taken.append(item)
+
+
+def _marks(
+    turn: Turn, tree: ast.Module | None, names: Names, known: set[str], shown: set[str]
+) -> Iterator[Mark]:  # fmt: skip
+    if tree is None or turn.code is None:
+        return
+    try:
+        literals = list(restated(tree, shown))
+    except RecursionError:
+        return
+    missing = names.needed - known - BUILTINS
+    places = _Places(turn.code)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in missing:
+            yield places.mark(node, "missing")
+    for node in literals:
+        yield places.mark(node, "restated")
+
+
+class _Places:
+    """From ast's lines and byte columns to characters of the text."""
+
+    def __init__(self, code: str):
+        self.bytes = code.encode()
+        self.starts = [0, *accumulate(len(line) for line in self.bytes.splitlines(keepends=True))]
+
+    def mark(self, node: Any, kind: str) -> Mark:
+        ends = (self.starts[node.lineno - 1] + node.col_offset, self.starts[node.end_lineno - 1] + node.end_col_offset)
+        start, end = (len(self.bytes[:place].decode(errors="ignore")) for place in ends)
+        return Mark(start, end, kind)
