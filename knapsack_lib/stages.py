@@ -42,6 +42,7 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "train": "persistent",
         "difficulty": "easy",
         "train_seed": 1,
+        "source": "",
     }  # fmt: skip
 )
 
@@ -49,17 +50,19 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
 @dataclass(frozen=True)
 class Stage:
     """One notebook. `words` are its parameters in the order in which they name outputs, each with its allowed values or
-    with a function that returns the right spelling or raises UserError. `trained`: there is one for each adapter."""
+    with a function that returns the right spelling or raises UserError. `trained`: there is one for each adapter. `sourced`: it may read
+    other episodes than those of the profile's run."""
 
     name: str
     words: Mapping[str, tuple[str, ...] | Callable[[str], str]] = field(default_factory=dict)
     seeded: bool = True
     trained: bool = False
+    sourced: bool = False
 
     @property
     def parameters(self) -> tuple[str, ...]:
         seed, train_seed = ["seed"] if self.seeded else [], ["train_seed"] if self.trained else []
-        return ("profile", *seed, *self.words, *train_seed)
+        return ("profile", *seed, *self.words, *train_seed, *(["source"] if self.sourced else []))
 
 
 def any_runtime(word: str) -> str:
@@ -81,6 +84,7 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
                 trained=True,
             ),
             Stage("05_analysis"),
+            Stage("06_explore", sourced=True),
         )
     }
 )
@@ -97,6 +101,7 @@ class StageRun:
     runtime: str = ""
     difficulty: str = ""
     train_seed: int = 1
+    source: str = ""  # empty: the profile's own run
 
     @property
     def profile(self) -> Profile:
@@ -125,6 +130,8 @@ class StageRun:
             pairs.append(("seed", str(self.seed)))
         if self.train_seed > 1:
             pairs.append(("train_seed", str(self.train_seed)))
+        if self.source:
+            pairs.append(("source", self.source))
         return [text for name, value in pairs for text in ("-p", name, value)]
 
     @property
@@ -238,7 +245,8 @@ def resolve(name: str, parameters: Mapping[str, Any]) -> StageRun:
     }
     profile = load_profile(str(values["profile"]))
     train_seed = _train_seed(profile, words.get("train", ""), values["train_seed"]) if stage.trained else 1
-    return StageRun(stage, profile.run(values.get("seed")), str(values["profile"]), train_seed=train_seed, **words)
+    run, source = profile.run(values.get("seed")), str(values.get("source", ""))
+    return StageRun(stage, run, str(values["profile"]), train_seed=train_seed, source=source, **words)
 
 
 def _train_seed(profile: Profile, train: str, given: object) -> int:

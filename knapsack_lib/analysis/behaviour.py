@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
@@ -66,11 +67,14 @@ def _rows(episode: Episode) -> Iterator[dict[str, Any]]:
 
 def parsed(turn: Turn) -> ast.Module | None:
     """The turn's block, if it is Python that could run."""
-    if turn.code is None:
-        return None
+    return None if turn.code is None else _tree(turn.code)
+
+
+@lru_cache(maxsize=500)  # one block is often played in several cells, whose episodes of a task stand together
+def _tree(code: str) -> ast.Module | None:
     try:
-        compile(turn.code, "<turn>", "exec", dont_inherit=True)  # refuses more than the parser: a `return` out of place
-        return ast.parse(turn.code)
+        compile(code, "<turn>", "exec", dont_inherit=True)  # refuses more than the parser: a `return` out of place
+        return ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

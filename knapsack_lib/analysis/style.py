@@ -81,14 +81,20 @@ def legend(
     narrow: bool = False,
 ) -> None:  # fmt: skip
     """What the colours and the markers mean, under the panels; `narrow`: one below the other."""
-    regimes = [Line2D([], [], color=COLOUR[t], lw=4, label=TRAINED[t]) for t in TRAININGS if base or t != "base"]
+    regimes = [
+        Line2D([], [], color=COLOUR[t], lw=4, label=(TRAINED[t].replace("trained on ", "") if narrow else TRAINED[t]))
+        for t in TRAININGS
+        if base or t != "base"
+    ]
     runtimes = [
         Line2D([], [], color=INK, marker=MARKER[r] if markers else "", mfc=INK if r == "persistent" else "white", ms=5,
-               ls=LINE[r] if lines else "none", label=f"acts in the {r} runtime")
+               ls=LINE[r] if lines else "none", label=f"in the {r} runtime" if narrow else f"acts in the {r} runtime")
         for r in RUNTIMES
     ]  # fmt: skip
     if narrow:
-        figure.legend(handles=[*regimes, *runtimes], loc="outside lower center", ncols=1)
+        figure.legend(
+            handles=[*regimes, *runtimes], loc="outside lower center", ncols=2, columnspacing=0.8, handlelength=1.4
+        )
     else:
         _place(figure, regimes, [*runtimes, *more])
 

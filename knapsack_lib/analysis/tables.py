@@ -209,6 +209,6 @@ def _claims_tex(frame: pd.DataFrame) -> str:
          escaped(r.verdict)]
         for r in frame.itertuples(index=False)
     ]  # fmt: skip
-    widths = (0.32, 0.13, 0.17, 0.17, 0.11)
+    widths = (0.31, 0.13, 0.17, 0.17, 0.1)
     layout = "".join(rf">{{\raggedright\arraybackslash}}p{{{width}\linewidth}}" for width in widths)
     return tabular(layout, head, [("", rows)])

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 
 import yaml
 
@@ -98,7 +99,10 @@ def comparison(lines: list[Expected], one: Evidence, other: Evidence | None) -> 
             agrees = all(low <= value <= high for value in found)
             numbers = "".join(f"{line.shown(value):>11}" for value in found)
             word = "agrees" if agrees else "DIFFERS"
-            yield agrees, f"{line.claim:58.58} {difficulty:7}{numbers}   {line.band(difficulty):18} {word}"
+            yield (
+                agrees,
+                f"{shorten(line.claim, 58, placeholder='…'):58} {difficulty:7}{numbers}   {line.band(difficulty):18} {word}",
+            )
 
 
 def readme_table() -> str:

@@ -1,8 +1,10 @@
-"""Look into any episode: `explore("pocket-seeds")` in a notebook, pages without a kernel everywhere else.
+"""Look into any episode: a widget in JupyterLab, pages without a kernel everywhere else.
 
-explore("pocket-seeds")                       # the explorer, or a static view where nobody can click
-explore("runs/pocket/cells/base-reset-easy")  # a store, a run's folder, several of them
-glance("runs/pocket/cells/base-reset-easy")   # a small static view, as the other notebooks end with
+    explore("pocket-seeds")                       # the explorer, or a static view where nobody can click
+    explore(*episodes_of(run))                    # this run's episodes, or the committed ones while there are none
+    glance("runs/pocket/cells/base-reset-easy")   # a small static view, as the other notebooks end with
+
+A source is a profile's name, the folder of a run, or a store.
 """
 
 from __future__ import annotations
@@ -11,11 +13,22 @@ import os
 from pathlib import Path
 from typing import Any
 
-from knapsack_lib.profiles import UserError, load_profile
+from knapsack_lib.profiles import Run, UserError, load_profile
 
-__all__ = ["explore", "glance"]
+__all__ = ["episodes_of", "explore", "glance"]
 
 SAMPLE = 6
+COMMITTED = "pocket-seeds"  # the profile whose results are in the repository
+
+
+def episodes_of(run: Run, source: str = "") -> list[str]:
+    """What to look into: `source` if it is given, else the run, else (nothing was run yet) the committed results."""
+    if source:
+        return [source]
+    if any(run.root.rglob("episodes.jsonl")):
+        return [str(run.root)]
+    kept = run.published_root / "results" / run.profile.name
+    return [str(kept) if kept.exists() else COMMITTED]
 
 
 def explore(*sources: str | Path, study: str | None = None) -> Any:

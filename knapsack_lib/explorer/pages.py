@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from knapsack_lib.episodes import Episode
 from knapsack_lib.explorer import plots
 from knapsack_lib.explorer.catalogue import Catalogue
-from knapsack_lib.explorer.markup import chip, code, page, text
+from knapsack_lib.explorer.markup import CSS, chip, code, page, text
 from knapsack_lib.explorer.reading import Reading, read
 
-__all__ = ["cell_of", "comparison", "episode_page", "heading", "rows_table", "turn", "write_pages"]
+__all__ = ["cell_of", "comparison", "episode_page", "heading", "rows_table", "turn", "view", "write_pages"]
 
 HEADS = {  # column -> (heading, format; "" is text)
     "run": ("run", ""), "train": ("trained on", ""), "runtime": ("acts in", ""), "difficulty": ("tasks", ""),
@@ -124,6 +125,15 @@ def rows_table(rows: pd.DataFrame, chosen: Sequence[int] = (), order: str = "", 
         )
         lines.append(f'<tr data-place="{place}" class="{"chosen" if place in chosen else ""}">{cells}</tr>')
     return f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+
+
+def view(catalogue: Catalogue, *places: int) -> Any:
+    """One episode whole, or two side by side, as something that a notebook shows without a widget."""
+    from IPython.display import HTML
+
+    read_ = [(episode, read(episode, catalogue.task(place))) for place in places for episode in [catalogue.open(place)]]
+    body = episode_page(*read_[0]) if len(read_) == 1 else comparison(read_[:2])
+    return HTML(f'<style>{CSS}</style><div class="ks">{body}</div>')
 
 
 # Files ----------------------------------------------------------------------------------------------------------------

@@ -142,6 +142,6 @@ def register_magic() -> None:
     """Make %%turn known, where there is an IPython to know it."""
     from IPython.core.getipython import get_ipython
 
-    shell = get_ipython()  # type: ignore[no-untyped-call]
+    shell: Any = get_ipython()
     if shell is not None:
         shell.register_magic_function(turn_magic, "cell", "turn")

@@ -20,8 +20,9 @@ import pandas as pd
 import pytest
 from safetensors.numpy import save_file
 
+from knapsack_lib.analysis import report
 from knapsack_lib.analysis.evidence import Evidence
-from knapsack_lib.analysis.report import build, collect
+from knapsack_lib.analysis.report import collect
 from knapsack_lib.episodes import Episode, Turn
 from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, TRAININGS, Analysis, Run, load_profile
 
@@ -150,7 +151,9 @@ def built_once(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
         for name in ("smoke", "twice"):
             run = play(load_profile(name).run())
             results = collect(run)
-            made = SimpleNamespace(run=run, results=results, evidence=Evidence(results), written=build(results, run))
+            evidence = Evidence(results)
+            patch.setattr(report, "Evidence", lambda given, own=evidence: own)  # so that it is worked out once
+            made = SimpleNamespace(run=run, results=results, evidence=evidence, written=report.build(results, run))
             setattr(found, name, made)
     return found
 

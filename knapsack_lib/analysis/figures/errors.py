@@ -50,7 +50,7 @@ def survival_data(evidence: Evidence) -> pd.DataFrame:
 
 def draw_survival(data: pd.DataFrame) -> Figure:
     """A step curve per cell, one panel above the other."""
-    figure, grid = style.new_figure(2, 1, (3.4, 3.8), sharey=True, sharex=True)
+    figure, grid = style.new_figure(2, 1, (3.4, 3.3), sharey=True, sharex=True)
     for difficulty, axis in zip(DIFFICULTIES, grid[:, 0], strict=True):
         here = data[data.difficulty == difficulty]
         lift: dict[tuple[float, ...], int] = {}  # equal curves stand beside each other
@@ -74,7 +74,7 @@ def draw_survival(data: pd.DataFrame) -> Figure:
 
 def draw_failures(data: pd.DataFrame) -> Figure:
     """Stacked shares of the classes of failures.py, a bar per cell."""
-    figure, grid = style.new_figure(2, 1, (3.4, 4.1), sharey=True, sharex=True)
+    figure, grid = style.new_figure(2, 1, (3.4, 3.7), sharey=True, sharex=True)
     met = [name for name in ("", *RULES) if name in set(data.failure)]
     for difficulty, axis in zip(DIFFICULTIES, grid[:, 0], strict=True):
         here = data[data.difficulty == difficulty]
