@@ -151,7 +151,7 @@ sandbox: $(ENV) ## which protections of the interpreter hold on this machine, fo
 bench: $(ENV) ## what a step of the interpreter costs beside other ways; coverage and error rates of the statistics
 	$(PY) -m pip install --quiet -c constraints.txt -e '.[bench]'
 	@$(PY) benchmarks/interpreter.py
-	@$(PY) benchmarks/statistics.py
+	@$(PY) benchmarks/calibration.py
 
 # ---- the package ----------------------------------------------------------------------------------------------------
 
