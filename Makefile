@@ -134,10 +134,16 @@ verify: $(ENV) ## the committed results rebuilt, and this profile's run held aga
 	@$(PY) -m knapsack_lib.analysis.verify $(CHOICE) --committed $(COMMITTED)
 
 .PHONY: html
-html: $(ENV) ## the executed notebooks as HTML, beside them
+html: $(ENV) ## the executed notebooks as HTML, and a page per episode that needs no kernel
 	@shopt -s nullglob; books=($(NB)/[0-9]*[a-z].ipynb); \
 	[ $${#books[@]} -gt 0 ] || { echo "no executed notebooks in $(NB); run first: make paper"; exit 1; }; \
 	$(PY) -m jupyter nbconvert --log-level ERROR --to html "$${books[@]}" && echo "wrote $(NB)/*.html"
+	@$(PY) -m knapsack_lib.explorer $(CHOICE)
+
+.PHONY: test-browser
+test-browser: $(ENV) ## the explorer in a real JupyterLab and a Chromium without a window (Debian package chromium)
+	$(PY) -m pip install --quiet -c constraints.txt -e '.[browser]'
+	@$(PY) -m pytest tests/browser
 
 .PHONY: lab
 lab: $(ENV) ## JupyterLab on the notebooks

@@ -31,6 +31,11 @@ class Names(ast.NodeVisitor):
         self._reads: set[str] = set()  # of these, the globals that they read before they bind them
         self._makes: set[str] = set()  # and the globals that they bind
 
+    @property
+    def made_by_helpers(self) -> frozenset[str]:
+        """Globals that functions of this block bind when they run."""
+        return frozenset(self._makes)
+
     @classmethod
     def of(cls, tree: ast.Module) -> Names:
         """The names of a whole block. Raises RecursionError for a block that is nested too deep to be walked."""

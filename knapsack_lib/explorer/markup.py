@@ -35,7 +35,7 @@ white-space:pre-wrap;overflow-wrap:anywhere;background:#f6f6f6}
 .ks mark.restated{background:#dcebf7;color:inherit}
 .ks table{border-collapse:collapse;font-size:13px}.ks td,.ks th{padding:2px 8px;border-bottom:1px solid #e5e5e5;text-align:left;
 vertical-align:top}.ks td.n,.ks th.n{text-align:right;font-variant-numeric:tabular-nums}
-.ks tr[data-place]{cursor:pointer}.ks tr[data-place]:hover{background:#f2f7fb}.ks tr.chosen{background:#dcebf7}
+.ks table.rows{white-space:nowrap}.ks tr[data-place]{cursor:pointer}.ks tr[data-place]:hover{background:#f2f7fb}.ks tr.chosen{background:#dcebf7}
 .ks .pair{display:grid;grid-template-columns:1fr 1fr;gap:0 1.2em}.ks .pair>div{min-width:0}
 .ks .k{color:#00557f;font-weight:600}.ks .s{color:#7a3d00}.ks .m{color:#7a3d00}.ks .c{color:#777;font-style:italic}
 .ks .nf{color:#333;font-weight:600}.ks svg{display:block;max-width:100%}

@@ -124,7 +124,7 @@ def rows_table(rows: pd.DataFrame, chosen: Sequence[int] = (), order: str = "", 
             for value, (_, form) in zip(row, HEADS.values(), strict=True)
         )
         lines.append(f'<tr data-place="{place}" class="{"chosen" if place in chosen else ""}">{cells}</tr>')
-    return f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+    return f'<table class="rows"><thead><tr>{heads}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
 
 
 def view(catalogue: Catalogue, *places: int) -> Any:

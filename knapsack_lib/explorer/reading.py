@@ -14,7 +14,7 @@ from itertools import accumulate
 from typing import Any
 
 from knapsack_lib.agent import FENCE
-from knapsack_lib.analysis.behaviour import WORD, parsed, restated
+from knapsack_lib.analysis.behaviour import FUNCTIONS, WORD, parsed, restated
 from knapsack_lib.analysis.failures import trouble
 from knapsack_lib.analysis.names import BUILTINS, Names
 from knapsack_lib.episodes import Episode, Turn
@@ -66,6 +66,7 @@ def _read(episode: Episode, task: Task | None) -> Iterator[Reading]:
     facts: dict[str, dict[str, Any]] = {}
     taken: list[str] = []
     before: tuple[str, ...] = ()
+    helpers: dict[str, frozenset[str]] = {}  # function -> globals that it binds
     tokens = 0
     capacity = episode.outcome.get("capacity")
     budget = task.public.get("inspect_budget") if task else None
@@ -73,6 +74,10 @@ def _read(episode: Episode, task: Task | None) -> Iterator[Reading]:
         tree = parsed(turn)
         names, tree = _names(tree)
         after = tuple(turn.bindings)
+        helpers |= (
+            {node.name: names.made_by_helpers for node in tree.body if isinstance(node, FUNCTIONS)} if tree else {}
+        )
+        written = names.bound.union(*(helpers.get(name, ()) for name in names.needed))
         _play(turn, facts, taken)
         tokens += turn.prompt_tokens + turn.completion_tokens
         weight = sum(facts.get(item, {}).get("weight", 0) for item in taken)
@@ -81,7 +86,7 @@ def _read(episode: Episode, task: Task | None) -> Iterator[Reading]:
             number=number, turn=turn, reasoning=said, after=rest,
             marks=tuple(_marks(turn, tree, names, {*before, *TOOLS}, shown)), before=before,
             new=tuple(name for name in after if name not in before),
-            changed=tuple(name for name in after if name in before and name in names.bound),
+            changed=tuple(name for name in after if name in before and name in written),
             lost=tuple(name for name in before if name not in after), trouble=trouble(turn), tokens=tokens,
             value=sum(facts.get(item, {}).get("value", 0) for item in taken), weight=weight, inspected=len(facts),
             capacity_left=None if capacity is None else capacity - weight,

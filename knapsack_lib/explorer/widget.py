@@ -55,10 +55,10 @@ class Explorer(w.VBox):
         self.place, self.turn = -1, 1
         self._open: dict[int, tuple[Episode, list[Reading]]] = {}
         self.table = Pane(label="episodes")
-        self.reader = Pane(label="episode")
+        self.reader = Pane(label="episode", html="<p class=soft>click a row to read its episode</p>")
         for pane in (self.table, self.reader):
             pane.on_msg(self._told)
-        super().__init__([self._filters(), self.count, self.table, self._actions(), self.reader, self.result])
+        super().__init__([self._filters(), self._pages(), self.table, self._actions(), self.reader, self.result])
         register_magic()
         self._refresh()
 
@@ -77,10 +77,19 @@ class Explorer(w.VBox):
         self.words = w.Text(placeholder="text in any message", description="says", continuous_update=False, layout=wide)
         for widget in (*self.choices.values(), self.score, self.tokens, self.words):
             widget.observe(self._refilter, "value")
-        self.count = w.HTML()
         flow = w.Layout(flex_flow="row wrap")
         return w.VBox([w.HBox(list(self.choices.values()), layout=flow),
                        w.HBox([self.score, self.tokens, self.words], layout=flow)])  # fmt: skip
+
+    def _pages(self) -> w.Widget:
+        self.count, narrow = w.HTML(), w.Layout(width="40px")
+        back, on = (
+            w.Button(description=sign, tooltip=tip, layout=narrow)
+            for sign, tip in (("◂", "page before"), ("▸", "next page"))
+        )
+        back.on_click(lambda button: self.press("PageUp"))
+        on.on_click(lambda button: self.press("PageDown"))
+        return w.HBox([back, on, self.count])
 
     def _refilter(self, change: Any = None) -> None:
         wanted = {
@@ -115,7 +124,7 @@ class Explorer(w.VBox):
         self.again.on_click(lambda button: self.rerun())
         return w.HBox([self.beside, self.whole, self.mode, self.again], layout=w.Layout(flex_flow="row wrap"))
 
-    def open(self, place: int, turn: int = 1) -> None:
+    def show(self, place: int, turn: int = 1) -> None:
         """Read this episode."""
         self.place, self.turn = place, turn
         with self.hold_trait_notifications():
@@ -173,7 +182,7 @@ class Explorer(w.VBox):
         if not isinstance(content, dict):
             return
         if str(content.get("place", "")).isdigit():
-            self.open(int(content["place"]))
+            self.show(int(content["place"]))
         elif content.get("order") in self.catalogue.frame:
             self.descending = self.order == content["order"] and not self.descending
             self.order = content["order"]
@@ -200,7 +209,7 @@ class Explorer(w.VBox):
         at = int(pd.Index(places).get_loc(self.place)) if self.place in places else -1 if step > 0 else 0
         at = min(max(at + step, 0), len(places) - 1)
         self.page = at // PAGE
-        self.open(int(places[at]))
+        self.show(int(places[at]))
 
     # Do ---------------------------------------------------------------------------------------------------------------
 

@@ -40,9 +40,9 @@ OPENING = [{"role": "system", "content": "Write Python."}, {"role": "user", "con
 
 def made_turn(prompt: int = 10, completion: int = 5, error: str | None = None, **other: object) -> Turn:
     plain = Turn(
-        reply="ok", reply_ids=[1, 2], outcome="code", code="x", observation="o", stdout="o", error_type=error, error=error,
-        killed_by=None, state_lost=False, bindings=[], tool_calls=[], prompt_tokens=prompt, completion_tokens=completion,
-        slip=False,
+        reply="ok", reply_ids=[1, 2], outcome="code", code="x", observation="o", stdout="o", error_type=error,
+        error=error, killed_by=None, state_lost=False, bindings=[], tool_calls=[], prompt_tokens=prompt,
+        completion_tokens=completion, slip=False,
     )  # fmt: skip
     return replace(plain, **other)
 

@@ -1,4 +1,4 @@
-"""Claims: every rule on evidence that must carry it, must not, and cannot say; verdicts of two difficulties; the table."""
+"""Claims: every rule on evidence that carries it, that does not and that cannot say; verdicts in words; the table."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def traces(persistent: list, reset: list) -> pd.DataFrame:
 def told(noisy, results_of):
     """Easy tasks say what the original says, medium ones say the contrary."""
     easy = noisy(12, [0, 0, 0.9, 0.05, 0.9, 0.9], [500, 500, 100, 400, 300, 310], 1.0, False, 0.01, "easy")
-    medium = noisy(12, [0, 0, 0.3, 0.9, 0.9, 0.7], [500, 500, 300, 90, 100, 100], 0.34, True, 0.02, "medium")
+    medium = noisy(12, [0, 0, 0.3, 0.9, 0.9, 0.7], [500, 500, 300, 90, 100, 100], 0.5, True, 0.02, "medium")
     return Evidence(results_of(pd.concat([easy, medium]), traces([100, 110, 120, 90], [300, 340, 350, 280])))
 
 
@@ -67,6 +67,16 @@ def silent(noisy, results_of):
 @pytest.mark.parametrize("key", ["learned", "leans", "cascades", "tax", "cost", "efficiency", "quality"])
 def test_a_rule_says_yes_where_it_must_and_no_where_it_must(key: str, told):
     assert verdicts(told)[key] == {"easy": YES, "medium": NO}
+
+
+def test_leaning_on_state_needs_both_a_rate_above_one_half_and_a_difference(told, smoke):
+    rate, test = told.cell("persistent", "reset", "medium"), told.contrast("missing", "medium", "loss")
+    assert test.p < 0.05 and rate.missing_variable_low < 0.5 and verdicts(told)["leans"]["medium"] == NO
+    rate, test = (
+        smoke.evidence.cell("persistent", "reset", "easy"),
+        smoke.evidence.contrast("missing", "easy", "loss"),
+    )
+    assert test.p > 0.05 and rate.missing_variable_low > 0.5 and verdicts(smoke.evidence)["leans"]["easy"] == NO
 
 
 @pytest.mark.parametrize("key", ["learned", "tax", "cost", "efficiency", "quality"])

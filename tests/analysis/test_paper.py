@@ -50,7 +50,9 @@ HARMLESS = ("Qwen3", "score/1k", "is 100 times the mean score", r"90\% interval"
 
 
 def test_the_papers_prose_types_no_number_of_ours():
-    start, end = PLAIN.index(r"\begin{abstract}"), PLAIN.index(r"\begin{thebibliography}")
+    """From the words of every caption and the title, which stand before the abstract, to the end, but for the list of
+    sources and what the original found."""
+    start, end = PLAIN.index(r"\newcommand{\bothn}"), PLAIN.index(r"\begin{thebibliography}")
     appendix = PLAIN.index(r"\appendix")
     body = re.sub(LENGTHS, "", PLAIN[start:end] + PLAIN[appendix:])
     for words in HARMLESS:

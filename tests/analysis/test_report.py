@@ -1,4 +1,4 @@
-"""Figures, tables and numbers as files: which there are, the same bytes everywhere, where they are from, what they say."""
+"""Figures, tables and numbers as files: which there are, the same bytes everywhere, their origin, what they say."""
 
 from __future__ import annotations
 

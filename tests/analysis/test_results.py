@@ -154,8 +154,11 @@ def test_what_is_missing_of_a_second_adapter_is_named_with_its_training_seed(mak
     with pytest.raises(UserError, match=f"no runs/twice/adapters/persistent-train2/training.json; run first: .*{mend}"):
         write_results(run)
     shutil.rmtree(run.cell("reset", "persistent", "medium", 2))
-    mend = "04_cross_eval.ipynb -p profile twice -p train reset -p runtime persistent -p difficulty medium -p train_seed 2$"
-    with pytest.raises(UserError, match=f"no episodes in cells/reset-persistent-medium-train2; run first: .*{mend}"):
+    mend = "04_cross_eval.ipynb -p profile twice -p train reset -p runtime persistent -p difficulty medium"
+    told = (
+        f"no episodes in cells/reset-persistent-medium-train2; run first: papermill notebooks/{mend} -p train_seed 2$"
+    )
+    with pytest.raises(UserError, match=told):
         write_results(run)
 
 

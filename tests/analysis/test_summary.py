@@ -58,13 +58,11 @@ def test_a_rate_is_wilson_s_with_tasks_as_the_count(cells_of, results_of):
 
 def test_the_spread_over_adapters_is_told_apart_and_is_not_in_the_interval(cells_of, results_of):
     scores = np.array([0.2, 0.5, 0.3, 0.9, 0.6, 0.4])
-    far, near = (
-        cell_summary(
-            pd.concat([cells_of({"optimality": {"rr": list(scores + sign * d)}}, train_seed=k) for k, sign in ((1, 1), (2, -1))]),
-            results_of(cells_of({"optimality": {"rr": [0.0]}})).analysis, 1,
-        ).iloc[0]
-        for d in (0.1, 0.0)
-    )  # fmt: skip
+    found = []
+    for d in (0.1, 0.0):
+        shifted = [cells_of({"optimality": {"rr": list(scores + d * (3 - 2 * k))}}, train_seed=k) for k in (1, 2)]
+        found.append(cell_summary(pd.concat(shifted), results_of(shifted[0]).analysis, 1).iloc[0])
+    far, near = found
     assert far.optimality_seed_sd == pytest.approx(0.1 * math.sqrt(2)) and near.optimality_seed_sd == 0
     for name in ("optimality", "optimality_low", "optimality_high"):
         assert far[name] == pytest.approx(near[name])
@@ -149,16 +147,13 @@ def test_efficiency_compares_the_aligned_cells_by_means_over_the_same_tasks(twic
 
 def test_recovery_counts_tasks_and_averages_adapters(cells_of, results_of):
     """Task 0: met by both adapters, one recovered; task 1: met by one, recovered; task 2: met by none."""
-    met, well, turn = (
-        ([True, True, False], [True, False, False]),
-        ([True, True, None], [False, None, None]),
-        ([2, 4, None], [6, None, None]),
-    )
+    names = ("missing_variable", "recovered", "first_missing_turn")
+    first = ([True, True, False], [True, True, None], [2, 4, None])
+    second = ([True, False, False], [False, None, None], [6, None, None])
     parts = [
-        cells_of({"missing_variable": {"pr": met[k]}, "recovered": {"pr": well[k]}, "first_missing_turn": {"pr": turn[k]}},
-                 train_seed=k + 1)
-        for k in (0, 1)
-    ]  # fmt: skip
+        cells_of({name: {"pr": column} for name, column in zip(names, columns, strict=True)}, train_seed=k)
+        for k, columns in ((1, first), (2, second))
+    ]
     share, turn = Evidence(results_of(pd.concat(parts))).recovery("persistent", "reset", "easy")
     assert (share.estimate, share.n) == (1.5 / 2, 2) and turn == (2 + 4 + 6) / 3
     nothing, never = Evidence(results_of(pd.concat(parts))).recovery("reset", "reset", "easy")

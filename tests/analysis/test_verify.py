@@ -16,8 +16,10 @@ from knapsack_lib.analysis.claims import CLAIMS
 from knapsack_lib.analysis.verify import MEASURES, Expected, comparison, differing, expected, readme_table
 from knapsack_lib.profiles import UserError, load_profile
 
-LINE = {"key": "missing", "claim": "misses variables", "figure": "survival", "notebook": "05_analysis", "command": "make",
-        "form": ".0%", "values": {"easy": 1.0, "medium": 1.0}, "tolerance": {"easy": [0.8, 1], "medium": [0.8, 1]}}  # fmt: skip
+LINE = {
+    "key": "missing", "claim": "misses variables", "figure": "survival", "notebook": "05_analysis", "command": "make",
+    "form": ".0%", "values": {"easy": 1.0, "medium": 1.0}, "tolerance": {"easy": [0.8, 1], "medium": [0.8, 1]},
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -81,8 +83,8 @@ def test_the_lines_are_read_in_order(expect):
         ({"tolerance": {"easy": [0.8], "medium": [0.8, 1]}}, "results/expected.yaml"),
         ({"values": {"easy": "many", "medium": 1}}, "results/expected.yaml"),
     ],
-    ids=["another key", "unlike difficulties", "another difficulty", "another field", "no table", "one value", "a width",
-         "one end", "a word"],
+    ids=["another key", "unlike difficulties", "another difficulty", "another field", "no table", "one value",
+         "a width", "one end", "a word"],
 )  # fmt: skip
 def test_a_line_that_is_not_as_it_must_be_is_told_in_one_line(change: dict | str, told: str, expect):
     expect({}, change)

@@ -1,5 +1,6 @@
 """A real JupyterLab on this machine and a real Chromium without a window; both are gone when the tests are."""
 
+import json
 import os
 import re
 import shutil
@@ -36,7 +37,15 @@ def lab(project):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    hidden = {"KNAPSACK_ROOT": str(project), "JUPYTER_CONFIG_DIR": str(project / ".jupyter"), "OMP_NUM_THREADS": "1",
+    chosen = {
+        "notebook-extension/tracker": {"windowingMode": "none"},  # cells out of sight stay in the page
+        "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    }
+    for name, setting in chosen.items():
+        file = project / ".settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(setting))
+    hidden = {"JUPYTERLAB_SETTINGS_DIR": str(project / ".settings"), "KNAPSACK_ROOT": str(project), "JUPYTER_CONFIG_DIR": str(project / ".jupyter"), "OMP_NUM_THREADS": "1",
               "JUPYTER_DATA_DIR": str(project / ".data"), "PYTHONPATH": str(REPOSITORY)}  # fmt: skip
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root",
                f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={project}", "--LabApp.news_url=",

@@ -14,6 +14,7 @@ def opened(page, lab):
     """Notebook 06 with all of its cells run."""
     page.goto(f"{lab}/lab/tree/notebooks/06_explore.ipynb?token=explorer&reset")
     page.locator(".jp-Notebook").wait_for()
+    page.keyboard.press("Control+b")  # the notebook alone
     page.wait_for_function("() => document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'")
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_text("Run All Cells", exact=True).click()
@@ -43,7 +44,6 @@ def test_an_episode_is_found_read_compared_and_played_again(opened, no_faults, s
     expect(table.locator("th", has_text="tokens")).to_contain_text("▴")
     table.locator("tbody tr").first.click()
     expect(reader).to_contain_text("turn 1")
-    page.screenshot(path=shots / "find.png")
 
     reader.focus()
     page.keyboard.press("ArrowRight")
@@ -51,7 +51,8 @@ def test_an_episode_is_found_read_compared_and_played_again(opened, no_faults, s
     expect(reader.locator("mark.missing").first).to_be_visible()
     expect(reader).to_contain_text("is not defined")
     first = reader.locator("h1").inner_text()
-    page.screenshot(path=shots / "read.png")
+    explorer = page.locator(".jp-OutputArea-output", has=table)
+    explorer.screenshot(path=shots / "read.png")
     page.keyboard.press("ArrowDown")
     expect(reader.locator("h1")).not_to_have_text(first)
     page.keyboard.press("ArrowUp")
@@ -61,7 +62,7 @@ def test_an_episode_is_found_read_compared_and_played_again(opened, no_faults, s
     expect(reader.locator("h1")).to_have_count(2)
     page.keyboard.press("End")
     expect(reader).to_contain_text("this episode has ended")
-    page.screenshot(path=shots / "compare.png")
+    reader.screenshot(path=shots / "compare.png")
 
     reader.focus()
     page.keyboard.press("Home")
