@@ -128,6 +128,7 @@ def test_names_of_an_inner_scope_do_not_hide_what_the_function_around_it_reads(b
         ("x = [12, y, f(45)]", "12 45 y f", ["12", "45"]),  # a name or a call makes it no literal
         ("x = [*y, 12]\nz = [12 for i in y]\nw = {**y, 'bafe': 12}", "y 12 bafe", ["12", "12", "'bafe'", "12"]),
         ("x = [-12, 45]\ny = -12", "12 45", ["[-12, 45]", "12"]),  # the sign alone is no part of it
+        ("print('bafe', 12, x, ['boku'])", "bafe 12 boku", ["['boku']"]),  # labels of what is printed
         ("x = 123", "12 3", []),
         ("x = 3.25 + 1_000 + 0x10", "3.25, 1000, 16", ["3.25", "1_000", "0x10"]),
         ("x = 3.25", "25", []),

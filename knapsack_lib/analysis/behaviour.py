@@ -3,9 +3,9 @@
     behaviour_frame(episodes)      # a row per episode and turn
 
 `reads_earlier` counts names that a block needs from before and an earlier block of the episode bound: reliance on
-state. `restated` is the share of the reply's characters in literals whose every part had been shown before, and
-`again` that in functions defined once more under the same name: what a reply pays for state that it does not trust
-(the amnesia tax). Times the turn's completion tokens they are tokens, to the error of taking characters for tokens.
+state. `restated` is the share of the reply's characters in literals whose every part had been shown before (a text that
+is printed is a label and does not count), and `again` that in functions defined once more under the same name: what a
+reply pays for state that it does not trust (the amnesia tax). Times the turn's completion tokens they are tokens, to the error of taking characters for tokens.
 """
 
 from __future__ import annotations
@@ -112,9 +112,10 @@ def restated(node: ast.AST, shown: set[str]) -> Iterator[ast.AST]:
         if words and max(map(len, words)) > 1 and shown.issuperset(words):
             yield node
             return
-    inside = isinstance(node, ast.JoinedStr)  # the pieces of an f-string have no place of their own
+    # The pieces of an f-string have no place of their own; a text that is printed labels a value and restates none.
+    passed = isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print")
     for child in ast.iter_child_nodes(node):
-        if not (inside and isinstance(child, ast.Constant)) and child is not getattr(node, "format_spec", None):
+        if not (passed and isinstance(child, ast.Constant)) and child is not getattr(node, "format_spec", None):
             yield from restated(child, shown)
 
 

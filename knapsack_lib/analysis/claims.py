@@ -60,7 +60,7 @@ def _missing(evidence: Evidence, difficulty: str) -> Interval:
 
 def _leans(evidence: Evidence, difficulty: str) -> str:
     rate, test = _missing(evidence, difficulty), evidence.contrast("missing", difficulty, "loss")
-    if math.isnan(rate.low) or math.isnan(test.p):
+    if math.isnan(rate.low) or (rate.low > 0.5 and math.isnan(test.p)):
         return OPEN
     return YES if rate.low > 0.5 and test.effect < 0 and test.p < evidence.analysis.alpha else NO
 
@@ -72,7 +72,8 @@ def _unrecovered(evidence: Evidence, difficulty: str) -> Interval:
 
 def _cascade_text(evidence: Evidence, difficulty: str) -> str:
     _, turn = evidence.recovery("persistent", "reset", difficulty)
-    return f"{_span(_unrecovered(evidence, difficulty), '.0%')}; first error in turn {turn:.1f}"
+    share = _unrecovered(evidence, difficulty)
+    return "no such error" if math.isnan(turn) else f"{_span(share, '.0%')}; first error in turn {turn:.1f}"
 
 
 def _equal(evidence: Evidence, difficulty: str) -> str:
@@ -85,19 +86,21 @@ def _equal(evidence: Evidence, difficulty: str) -> str:
 def _equal_text(evidence: Evidence, difficulty: str) -> str:
     row = evidence.contrast("score", difficulty, "aligned")
     margin = f"TOST ±{evidence.analysis.margin:g}: {row.tost}"
-    return f"{row.effect:+.3f} [{row.low:+.3f}, {row.high:+.3f}]; {margin}; smallest detectable {row.detectable:.3f}"
+    effect = Interval(row.effect, row.low, row.high, int(row.n), row.method)
+    return f"{_span(effect, '+.3f')}; {margin}; smallest detectable {_number(row.detectable, '.3f')}"
 
 
 def _traces(evidence: Evidence, difficulty: str) -> str:
     if difficulty != "easy":
         return NOT_TRAINED_ON
     mean = training_traces(evidence.results.teacher).groupby("runtime").tokens.mean()
-    return f"{mean['persistent']:,.0f}; {mean['reset']:,.0f}; {_span(evidence.teacher_ratio, '.2f')}×"
+    return f"{mean['persistent']:,.0f}; {mean['reset']:,.0f}; {_times(evidence.teacher_ratio)}"
 
 
 def _score_text(evidence: Evidence, difficulty: str) -> str:
     row = evidence.contrast("score", difficulty, "interaction")
-    return f"{row.effect:+.3f} [{row.low:+.3f}, {row.high:+.3f}], Holm p {p_text(row.p_holm)}"
+    effect = Interval(row.effect, row.low, row.high, int(row.n), row.method)
+    return f"{_span(effect, '+.3f')}, Holm p {p_text(row.p_holm)}"
 
 
 def p_text(p: float) -> str:
@@ -110,13 +113,23 @@ def _base_text(evidence: Evidence, difficulty: str) -> str:
     return "; ".join(f"{cell.optimality:.1%}, {cell.tokens:,.0f} tokens" for cell in cells)
 
 
+def _number(value: float, form: str) -> str:
+    return "–" if math.isnan(value) else f"{value:{form}}"
+
+
 def _span(value: Interval, form: str) -> str:
-    return "–" if math.isnan(value.estimate) else f"{value.estimate:{form}} [{value.low:{form}}, {value.high:{form}}]"
+    if math.isnan(value.low):
+        return _number(value.estimate, form)
+    return f"{value.estimate:{form}} [{value.low:{form}}, {value.high:{form}}]"
+
+
+def _times(value: Interval) -> str:
+    return "–" if math.isnan(value.estimate) else f"{_span(value, '.2f')}×"
 
 
 def _ratio(name: str, inverse: bool = False) -> tuple[Callable[[Evidence, str], str], Callable[[Evidence, str], str]]:
     return (
-        lambda evidence, d: f"{_span(evidence.token_ratio(d, name, inverse), '.2f')}×",
+        lambda evidence, d: _times(evidence.token_ratio(d, name, inverse)),
         lambda evidence, d: _above(evidence.token_ratio(d, name, inverse), 1),
     )
 
@@ -143,7 +156,7 @@ CLAIMS: Mapping[str, Claim] = MappingProxyType({
     "kept": Claim(
         "the same, as a share of the teacher's token ratio (log scale)", f"{PAPER_KEPT:.0%}*",
         "none: a description that is comparable across scales",
-        lambda e, d: f"{kept_of_the_teachers_gap(e, d):.0%}", lambda e, d: "–",
+        lambda e, d: _number(kept_of_the_teachers_gap(e, d), ".0%"), lambda e, d: "–",
     ),
     "cost": Claim(
         "reset→reset over persistent→persistent: tokens", "easy 2.99×*, hard 3.65×*",
@@ -151,7 +164,7 @@ CLAIMS: Mapping[str, Claim] = MappingProxyType({
     ),
     "efficiency": Claim(
         "score per 1k tokens: persistent→persistent over reset→reset", "easy 2.97×*, hard 4.05×*",
-        "the lower end of the ratio is above 1", lambda e, d: f"{_span(e.efficiency(d), '.2f')}×",
+        "the lower end of the ratio is above 1", lambda e, d: _times(e.efficiency(d)),
         lambda e, d: _above(e.efficiency(d), 1),
     ),
     "quality": Claim(

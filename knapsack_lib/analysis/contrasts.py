@@ -159,7 +159,8 @@ def _model_row(cells: pd.DataFrame, analysis: Analysis) -> dict[str, Any]:
 def power_table(results: Results) -> pd.DataFrame:
     """Power of the aligned comparison of scores against the true difference, and the tasks that the margin needs.
 
-    Rows: difficulty, difference, power, n, spread (of the paired differences), needed (tasks for the margin).
+    Rows: difficulty, difference, power, n, spread (of the paired differences), needed (tasks for the margin at the power
+    that is wanted).
     """
     analysis, rows = results.analysis, []
     effects = [round(0.0025 * step, 4) for step in range(61)]
@@ -170,5 +171,5 @@ def power_table(results: Results) -> pd.DataFrame:
         spread = float(x.std(ddof=1)) if len(x) > 1 else math.nan
         for effect, power in zip(effects, power_curve(x, effects, alpha=analysis.alpha), strict=True):
             rows.append({"difficulty": difficulty, "difference": effect, "power": power, "n": len(x), "spread": spread,
-                         "needed": needed})  # fmt: skip
+                         "needed": needed, "wanted": analysis.power})  # fmt: skip
     return pd.DataFrame(rows)

@@ -66,6 +66,7 @@ def _settings(evidence: Evidence) -> Iterator[tuple[str, str]]:
     yield "resamples", f"{judged.resamples:,}"
     yield "alphaLevel", f"{judged.alpha:g}"
     yield "margin", f"{judged.margin:g}"
+    yield "tostLevel", f"{1 - 2 * judged.alpha:.0%}"
     yield "powerWanted", f"{judged.power:.0%}"
     yield "familySize", str(len(PLANNED) * len(DIFFICULTIES))
     yield "temperature", f"{own['evaluation']['temperature']:g}"

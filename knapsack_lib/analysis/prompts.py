@@ -5,6 +5,7 @@ write(results, folder / "prompts.tex")
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,7 +54,7 @@ def _heading(text: str) -> str:
 def _verbatim(text: str) -> str:
     """As it is, but for long lines: they go on with an arrow."""
     lines = [part for line in text.splitlines() for part in _wrapped(line)]
-    plain = "\n".join(lines).replace(r"\end{verbatim}", "").encode("ascii", "replace").decode()
+    plain = re.sub(r"[^\n -~]", "?", "\n".join(lines)).replace(r"\end{verbatim}", r"\end(verbatim)")
     return f"\\begin{{verbatim}}\n{plain}\n\\end{{verbatim}}"
 
 

@@ -42,7 +42,7 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate and its interval over n values. `method`: BCa, percentile, Wilson, single, constant or none."""
+    """An estimate and its interval over n values. `method`: BCa, percentile, Wilson, constant or none."""
 
     estimate: float
     low: float

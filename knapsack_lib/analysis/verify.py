@@ -13,17 +13,18 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
+from typing import Literal
 
 import yaml
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 
 from knapsack_lib.analysis.claims import CLAIMS, verdict_text, verdicts
 from knapsack_lib.analysis.evidence import Evidence
 from knapsack_lib.analysis.report import build
 from knapsack_lib.analysis.results import read_results, results_folder
-from knapsack_lib.profiles import DIFFICULTIES, Run, UserError, load_profile, project_root
+from knapsack_lib.profiles import Run, UserError, load_profile, project_root
 
 __all__ = ["MEASURES", "Expected", "differing", "expected", "readme_table"]
 
@@ -42,9 +43,10 @@ MEASURES: dict[str, Callable[[Evidence, str], float]] = {
 }
 
 
-@dataclass(frozen=True)
-class Expected:
+class Expected(BaseModel):
     """One line of results/expected.yaml. `values` and `tolerance` (lowest, highest) are per difficulty."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: str
     claim: str
@@ -52,13 +54,21 @@ class Expected:
     notebook: str
     command: str
     form: str
-    values: dict[str, float]
-    tolerance: dict[str, tuple[float, float]]
+    values: dict[Literal["easy", "medium"], float]
+    tolerance: dict[Literal["easy", "medium"], tuple[float, float]]
+
+    @model_validator(mode="after")
+    def _known(self) -> Expected:
+        if self.key not in MEASURES:
+            raise ValueError(f"key {self.key!r} is unknown; choose one of: {', '.join(MEASURES)}")
+        if self.values.keys() != self.tolerance.keys():
+            raise ValueError(f"values and tolerance of {self.key!r} are not of the same difficulties")
+        return self
 
     def shown(self, value: float) -> str:
         return f"{value:{self.form}}"
 
-    def band(self, difficulty: str) -> str:
+    def band(self, difficulty: Literal["easy", "medium"]) -> str:
         low, high = self.tolerance[difficulty]
         return f"{self.shown(low)} to {self.shown(high)}"
 
@@ -67,20 +77,20 @@ def expected() -> list[Expected]:
     """The lines of results/expected.yaml, in order. Raises UserError for a line that is not as it must be."""
     path = project_root() / "results" / "expected.yaml"
     try:
-        lines = [Expected(**line) for line in yaml.safe_load(path.read_text())]
-    except (OSError, TypeError, yaml.YAMLError) as error:
+        return TypeAdapter(list[Expected]).validate_python(yaml.safe_load(path.read_text()))
+    except (OSError, yaml.YAMLError) as error:
         raise UserError(f"results/expected.yaml cannot be read: {' '.join(str(error).split())}") from None
-    for line in lines:
-        if line.key not in MEASURES or not line.values.keys() == line.tolerance.keys() <= set(DIFFICULTIES):
-            raise UserError(f"results/expected.yaml: {line.key!r} is unknown, or its difficulties do not match")
-    return lines
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UserError(f"results/expected.yaml: {where}: {first['msg']}; mend it and run again") from None
 
 
 def differing(run: Run) -> tuple[int, list[str]]:
     """Build everything again from the committed episodes, elsewhere: (files compared, names of those that differ)."""
     with tempfile.TemporaryDirectory() as folder:
         written = build(read_results(run), run, Path(folder))
-        names = [path.relative_to(folder) for path in written if path.name != "main.tex"]
+        names = [name for path in written if (name := path.relative_to(folder)) != Path("paper/main.tex")]
         committed = run.published_root
         different = [
             name.as_posix()

@@ -73,11 +73,11 @@ def test_the_lines_are_read_in_order(expect):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"key": "luck"}, "'luck' is unknown, or its difficulties do not match"),
-        ({"values": {"easy": 1.0}}, "'missing' is unknown, or its difficulties do not match"),
-        ({"values": {"hard": 1.0}, "tolerance": {"hard": [0, 1]}}, "'missing' is unknown, or its difficulties"),
-        ({"colour": "red"}, "results/expected.yaml cannot be read: .*colour"),
-        ("nothing of the sort", "results/expected.yaml cannot be read: "),
+        ({"key": "luck"}, "'luck' is unknown; choose one of: missing"),
+        ({"values": {"easy": 1.0}}, "'missing' are not of the same difficulties"),
+        ({"values": {"hard": 1.0}, "tolerance": {"hard": [0, 1]}}, "values.hard"),
+        ({"colour": "red"}, "results/expected.yaml: .*colour"),
+        ("nothing of the sort", "results/expected.yaml: "),
         ({"values": 1.0}, "results/expected.yaml"),
         ({"tolerance": {"easy": 0.1, "medium": 0.1}}, "results/expected.yaml"),
         ({"tolerance": {"easy": [0.8], "medium": [0.8, 1]}}, "results/expected.yaml"),

@@ -27,7 +27,8 @@ def contrast_data(evidence: Evidence) -> pd.DataFrame:
     rows = evidence.contrasts[(evidence.contrasts.outcome == "score") & evidence.contrasts.contrast.isin(SHOWN)]
     columns = ["difficulty", "contrast", "title", "planned", "n", "seeds", "effect", "low", "high", "tost_low",
                "tost_high", "tost", "p", "p_holm", "seed_low", "seed_high"]  # fmt: skip
-    return rows[columns].assign(margin=evidence.analysis.margin)
+    judged = evidence.analysis
+    return rows[columns].assign(margin=judged.margin, level=judged.level, tost_level=1 - 2 * judged.alpha)
 
 
 def draw_contrasts(data: pd.DataFrame) -> Figure:
@@ -64,9 +65,9 @@ def _effect_legend(figure: Figure, data: pd.DataFrame, margin: float) -> None:
     counts = data.groupby("difficulty").n.max()
     marks: list[Artist] = []
     for d in DIFFICULTIES:
-        label = f"{d} (n = {counts[d]} tasks), 95%"
+        label = f"{d} (n = {counts[d]} tasks), {data.level.iloc[0]:.0%}"
         marks.append(Line2D([], [], color=SHADE[d], marker=SHAPE[d], mfc="white", mew=1.3, ms=4, lw=1.2, label=label))
-    marks.append(Line2D([], [], color=SOFT, lw=3.2, label="90%, for equivalence"))
+    marks.append(Line2D([], [], color=SOFT, lw=3.2, label=f"{data.tost_level.iloc[0]:.0%}, for equivalence"))
     marks.append(Patch(color="#56B4E9", alpha=0.25, lw=0, label=f"margin ±{margin:g}"))
     if data.seeds.max() > 1:
         marks.append(
@@ -81,7 +82,7 @@ def draw_power(data: pd.DataFrame) -> Figure:
     axis = grid[0, 0]
     sns.lineplot(data, x="difference", y="power", hue="difficulty", style="difficulty", palette=SHADE, ax=axis,
                  errorbar=None, legend=False, lw=1.8)  # fmt: skip
-    axis.axhline(0.8, color=SOFT, lw=0.8, ls=":")
+    axis.axhline(data.wanted.iloc[0], color=SOFT, lw=0.8, ls=":")
     axis.set(xlabel="true difference of scores", ylabel="power", ylim=(0, 1.02), xlim=(0, data.difference.max()))
     axis.yaxis.set_major_formatter(PercentFormatter(1))
     axis.grid()
