@@ -152,7 +152,7 @@ def _model_row(cells: pd.DataFrame, analysis: Analysis) -> dict[str, Any]:
         "outcome": "score", "difficulty": cells.difficulty.iloc[0], "contrast": "model",
         "title": "training × runtime, model of all episodes", "planned": False, "effect": found.estimate,
         "low": found.low, "high": found.high, "method": found.method, "n": found.n,
-        "seeds": cells.train_seed.nunique(), "test": "z, clustered", "p": test.p, "p_holm": math.nan, "note": found.note,
+        "seeds": cells.train_seed.nunique(), "test": "t, clustered", "p": test.p, "p_holm": math.nan, "note": found.note,
     }  # fmt: skip
 
 

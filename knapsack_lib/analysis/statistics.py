@@ -21,11 +21,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import optimize, stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.contingency_tables import mcnemar as _mcnemar
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.power import TTestPower
 from statsmodels.stats.proportion import proportion_confint
 
 __all__ = [
@@ -92,6 +91,11 @@ def _row(values: ArrayLike) -> tuple[np.ndarray, str]:
     return x, "" if len(x) else "no values"
 
 
+def _flat(x: np.ndarray) -> bool:
+    """Whether values [n] differ by no more than rounding."""
+    return bool(np.ptp(x) <= 1e-12 * np.abs(x).max())
+
+
 # Estimates ------------------------------------------------------------------------------------------------------------
 
 
@@ -105,11 +109,11 @@ def mean_interval(values: ArrayLike, *, seed: int, resamples: int = RESAMPLES, l
         return Interval(NAN, NAN, NAN, len(x), "none", note)
     if len(x) == 1:
         return Interval(float(x[0]), NAN, NAN, 1, "none", "one value: no interval")
-    if np.ptp(x) == 0:
+    if _flat(x):
         return Interval(float(x[0]), float(x[0]), float(x[0]), len(x), "constant", "all values are equal: no width")
     few = f"only {len(x)} values: the interval says little" if len(x) < FEWEST else ""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)  # handled below, by name
+        warnings.simplefilter("ignore", RuntimeWarning)  # data without enough spread: handled below, by name
         found = stats.bootstrap(
             (x,), np.mean, n_resamples=resamples, confidence_level=level, method="BCa", vectorized=True, batch=1000,
             rng=np.random.default_rng(seed),
@@ -145,11 +149,13 @@ def ratio_interval(
     top, bottom = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     if top.shape != bottom.shape:
         return Interval(NAN, NAN, NAN, len(top), "none", f"{len(top)} values against {len(bottom)}: no pairs")
-    bad = int((~(top > 0) | ~(bottom > 0)).sum())
+    bad = int((~(top > 0) | ~(bottom > 0) | np.isinf(top) | np.isinf(bottom)).sum())
     if bad:
-        return Interval(NAN, NAN, NAN, len(top), "none", f"{bad} of {len(top)} pairs hold no positive number")
+        return Interval(NAN, NAN, NAN, len(top), "none", f"{bad} of {len(top)} pairs hold no positive, finite number")
     log = mean_interval(np.log(top) - np.log(bottom), seed=seed, resamples=resamples, level=level)
-    return Interval(math.exp(log.estimate), math.exp(log.low), math.exp(log.high), log.n, log.method, log.note)
+    with np.errstate(over="ignore"):
+        estimate, low, high = (float(np.exp(end)) for end in (log.estimate, log.low, log.high))
+    return Interval(estimate, low, high, log.n, log.method, log.note)
 
 
 def efficiency_ratio(
@@ -165,7 +171,7 @@ def efficiency_ratio(
     if not note and len({len(x) for x in rows}) > 1:
         note = "the rows have different lengths: no pairs"
     if not note and not all(x.sum() > 0 for x in rows):
-        note = "a mean is zero: no ratio"
+        note = "a mean is not above zero: no ratio"
     if note or len(rows[0]) < FEWEST:
         return Interval(NAN, NAN, NAN, len(rows[0]), "none", note or f"only {len(rows[0])} pairs")
 
@@ -181,7 +187,7 @@ def efficiency_ratio(
         )  # fmt: skip
     low, high = (float(end) for end in found.confidence_interval)
     if not np.isfinite([low, high]).all():
-        return Interval(float(ratio(*rows)), NAN, NAN, len(rows[0]), "none", "the resamples hold no spread")
+        return Interval(float(ratio(*rows)), NAN, NAN, len(rows[0]), "none", "the resamples give no interval")
     return Interval(float(ratio(*rows)), low, high, len(rows[0]), "BCa")
 
 
@@ -191,11 +197,12 @@ def efficiency_ratio(
 def wilcoxon(differences: ArrayLike) -> Test:
     """Wilcoxon's signed-rank test (1945) of paired differences of shape [n], two-sided.
 
-    Zeros are left out and counted (Wilcoxon's own rule). `effect` is the signed matched-pairs rank-biserial
+    Zeros are left out and counted (Wilcoxon's own rule); what is below 1e-15 is rounding and counts as zero. `effect` is the signed matched-pairs rank-biserial
     correlation (W+ - W-) / (W+ + W-) = 1 - 4 W- / (m (m + 1)) over the m other pairs (Kerby 2014): +1 when every pair
     is positive. Exact for m <= 50 without ties, else the normal approximation.
     """
     x, note = _row(differences)
+    x = np.where(np.abs(x) < 1e-15, 0.0, x)
     zeros = int((x == 0).sum()) if not note else 0
     moved = x[x != 0]
     if not note and len(moved) == 0:
@@ -217,10 +224,11 @@ def mcnemar(a: ArrayLike, b: ArrayLike) -> Test:
 
     `effect` is the difference of the rates, `statistic` the number of pairs in which only `a` is true.
     """
-    first, second = np.asarray(a, dtype=bool), np.asarray(b, dtype=bool)
-    if first.shape != second.shape or first.size == 0:
-        note = "no values" if first.size == 0 else f"{first.size} values against {second.size}: no pairs"
-        return Test(NAN, NAN, NAN, first.size, 0, "none", note)
+    (x, note), (y, other) = _row(a), _row(b)
+    note = note or other or ("" if len(x) == len(y) else f"{len(x)} values against {len(y)}: no pairs")
+    if note:
+        return Test(NAN, NAN, NAN, len(x), 0, "none", note)
+    first, second = x.astype(bool), y.astype(bool)
     only_a, only_b = int((first & ~second).sum()), int((~first & second).sum())
     table = [[int((first & second).sum()), only_a], [only_b, int((~first & ~second).sum())]]
     zeros, effect = first.size - only_a - only_b, (only_a - only_b) / first.size
@@ -251,7 +259,7 @@ def tost(differences: ArrayLike, margin: float, *, alpha: float = 0.05) -> Equiv
     if note:
         return Equivalence(NAN, NAN, NAN, NAN, margin, len(x), "none", note)
     mean, error = float(x.mean()), float(x.std(ddof=1)) / math.sqrt(len(x))
-    if np.ptp(x) == 0:
+    if _flat(x) or error == 0:
         verdict = "equivalent" if abs(mean) < margin else "not shown"
         return Equivalence(mean, mean, mean, NAN, margin, len(x), verdict, "all differences are equal: no test")
     reach = float(stats.t.ppf(1 - alpha, len(x) - 1)) * error
@@ -277,7 +285,13 @@ def interaction_model(frame: pd.DataFrame, column: str, *, level: float = LEVEL)
     )
     data = data.rename(columns={column: "y"})
     tasks, note = data["task_id"].nunique(), ""
-    if data[["t", "r"]].drop_duplicates().shape[0] < 4:
+    strangers = sorted({str(word) for word in frame["train"]} | {str(word) for word in frame["runtime"]})
+    strangers = [word for word in strangers if word not in ("persistent", "reset")]
+    if strangers:
+        note = f"{strangers[0]!r} is no cell of the 2x2"
+    elif data["task_id"].isna().any():
+        note = "some rows name no task"
+    elif data[["t", "r"]].drop_duplicates().shape[0] < 4:
         note = "not all four cells are there"
     elif not np.isfinite(data["y"].astype(float)).all():
         note = "not all values are finite numbers"
@@ -290,55 +304,76 @@ def interaction_model(frame: pd.DataFrame, column: str, *, level: float = LEVEL)
     groups = pd.factorize(data["task_id"])[0]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a cell without spread leaves its own error at zero
-        fit = ols("y ~ t * r", data.assign(y=data["y"].astype(float))).fit(
-            cov_type="cluster", cov_kwds={"groups": groups}
-        )
+        model = ols("y ~ t * r", data.assign(y=data["y"].astype(float)))
+        fit = model.fit(cov_type="cluster", cov_kwds={"groups": groups}, use_t=True)  # t with tasks - 1 degrees
         low, high = fit.conf_int(alpha=1 - level).loc["t:r"]
-        value, z, p = (float(row["t:r"]) for row in (fit.params, fit.tvalues, fit.pvalues))
-    method, note = "least squares, clustered by task", "" if math.isfinite(z) else "the interaction has no spread"
-    return Interval(value, float(low), float(high), tasks, method, note), Test(z, p, value, tasks, 0, method, note)
+        value, error, t, p = (float(row["t:r"]) for row in (fit.params, fit.bse, fit.tvalues, fit.pvalues))
+    method = "least squares, clustered by task"
+    if not error > 1e-6 * float(data["y"].std()):
+        note = "the interaction is the same in every task: no test"
+        return Interval(value, NAN, NAN, tasks, method, note), Test(NAN, NAN, value, tasks, 0, method, note)
+    return Interval(value, float(low), float(high), tasks, method), Test(t, p, value, tasks, 0, method)
 
 
 # Power ----------------------------------------------------------------------------------------------------------------
 
 
-def detectable_difference(differences: ArrayLike, *, alpha: float = 0.05, power: float = 0.8) -> Interval:
-    """The smallest mean difference that a paired t test with this spread and number finds with this power (Cohen 1988).
+def _power(effect: float, n: int, alpha: float) -> float:
+    """Power of a two-sided paired t test at a difference of `effect` standard deviations: the upper tail of a
+    noncentral F, which stays exact where the noncentral t gives up."""
+    if n * effect**2 < 1e-12:
+        return alpha
+    return float(stats.ncf.sf(stats.f.ppf(1 - alpha, 1, n - 1), 1, n - 1, n * effect**2))
 
-    Returned as the estimate of an Interval without ends.
-    """
+
+def _planned(differences: ArrayLike) -> tuple[np.ndarray, str]:
+    """The differences and, when they hold no spread to plan with, why."""
     x, note = _row(differences)
     if not note and len(x) < FEWEST:
         note = f"only {len(x)} pairs"
-    if not note and np.ptp(x) == 0:
+    if not note and (_flat(x) or x.std(ddof=1) == 0):
         note = "all differences are equal: there is no spread to plan with"
+    return x, note
+
+
+def detectable_difference(differences: ArrayLike, *, alpha: float = 0.05, power: float = 0.8) -> Interval:
+    """The smallest mean difference that a paired t test with this spread and number finds with this power (Cohen 1988).
+
+    Returned as the estimate of an Interval without ends. Raises ValueError unless alpha < power < 1.
+    """
+    if not alpha < power < 1:
+        raise ValueError(f"a power of {power} is not between alpha = {alpha} and 1")
+    x, note = _planned(differences)
     if note:
         return Interval(NAN, NAN, NAN, len(x), "none", note)
-    size = TTestPower().solve_power(nobs=len(x), alpha=alpha, power=power, alternative="two-sided")
+    size = optimize.brentq(lambda effect: _power(effect, len(x), alpha) - power, 0, 100)
     return Interval(float(size) * float(x.std(ddof=1)), NAN, NAN, len(x), "paired t")
 
 
 def power_curve(differences: ArrayLike, effects: Sequence[float], *, alpha: float = 0.05) -> list[float]:
     """Power of the same test at each true mean difference in `effects`; NaN where the data hold no spread."""
-    x, note = _row(differences)
-    if note or len(x) < FEWEST or np.ptp(x) == 0:
+    x, note = _planned(differences)
+    if note:
         return [NAN] * len(effects)
     spread = float(x.std(ddof=1))
-    return [
-        float(TTestPower().power(abs(effect) / spread, len(x), alpha, alternative="two-sided")) for effect in effects
-    ]
+    return [_power(abs(effect) / spread, len(x), alpha) for effect in effects]
 
 
 def tasks_needed(differences: ArrayLike, effect: float, *, alpha: float = 0.05, power: float = 0.8) -> float:
-    """How many tasks the same test needs to find a true mean difference of `effect`: rounded up, at least FEWEST.
+    """How many tasks the same test needs to find a true mean difference of `effect`: a whole number, at least FEWEST.
 
-    NaN where the differences hold no spread to plan with.
+    NaN where the differences hold no spread to plan with, or more than a thousand million tasks would be needed.
     """
-    x, note = _row(differences)
-    if note or len(x) < FEWEST or np.ptp(x) == 0 or not effect > 0:
+    x, note = _planned(differences)
+    if note or not effect > 0:
         return NAN
-    size, test = effect / float(x.std(ddof=1)), TTestPower()
-    if test.power(size, FEWEST, alpha, alternative="two-sided") >= power:
-        return float(FEWEST)
-    needed = test.solve_power(effect_size=size, alpha=alpha, power=power, alternative="two-sided")
-    return float(math.ceil(float(np.ravel(needed)[0])))
+    size, enough = effect / float(x.std(ddof=1)), FEWEST
+    while _power(size, enough, alpha) < power:
+        enough *= 2
+        if enough > 10**9:
+            return NAN
+    few = max(FEWEST, enough // 2)  # too few, or the fewest
+    while few < enough:
+        middle = (few + enough) // 2
+        few, enough = (few, middle) if _power(size, middle, alpha) >= power else (middle + 1, enough)
+    return float(enough)

@@ -1,0 +1,204 @@
+"""Pages of episodes, pairs and folders: whatever an episode holds is shown as text, and links and plots are whole."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from knapsack_lib.explorer import glance, pages
+from knapsack_lib.explorer.catalogue import open_catalogue
+from knapsack_lib.explorer.plots import svg, thumbnail
+from knapsack_lib.explorer.reading import read
+from knapsack_lib.explorer.session import Played
+
+POISONS = {
+    "script": "<script>alert(1)</script>",
+    "attribute": "\"><img src=x onerror=alert(1)>' onmouseover='alert(1)",
+    "closing": "</pre></style></details></svg></title><iframe srcdoc='<script>alert(1)</script>'><base href=//x>",
+    "ansi": "\x1b[31mred\x1b]8;;http://x\x07link\x9b0m",
+    "nul": "a\0b\x08\x7f",
+    "direction": "\u202etxt.exe\u2066 \u200f",
+    "halves": "\ud83d|\udc00",
+    "address": "javascript:alert(1)",
+    "braces": "{{7*7}} ${7*7} {0} {value} %s",
+    "long": "<b>&amp;" * 64_000,
+}
+PLAIN = "words"
+OWN = {"class", "id", "title", "tabindex", "data-order", "data-place", "href", "content", "http-equiv", "name", "charset",
+       "lang"}  # fmt: skip
+
+
+@pytest.fixture
+def rendered(tmp_path: Path, holding, store):
+    """Everything that is made of an episode that holds one text everywhere: {what: HTML}."""
+
+    def make(text: str) -> dict[str, str]:
+        one = holding(text)
+        folder = store(tmp_path / f"held{len(list(tmp_path.iterdir()))}", [one])
+        catalogue = open_catalogue(folder)
+        readings = read(one)
+        written = pages.write_pages(catalogue, [0], folder / "pages")
+        return {
+            "index": written.read_text(encoding="utf-8"),
+            "page": (folder / "pages" / "episode-000000.html").read_text(encoding="utf-8"),
+            "rows": pages.rows_table(catalogue.frame, [0], "tokens", True),
+            "pair": pages.comparison([(one, readings), (one, readings)]),
+            "view": pages.view(catalogue, 0).data,
+            "glance": glance(folder).data,
+            "played": Played(1, text, text, "another")._repr_html_(),
+        }
+
+    return make
+
+
+@pytest.mark.parametrize("poison", POISONS)
+def test_nothing_that_an_episode_holds_becomes_markup(rendered, parse, poison: str):
+    """The same elements as of an episode of plain words, but for the <span> and <mark> of code."""
+    held, plain = rendered(POISONS[poison]), rendered(PLAIN)
+    for what, html in held.items():
+        found, usual = parse(html), parse(plain[what])
+        names = [name for name, _ in found.tags if name not in ("span", "mark")]
+        assert names == [name for name, _ in usual.tags if name not in ("span", "mark")], what
+        inside = [attributes for name, attributes in found.tags if name not in ("svg", *SHAPES)]
+        assert {name for attributes in inside for name in attributes} <= OWN, what
+        assert not {one["href"] for one in found.all("a")} - {"index.html", "episode-000000.html"}, what
+        for attributes in inside:  # what is written into an attribute is the page's own
+            assert not any("alert" in (value or "") for value in attributes.values()), what
+        controls = [one for one in html if ord(one) < 32 and one not in "\n\t" or one in "\x7f\x9b\u202e\u2066"]
+        assert controls == [], what
+        html.encode("utf-8")
+        assert len(html) < 2_500_000, what
+
+
+SHAPES = ("text", "rect", "line", "polyline", "path")
+
+
+@pytest.mark.parametrize("poison", ["script", "attribute", "closing", "address", "braces"])
+def test_what_an_episode_holds_is_there_to_be_read(rendered, parse, poison: str):
+    text = POISONS[poison]
+    for what, html in rendered(text).items():
+        assert parse(html).text.count(text) >= (12 if what in ("page", "pair", "view", "glance") else 1), what
+
+
+def test_a_long_episode_says_how_much_of_each_text_is_left_out(rendered, parse):
+    found = parse(rendered(POISONS["long"])["page"]).text
+    assert found.count(f"{len(POISONS['long']) - 20_000:,} more characters") >= 12
+
+
+# Episodes ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_turn_shows_its_words_its_block_what_came_back_and_what_it_did(parse, episode, turn, call):
+    item = call("inspect", "bafe", result='{"value":9,"weight":4}')
+    first = turn("seen = inspect('bafe')", "nothing", item, bindings=["seen"], reply="Look.\n```python\nseen = 1\n```\nSo.")
+    second = turn("print(gone)", "NameError: gone (line 1)", error_type="NameError", state_lost=True, killed_by="time")
+    third = turn(None, None, reply="I stop here.")
+    shown = [parse(pages.turn(one)).text for one in read(episode(first, second, third))]
+    for words in ("Look.", "So.", "seen = inspect('bafe')", "nothing", "inspect('bafe')", '{"value":9,"weight":4}',
+                  "bindings: seen", "value 0 · weight 0 · capacity left 20 · inspected 1", "10 + 5 tokens, 15 so far"):  # fmt: skip
+        assert words in shown[0], words
+    assert "missing" in shown[1] and "all state was lost" in shown[1] and "30 so far" in shown[1]
+    assert "I stop here." in shown[2] and "not run: no_code" in shown[2] and "bindings: none" in shown[2]
+
+
+@pytest.mark.parametrize("outcome", [{}, {"optimality": None}, {"optimality": 0.0}, {"optimality": 0.75, "value": 30}])
+def test_a_heading_says_the_score_if_there_is_one_and_how_it_ended(parse, episode, outcome):
+    shown = parse(pages.heading(episode(outcome=outcome, finish="infrastructure"))).text
+    score = outcome.get("optimality")
+    assert "ended by infrastructure" in shown and (f"score {score:.3f}" if score is not None else "no score") in shown
+
+
+def test_two_episodes_stand_turn_by_turn_and_the_shorter_one_has_ended(parse, episode, turn):
+    short, long = episode(turn("a = 1")), episode(*[turn(f"b = {n}") for n in range(3)], cast=("reset", "reset", 1))
+    pair = [(one, read(one)) for one in (short, long)]
+    whole, third, beyond = (parse(pages.comparison(pair, cursor)).text for cursor in (0, 3, 9))
+    assert whole.count("this episode has ended") == 2 and third.count("this episode has ended") == 1
+    assert "b = 2" in third and "b = 1" not in third and beyond.count("this episode has ended") == 2
+    assert "base → persistent" in third and "reset → reset" in third and "(A)" not in whole
+    nothing = pages.comparison([(episode(), []), (short, pair[0][1])])
+    assert parse(nothing).text.count("this episode has ended") == 1
+
+
+def test_two_episodes_of_one_cell_are_told_apart(parse, episode, turn):
+    one, other = episode(turn(), turn()), episode(turn(), task="knapsack-easy-00001")
+    html = pages.comparison([(one, read(one)), (other, read(other))])
+    assert "■ base → persistent (A)" in html and "■ base → persistent (B)" in html and html.count("<polyline") == 6
+
+
+def test_plots_of_every_cell_are_well_formed_with_a_point_per_turn(committed):
+    for place in committed.frame.drop_duplicates(["train", "runtime", "difficulty", "train_seed"]).index:
+        readings = read(committed.open(place), committed.task(place))
+        tree = ElementTree.fromstring(svg({"a → <b>": readings, "other": readings[:3]}, cursor=2))
+        lines = [node.attrib["points"].split() for node in tree.iter() if node.tag.endswith("polyline")]
+        assert [len(line) for line in lines] == [len(readings), min(3, len(readings))] * 3
+        wrong = sum(bool(one.trouble) for one in readings) + sum(bool(one.trouble) for one in readings[:3])
+        assert sum(node.tag.endswith("path") for node in tree.iter()) == 3 * wrong
+        ElementTree.fromstring(thumbnail(readings))
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_plot_of_hardly_a_turn_is_well_formed_too(episode, turn, count):
+    readings = read(episode(*[turn()] * count))
+    for plot in (svg({"one": readings}, 1), svg({}), thumbnail(readings)):
+        assert "nan" not in ElementTree.tostring(ElementTree.fromstring(plot), "unicode")
+
+
+# Folders ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_link_of_written_pages_leads_to_a_page_and_the_same_call_gives_the_same_bytes(parse, committed, tmp_path):
+    places = list(committed.frame.index[::300])
+    first, again = (pages.write_pages(committed, places, tmp_path / name) for name in ("one", "two"))
+    files = {file.name: file.read_bytes() for file in first.parent.iterdir()}
+    assert files == {file.name: file.read_bytes() for file in again.parent.iterdir()}
+    assert len(files) == len(places) + 1
+    linked = set()
+    for data in files.values():
+        found = parse(data.decode())
+        linked |= {one["href"] for one in found.all("a")}
+        assert [one for one in found.all("meta") if one.get("http-equiv") == "Content-Security-Policy"]
+        assert not {"script", "link", "img", "iframe"} & {name for name, _ in found.tags}
+    assert linked == set(files)
+
+
+def written(*arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "knapsack_lib.explorer", "--profile", "smoke", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(Path(pages.__file__).parents[2])}
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+
+def test_the_command_writes_a_page_per_episode(project: Path):
+    source = "runs/smoke/cells/base-persistent-easy-train0"
+    done = written("--source", source, "--out", "kept", "--every", "1")
+    assert (done.returncode, done.stdout) == (0, "wrote kept/index.html: 3 of 3 episodes\n"), done.stderr
+    assert sorted(file.name for file in (project / "kept").iterdir()) == [
+        "episode-000000.html", "episode-000001.html", "episode-000002.html", "index.html",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["--every", "0"], "--every 0 is not a number from 1 up"), (["--source", "gone"], "no episodes in gone")],
+)
+def test_a_mistake_on_the_command_line_is_one_line(project: Path, arguments, said):
+    done = written(*arguments)
+    assert done.returncode == 1 and done.stderr.startswith(f"error: {said}") and done.stderr.count("\n") == 1
+    assert done.stdout == "" and not (project / "runs" / "smoke" / "pages").exists()
+
+
+def test_a_glance_folds_open_as_many_episodes_as_asked_spread_over_the_index(parse, nine):
+    found = parse(glance("smoke", count=3).data)
+    assert len(found.all("tr")) >= 4 and [one["data-place"] for one in found.all("tr") if "data-place" in one] == ["0", "3", "6"]
+    assert found.text.count("knapsack-easy-00000") == 3 * 3
+
+
+def test_a_last_turn_that_failed_says_by_what(parse, episode, turn):
+    last = turn("print(1 / 0)", None, error_type="ZeroDivisionError", error="division by zero")
+    shown = parse(pages.episode_page(replace(one := episode(last), finish="max_turns"), read(one))).text
+    assert "ZeroDivisionError" in shown and "division by zero" in shown
