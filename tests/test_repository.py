@@ -36,6 +36,7 @@ BESIDE = {
     "runner": {"papermill_default", "profiles", "progress", "stages"},
     "serving": set(ROOMS[:-1]),
     "published": {*ROOMS, "provenance"},
+    "cli": {*ROOMS, "explorer", "published"},
     "explorer": {*ROOMS, "progress", "provenance", "stages"},
 }
 EXCEPTIONS = {("policies/pocket.py", "training.conversations"), ("policies/pocket.py", "training")}

@@ -30,11 +30,12 @@ class Names(ast.NodeVisitor):
         self._later: set[str] = set()  # what functions take from the module when they run
         self._reads: set[str] = set()  # of these, the globals that they read before they bind them
         self._makes: set[str] = set()  # and the globals that they bind
+        self.places: list[ast.Name] = []  # where what is needed is read; in functions, what may be needed
 
     @property
-    def made_by_helpers(self) -> frozenset[str]:
-        """Globals that functions of this block bind when they run."""
-        return frozenset(self._makes)
+    def helpers(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Globals that functions of this block bind when they run, and names that they take from the module."""
+        return frozenset(self._makes), frozenset(self._later | self._reads)
 
     @classmethod
     def of(cls, tree: ast.Module) -> Names:
@@ -55,7 +56,11 @@ class Names(ast.NodeVisitor):
         if isinstance(node.ctx, ast.Store):
             self.bound.add(node.id)
         elif node.id not in self.bound:  # a read, or a `del` of what is not there yet
-            self.needed.add(node.id)
+            self._need(node)
+
+    def _need(self, node: ast.Name) -> None:
+        self.needed.add(node.id)
+        self.places.append(node)
 
     def visit_Global(self, node: ast.Global) -> None:
         self._declared |= set(node.names)
@@ -75,7 +80,7 @@ class Names(ast.NodeVisitor):
 
     def visit_AugAssign(self, node: ast.AugAssign) -> None:
         if isinstance(node.target, ast.Name) and node.target.id not in self.bound:
-            self.needed.add(node.target.id)
+            self._need(node.target)
         self._visit(node.value, node.target)
 
     def visit_For(self, node: ast.For | ast.AsyncFor) -> None:
@@ -126,6 +131,7 @@ class Names(ast.NodeVisitor):
         self._later |= ((inner.needed - inner._declared) | inner._later) - own
         self._reads |= (inner.needed & inner._declared) | inner._reads
         self._makes |= (inner.bound & inner._declared) | inner._makes
+        self.places += [place for place in inner.places if place.id in inner._declared or place.id not in own]
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         inner = Names()
@@ -139,6 +145,7 @@ class Names(ast.NodeVisitor):
         for loop in node.generators:
             inner._visit(loop.iter, loop.target, *loop.ifs)
         inner._visit(*([node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]))
+        inner.places = [place for place in inner.places if place.id not in inner.bound - inner.needed]
         self._take(inner)
         self._later |= inner._later - inner.bound
         # A walrus inside binds outside.
@@ -148,6 +155,7 @@ class Names(ast.NodeVisitor):
 
     def _take(self, inner: Names) -> None:
         self.needed |= inner.needed - self.bound
+        self.places += [place for place in inner.places if place.id not in self.bound]
         self._reads |= inner._reads
         self._makes |= inner._makes
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import mmap
 import re
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ from typing import Any
 
 import pandas as pd
 
-from knapsack_lib.analysis.metrics import episode_frame
+from knapsack_lib.analysis.metrics import episode_frame, labels
 from knapsack_lib.episodes import Episode, read_timings
 from knapsack_lib.families import Task
 from knapsack_lib.families.knapsack import make_task
@@ -63,7 +64,7 @@ class Catalogue:
     def open(self, place: int) -> Episode:
         """Read one episode."""
         source, number = self._places[place]
-        return Episode.from_line(self.sources[source].line(number).decode())
+        return _episode(self.sources[source].line(number))
 
     def task(self, place: int) -> Task | None:
         """The episode's task, drawn again from its seed; None where the source does not say from what."""
@@ -90,14 +91,21 @@ class Catalogue:
             elif value is not None:
                 rows = rows[rows[name] == value]
         if text:
-            rows = rows[[self._says(place, text) for place in rows.index]]
+            rows = rows[pd.Series([self._says(place, text) for place in rows.index], index=rows.index, dtype=bool)]
         return rows.sort_values(order, ascending=not descending, kind="stable") if order else rows
 
     def _says(self, place: int, text: str) -> bool:
         source, number = self._places[place]
         start, end = self.sources[source].spans[number]
-        inside = json.dumps(text)[1:-1]  # as it stands in a line of JSON
-        return re.compile(re.escape(inside).encode(), re.I).search(self.sources[source].data, start, end) is not None
+        if text.isascii():  # as it stands in a line of JSON: most lines need not be read
+            inside = re.escape(json.dumps(text)[1:-1]).encode()
+            if re.compile(inside, re.I).search(self.sources[source].data, start, end) is None:
+                return False
+        told = json.loads(self.sources[source].line(number))
+        said = [message["content"] for message in told["opening"]]
+        said += [part for turn in told["turns"] for part in (turn["reply"], turn["observation"]) if part]
+        wanted = text.casefold()
+        return any(wanted in part.casefold() for part in said)
 
     def same_task(self, place: int) -> pd.DataFrame:
         """The other episodes of the same task in the same run."""
@@ -108,17 +116,19 @@ class Catalogue:
 
 def open_catalogue(*sources: str | Path, progress: Callable[[int, int], None] = lambda done, total: None) -> Catalogue:
     """Index the episodes of every source. Raises UserError for a source that holds none, naming what makes them."""
+    if not sources or not all(map(str, sources)):
+        raise UserError("no source was given; give a profile's name, a run's folder or a store")
     files = [entry for source in sources for entry in _files(str(source))]
     opened: list[Source] = []
     frames, places = [], []
     for number, (name, path, run) in enumerate(files):
         source, episodes = _index(name, path, run)
         frame = episode_frame(episodes)[COLUMNS]
-        order = {(e.policy, e.runtime, e.difficulty, e.train_seed, e.task_id): i for i, e in enumerate(episodes)}
+        order = {tuple(labels(episode).values()): i for i, episode in enumerate(episodes)}
         keys = zip(frame.train, frame.runtime, frame.difficulty, frame.train_seed, frame.task_id, strict=True)
         places += [(number, order[key]) for key in keys]
         seconds = read_timings(path.parent) if path.name == "episodes.jsonl" else {}
-        frames.append(frame.assign(run=name, seconds=frame.task_id.map(seconds).astype(float)))
+        frames.append(frame.assign(run=name, seconds=[seconds.get(task, math.nan) for task in frame.task_id]))
         opened.append(source)
         progress(number + 1, len(files))
     return Catalogue(opened, pd.concat(frames, ignore_index=True), places)
@@ -137,7 +147,7 @@ def _index(name: str, path: Path, run: Run | None) -> tuple[Source, list[Episode
         start = end + 1
     sizes = dict(run.profile.difficulties) if run else {}
     source = Source(name, data, spans, {str(key): value for key, value in sizes.items()}, run.seed if run else 0)
-    return source, [Episode.from_line(source.line(i).decode()) for i in range(len(spans))]
+    return source, [_episode(source.line(i)) for i in range(len(spans))]
 
 
 def _files(given: str) -> list[tuple[str, Path, Run | None]]:
@@ -147,14 +157,27 @@ def _files(given: str) -> list[tuple[str, Path, Run | None]]:
         run = load_profile(given).run()
         path = run.root if any(run.root.rglob("episodes.jsonl")) else run.published_root / "results" / run.profile.name
     if path.is_file():
-        found = [path]
+        found = [path] if _begun(path) else []
     else:
-        found = [p for p in sorted(path.rglob("episodes.jsonl")) if ".was-" not in p.parent.name and p.stat().st_size]
+        found = [p for p in sorted(path.rglob("episodes.jsonl")) if ".was-" not in p.parent.name and _begun(p)]
         found = found or sorted(path.glob("cells.jsonl.gz"))
     if not found:
         raise UserError(f"no episodes in {given}; run first: make paper{f' PROFILE={given}' if run else ''}")
     name = run.profile.name if run else path.name
     return [(name, file, run or _run_of(file)) for file in found]
+
+
+def _begun(file: Path) -> bool:
+    """Whether there is a whole line in it, or it is compressed."""
+    with open(file, "rb") as lines:
+        return file.suffix == ".gz" or lines.readline().endswith(b"\n")
+
+
+def _episode(line: bytes) -> Episode:
+    """An episode of a line. Half a character (a lone surrogate, which JSON can spell) becomes a question mark."""
+    if re.search(rb"\\ud[89a-f]", line, re.I):
+        line = json.dumps(json.loads(line), ensure_ascii=False).encode("utf-8", "replace")
+    return Episode.from_line(line.decode())
 
 
 def _run_of(file: Path) -> Run | None:

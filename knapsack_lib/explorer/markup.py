@@ -18,7 +18,10 @@ __all__ = ["CSS", "chip", "code", "page", "text"]
 
 LONGEST = 20_000  # characters of one text that are shown; the rest is counted
 PICTURES = {number: chr(0x2400 + number) for number in range(32) if chr(number) not in "\n\t"}
-PICTURES |= {0x7F: "\u2421", 0x2028: "\u240a", 0x2029: "\u240a", 0x202E: "\u241b", 0x202D: "\u241b"}
+PICTURES |= {0x7F: "\u2421", 0x2028: "\u240a", 0x2029: "\u240a"}
+TURNING = [0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]  # the direction of what follows
+PICTURES |= dict.fromkeys([*range(0x80, 0xA0), *TURNING], "\u241b")
+PICTURES |= dict.fromkeys(range(0xD800, 0xE000), "\ufffd")  # half a character: no file could hold it
 
 CSS = """
 .ks{font:14px/1.45 system-ui,sans-serif;color:#222;background:#fff;text-align:left}
@@ -47,9 +50,12 @@ KINDS = {"k": "k", "kn": "k", "kc": "k", "ow": "k", "nf": "nf", "nc": "nf"}
 def text(value: object) -> str:
     """Plain text as HTML, whatever is in it. What is beyond LONGEST characters is counted instead of shown."""
     whole = str(value)
+    return html.escape(whole[:LONGEST].translate(PICTURES), quote=True) + _rest(whole)
+
+
+def _rest(whole: str) -> str:
     beyond = len(whole) - LONGEST
-    shown = html.escape(whole[:LONGEST].translate(PICTURES), quote=True)
-    return shown + (f' <span class="soft">… {beyond:,} more characters</span>' if beyond > 0 else "")
+    return f' <span class="soft">… {beyond:,} more characters</span>' if beyond > 0 else ""
 
 
 def chip(value: object, kind: str = "") -> str:
@@ -59,7 +65,7 @@ def chip(value: object, kind: str = "") -> str:
 
 def code(source: str, marks: Sequence[Mark] = ()) -> str:
     """Python with colours, and with the marked parts in <mark>."""
-    source = source[:LONGEST]
+    whole, source = source, source[:LONGEST]
     out, inside = [], ""
     for kind, mark, piece in _pieces(source, marks):
         if mark != inside:
@@ -69,7 +75,7 @@ def code(source: str, marks: Sequence[Mark] = ()) -> str:
             inside = mark
         shown = html.escape(piece.translate(PICTURES), quote=True)
         out.append(f'<span class="{kind}">{shown}</span>' if kind else shown)
-    return "".join(out) + ("</mark>" if inside else "")
+    return "".join(out) + ("</mark>" if inside else "") + _rest(whole)
 
 
 TITLES = {"missing": "no such name at this point", "restated": "restates what was shown before"}
@@ -96,7 +102,7 @@ def page(title: str, body: str) -> str:
     """A page that stands alone: no script runs in it and nothing is fetched, whatever the body holds."""
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{text(title)}</title>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{text(title[:200])}</title>'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         f'<meta name="viewport" content="width=device-width"><style>body{{margin:1.5em auto;max-width:75em;padding:0 1em}}'
         f'{CSS}</style></head><body class="ks">{body}</body></html>\n'

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from knapsack_lib.episodes import Episode
+from knapsack_lib.episodes import Episode, Turn
 from knapsack_lib.explorer import plots
 from knapsack_lib.explorer.catalogue import Catalogue
 from knapsack_lib.explorer.markup import CSS, chip, code, page, text
@@ -35,7 +35,7 @@ def heading(episode: Episode) -> str:
     """The episode's title line and how it ended."""
     out = episode.outcome
     score = f"score {out['optimality']:.3f}" if out.get("optimality") is not None else "no score"
-    kind = "good" if out.get("optimality", 0) > 0 and episode.finish == "finish" else "bad"
+    kind = "good" if (out.get("optimality") or 0) > 0 and episode.finish == "finish" else "bad"
     chips = chip(score, kind) + chip(f"ended by {episode.finish}") + chip(f"{len(episode.turns)} turns")
     chips += "".join(
         chip(f"{name.replace('_', ' ')} {out[name]}") for name in ("value", "optimal_value", "capacity") if name in out
@@ -62,10 +62,20 @@ def turn(reading: Reading) -> str:
         f'<div class="say">{text(reading.reasoning)}</div>',
         f"<pre>{code(one.code, reading.marks)}</pre>" if one.code is not None else chip(f"not run: {one.outcome}", "bad"),
         f'<div class="say soft">{text(reading.after)}</div>' if reading.after else "",
-        f'<pre class="out{" bad" if bad else ""}">{text(one.observation or one.stdout or "(nothing was shown)")}</pre>',
+        f'<pre class="out{" bad" if bad else ""}">{text(_shown(one))}</pre>',
         _calls(one.tool_calls), _bindings(reading), f'<div class="soft">{text(" · ".join(facts))}</div>',
     ]  # fmt: skip
     return "".join(parts)
+
+
+def _shown(one: Turn) -> str:
+    """What came back; of a last turn, which nothing answered, what it printed and how it failed."""
+    if one.observation is not None:
+        return one.observation or "(nothing was shown)"
+    failed = (
+        f"{one.error_type}: {one.error}" if one.error_type else f"stopped: {one.killed_by}" if one.killed_by else ""
+    )
+    return "\n".join(filter(None, [one.stdout.rstrip("\n"), failed])) or "(nothing was shown)"
 
 
 def _calls(calls: Sequence[dict]) -> str:
@@ -142,6 +152,8 @@ def view(catalogue: Catalogue, *places: int) -> Any:
 def write_pages(catalogue: Catalogue, places: Sequence[int], folder: Path) -> Path:
     """A page per episode and an index with a small plot of each; returns the index. Old pages there are replaced."""
     folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("episode-*.html"):
+        old.unlink()
     lines = []
     for place in places:
         episode, name = catalogue.open(place), f"episode-{place:06d}.html"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
@@ -22,6 +23,7 @@ from knapsack_lib.families import Task
 
 __all__ = ["Mark", "Reading", "read"]
 
+Helpers = dict[str, tuple[frozenset[str], frozenset[str]]]  # function -> globals that it binds, names that it takes
 TOOLS = frozenset({"list_items", "inspect", "take_item", "finish"})
 
 
@@ -66,7 +68,7 @@ def _read(episode: Episode, task: Task | None) -> Iterator[Reading]:
     facts: dict[str, dict[str, Any]] = {}
     taken: list[str] = []
     before: tuple[str, ...] = ()
-    helpers: dict[str, frozenset[str]] = {}  # function -> globals that it binds
+    helpers: Helpers = {}
     tokens = 0
     capacity = episode.outcome.get("capacity")
     budget = task.public.get("inspect_budget") if task else None
@@ -74,10 +76,9 @@ def _read(episode: Episode, task: Task | None) -> Iterator[Reading]:
         tree = parsed(turn)
         names, tree = _names(tree)
         after = tuple(turn.bindings)
-        helpers |= (
-            {node.name: names.made_by_helpers for node in tree.body if isinstance(node, FUNCTIONS)} if tree else {}
-        )
-        written = names.bound.union(*(helpers.get(name, ()) for name in names.needed))
+        helpers |= _helpers(tree)
+        # A block that was stopped has been undone.
+        written = set() if turn.killed_by else names.bound | _made(names.needed | names.bound, helpers)
         _play(turn, facts, taken)
         tokens += turn.prompt_tokens + turn.completion_tokens
         weight = sum(facts.get(item, {}).get("weight", 0) for item in taken)
@@ -104,6 +105,29 @@ def _names(tree: ast.Module | None) -> tuple[Names, ast.Module | None]:
         return Names(), None
 
 
+def _helpers(tree: ast.Module | None) -> Helpers:
+    """The functions that a block defines, each by itself."""
+    found = {}
+    for node in tree.body if tree is not None else []:
+        if isinstance(node, FUNCTIONS):
+            names = Names()
+            names.visit(node)
+            found[node.name] = names.helpers
+    return found
+
+
+def _made(names: set[str], helpers: Helpers) -> set[str]:
+    """Globals that these functions bind, and those that they call."""
+    made: set[str] = set()
+    todo, seen = [name for name in names if name in helpers], set(names)
+    while todo:
+        binds, takes = helpers[todo.pop()]
+        made |= binds
+        todo += [name for name in takes - seen if name in helpers]
+        seen |= takes
+    return made
+
+
 def _around(turn: Turn) -> tuple[str, str]:
     """What a reply says before and behind its one block."""
     found = FENCE.search(turn.reply)
@@ -119,12 +143,19 @@ def _play(turn: Turn, facts: dict[str, dict[str, Any]], taken: list[str]) -> Non
             continue
         item = str(call["args"][0])
         if call["name"] == "inspect":
-            try:
-                facts[item] = json.loads(call["result"])
-            except (TypeError, ValueError):
-                facts[item] = {}
+            facts[item] = _facts(call["result"])
         elif call["name"] == "take_item":
             taken.append(item)
+
+
+def _facts(result: Any) -> dict[str, float]:
+    """Value and weight of an item as a tool gave them; nothing for an answer that is no item."""
+    try:
+        answer = json.loads(result)
+    except (TypeError, ValueError):
+        return {}
+    numbers = answer.items() if isinstance(answer, dict) else ()
+    return {name: n for name, n in numbers if type(n) in (int, float) and math.isfinite(n)}
 
 
 def _marks(
@@ -138,11 +169,11 @@ def _marks(
         return
     missing = names.needed - known - BUILTINS
     places = _Places(turn.code)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in missing:
+    for node in names.places:
+        if node.id in missing:
             yield places.mark(node, "missing")
-    for node in literals:
-        yield places.mark(node, "restated")
+    for literal in literals:
+        yield places.mark(literal, "restated")
 
 
 class _Places:

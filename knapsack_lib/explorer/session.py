@@ -55,6 +55,7 @@ class Session:
         self._pool = Pool(study.limits, after_kill=setting.after_kill, without=setting.without)
         self._interpreter = Interpreter(self._pool, self.mode, self.world.tools, seed)
         self.turns: list[Played] = []
+        self.closed = False
         global last
         last = self
 
@@ -68,8 +69,11 @@ class Session:
 
     def close(self) -> None:
         """End the session's processes. What was played stays readable."""
+        global last
+        self.closed = True
         self._interpreter.close()
         self._pool.close()
+        last = None if last is self else last
 
     @property
     def turns_left(self) -> int:
@@ -82,13 +86,20 @@ class Session:
 
     def run(self, source: str, before: str | None = None) -> Played:
         """One block, one turn. Raises UserError when the task is finished or no turn is left."""
-        if self.world.done or not self.turns_left:
+        if self.closed or self.world.done or not self.turns_left:
             why = "the task is finished" if self.world.done else "no turn is left"
+            why = "the session is closed" if self.closed else why
             raise UserError(f"{why}: {self.score}; start again with play(...) or rerun(...)")
         seen = self._interpreter.run(source)
         played = Played(len(self.turns) + 1, source, observation_text(seen, self.study.cues), before)
         self.turns.append(played)
         return played
+
+    def skip(self, before: str | None) -> None:
+        """A turn in which nothing was run. Raises UserError when no turn is left."""
+        if not self.turns_left:
+            raise UserError(f"no turn is left: {self.score}")
+        self.turns.append(Played(len(self.turns) + 1, "", before or "(nothing was run)", before))
 
     @property
     def score(self) -> str:
@@ -120,9 +131,17 @@ def rerun(
     if not 0 <= count <= len(episode.turns):
         raise UserError(f"turns = {turns!r}: the episode has {len(episode.turns)}")
     session = Session(task, study, mode or episode.runtime, episode.seed % 2**31)
-    for turn in episode.turns[:count]:
-        if turn.code is not None and not session.world.done:
-            session.run(turn.code, before=turn.observation)
+    try:
+        for turn in episode.turns[:count]:
+            if session.world.done:
+                break
+            if turn.code is None:
+                session.skip(turn.observation)
+            else:
+                session.run(turn.code, before=turn.observation)
+    except BaseException:
+        session.close()
+        raise
     return session
 
 

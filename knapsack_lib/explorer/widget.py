@@ -8,6 +8,7 @@ page up and down for pages of the table.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ ANY = "any"
 CHOICES = {"run": "run", "train": "trained on", "runtime": "acts in", "difficulty": "tasks", "finish": "ended by",
            "failure": "failure"}  # fmt: skip
 WELL = "(ended well)"
+PLAYABLE = [*(mode for mode in MODES if mode != "ttl:k"), "ttl:1", "ttl:2", "ttl:3"]
 
 
 class Pane(anywidget.AnyWidget):
@@ -116,7 +118,7 @@ class Explorer(w.VBox):
     def _actions(self) -> w.Widget:
         self.beside = w.Dropdown(options=[("nothing", -1)], description="beside it", layout=w.Layout(width="420px"))
         self.whole = w.ToggleButton(value=False, description="all turns", layout=w.Layout(width="100px"))
-        self.mode = w.Dropdown(options=[*MODES, "ttl:2"], description="mode", layout=w.Layout(width="190px"))
+        self.mode = w.Dropdown(options=PLAYABLE, description="mode", layout=w.Layout(width="190px"))
         self.again = w.Button(description="re-run to this turn", disabled=True, layout=w.Layout(width="150px"))
         self.result = w.HTML()
         self.beside.observe(lambda change: self._show(), "value")
@@ -181,14 +183,16 @@ class Explorer(w.VBox):
     def _told(self, pane: Pane, content: Any, buffers: Any) -> None:
         if not isinstance(content, dict):
             return
-        if str(content.get("place", "")).isdigit():
-            self.show(int(content["place"]))
-        elif content.get("order") in self.catalogue.frame:
-            self.descending = self.order == content["order"] and not self.descending
-            self.order = content["order"]
+        place, order, key = (content.get(name) for name in ("place", "order", "key"))
+        number = str(place) if isinstance(place, (str, int)) else ""
+        if re.fullmatch("[0-9]{1,9}", number) and int(number) in self.catalogue.frame.index:
+            self.show(int(number))
+        elif isinstance(order, str) and order in self.catalogue.frame:
+            self.descending = self.order == order and not self.descending
+            self.order = order
             self._refilter()
-        elif "key" in content:
-            self.press(content["key"])
+        elif isinstance(key, str):
+            self.press(key)
 
     def press(self, key: str) -> None:
         """What a key does."""

@@ -61,10 +61,11 @@ def test_a_last_line_that_a_kill_cut_short_is_left_out(tmp_path: Path, store, ep
     assert open_catalogue(folder).frame.task_id.tolist() == ["knapsack-easy-00001", "knapsack-easy-00002"]
 
 
-def test_stores_that_were_set_aside_and_empty_ones_are_not_read(project: Path, store, episode, turn):
+def test_stores_that_were_set_aside_and_those_without_a_whole_line_are_not_read(project: Path, store, episode, turn):
     cells = project / "runs" / "smoke" / "cells"
     store(cells / "base-reset-easy.was-1ba9d574", [episode(turn(), cast=("old", "reset", 1))])
     store(cells / "base-reset-easy", [])
+    store(cells / "reset-reset-easy", [], after='{"episode_id": "knap')  # under way, in its first line
     assert len(open_catalogue("smoke")) == 9
 
 

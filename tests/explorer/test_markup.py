@@ -13,7 +13,15 @@ from knapsack_lib.explorer.reading import Mark
 
 CONTROLS = [chr(n) for n in range(0x110000) if unicodedata.category(chr(n)) == "Cc" and chr(n) not in "\n\t"]
 TURNING = [*"\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"]  # change the direction of what follows
-TEXTS = ["", "plain", "<b>&amp;</b>", "a < b > c & d \" e ' f", "</pre></style><!-- ]]> -->", "tab\tline\n\n end ", "größe 日本 🎒"]
+TEXTS = [
+    "",
+    "plain",
+    "<b>&amp;</b>",
+    "a < b > c & d \" e ' f",
+    "</pre></style><!-- ]]> -->",
+    "tab\tline\n\n end ",
+    "größe 日本 🎒",
+]
 PIECES = ["def f", "class K:", "(", ")", "'", '"', '"""', "f'", "rb'", "{", "}", "{x!r:>3}", "#", "\\", "\n", "\r\n", "\t",
           "    ", " ", "0x1f", "1.5e", "é", "日", "🎒", "<b>", "</mark>", "&amp;", "&#60", "<!--", "\0", "\x1b[31m", "import",
           "@", "lambda", "not in", "$", "?", "\u2028", "\u202e"]  # fmt: skip
@@ -58,7 +66,9 @@ def test_of_a_long_text_the_rest_is_counted(parse, show):
 
 # Code -------------------------------------------------------------------------------------------------------------
 
-MARKS = st.lists(st.builds(Mark, st.integers(0, 40), st.integers(0, 45), st.sampled_from(["missing", "restated"])), max_size=6)
+MARKS = st.lists(
+    st.builds(Mark, st.integers(0, 40), st.integers(0, 45), st.sampled_from(["missing", "restated"])), max_size=6
+)
 
 
 @given(st.one_of(st.text(max_size=60), st.lists(st.sampled_from(PIECES), max_size=30).map("".join)), MARKS)
@@ -72,10 +82,19 @@ def test_code_without_its_tags_is_the_source_and_exactly_the_marked_parts_are_ma
         assert kind == ("missing" if "missing" in kinds else "restated" if kinds else "")
 
 
-def test_python_is_coloured_by_what_it_is(parse):
-    found = parse(code("def f(n):\n    return 'a', 1.5, not n  # why\nimport os\nprint(None)"))
-    classes = [attributes["class"] for attributes in found.all("span")]
-    assert classes == ["k", "nf", "k", *"ss"[: classes.count("s")], "m", "k", "c", "k", "k"]
+def test_python_is_coloured_by_what_it_is():
+    shown = code("def f(n):\n    return 'a', 1.5, not n  # why\nimport os\nprint(None)")
+    for kind, piece in [
+        ("k", "def"),
+        ("nf", "f"),
+        ("m", "1.5"),
+        ("k", "not"),
+        ("c", "# why"),
+        ("k", "import"),
+        ("k", "None"),
+    ]:
+        assert f'<span class="{kind}">{piece}</span>' in shown, piece
+    assert "<span" not in code("xs = ys")
 
 
 def test_a_mark_across_colours_stays_one_mark_and_says_what_it_is(parse):

@@ -1,0 +1,182 @@
+"""The command `knapsack`: tasks, reports on published files, and their exchange with ours.
+
+Exit codes: 0 done, 1 done and something differs or is missing (it is said), 2 bad input or a wrong option.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from knapsack_lib.profiles import UserError
+
+__all__ = ["main"]
+
+MEASURES = {
+    "episodes": ("episodes", "d"), "success_rate": ("solved, %", ".1f"), "optimality": ("optimality", ".4f"),
+    "capacity_utilization": ("capacity used, %", ".1f"), "items_inspected": ("items inspected", ".2f"),
+    "steps": ("steps", ".2f"), "tool_calls": ("tool calls", ".2f"), "total_tokens": ("tokens", ",.0f"),
+}  # fmt: skip
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def knapsack() -> None:
+    """Opaque Knapsack: make tasks, read and report on published traces, write ours in their format."""
+
+
+@knapsack.command()
+@click.argument("config")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="folder for the task files; those there are kept"
+)
+@click.option("--split", default="easy", show_default=True, help="of a profile: train, validation, easy or medium")
+def generate(config: str, out: Path, split: str) -> None:
+    """Draw tasks from a profile or from a JSON config in the authors' shape.
+
+    \b
+    Example:  knapsack generate pocket --split medium --out tasks/medium
+              knapsack generate easy.json --out tasks/easy
+    """
+    from knapsack_lib.published.tasks import generate_tasks
+
+    made = generate_tasks(config, out, split)
+    click.echo(f"{len(made.written)} written, {len(made.kept)} kept as they are, in {out}")
+    for name in made.different:
+        click.echo(f"differs: {name} is not what this config draws; it was kept")
+    sys.exit(1 if made.different else 0)
+
+
+@knapsack.command()
+@click.argument("a")
+@click.argument("b")
+@click.option("--json", "as_json", is_flag=True, help="a list of two objects")
+@click.option("--as-published", is_flag=True, help="what the authors' script prints, with its faults named")
+def stats(a: str, b: str, as_json: bool, as_published: bool) -> None:
+    """The seven measures of two conditions (folders or archives) side by side.
+
+    \b
+    Example:  knapsack stats persistent/ stateless/
+              knapsack stats a.tar.gz b.tar.gz --as-published --json
+    """
+    from knapsack_lib.published import reports
+    from knapsack_lib.published.records import read_records
+
+    report = reports.stats_as_published if as_published else reports.stats
+    found = [report(read_records(source)) for source in (a, b)]
+    if as_json:
+        click.echo(json.dumps([{**asdict(one), "notes": list(one.notes)} for one in found], indent=1))
+        return
+    width = max(len(label) for label, _ in MEASURES.values())
+    click.echo(f"{'':{width}} {'A':>12} {'B':>12}")
+    for name, (label, form) in MEASURES.items():
+        click.echo(f"{label:{width}} " + " ".join(f"{_shown(getattr(one, name), form):>12}" for one in found))
+    _say_notes({"A": found[0].notes, "B": found[1].notes})
+
+
+@knapsack.command()
+@click.argument("a")
+@click.argument("b")
+@click.option("--json", "as_json", is_flag=True, help="one object")
+def compare(a: str, b: str, as_json: bool) -> None:
+    """Scores of the same tasks in two conditions: paired difference, Wilcoxon, signed rank-biserial.
+
+    \b
+    Example:  knapsack compare persistent/ stateless/ --json
+    """
+    from knapsack_lib.published import reports
+    from knapsack_lib.published.records import read_records
+
+    found = reports.compare(read_records(a), read_records(b))
+    if as_json:
+        click.echo(json.dumps({**asdict(found), "notes": list(found.notes)}, indent=1))
+        return
+    click.echo(f"pairs                 {found.n_pairs} (only in A: {found.only_a}, only in B: {found.only_b})")
+    click.echo(f"mean difference A - B {_shown(found.mean_difference, '+.2f')} percentage points")
+    click.echo(
+        f"Wilcoxon              W = {_shown(found.wilcoxon_w, 'g')}, p = {_shown(found.wilcoxon_p, '.4g')}, two-sided"
+    )
+    click.echo(f"rank-biserial         {_shown(found.rank_biserial, '+.3f')}")
+    _say_notes({"": found.notes})
+
+
+@knapsack.command(name="import")
+@click.argument("source")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="folder for the store (episodes.jsonl)")
+@click.option("--train", default="published", show_default=True, help="for folders whose name does not say the cell")
+@click.option("--runtime", default="persistent", show_default=True)
+@click.option("--difficulty", default="easy", show_default=True)
+def import_(source: str, out: Path, train: str, runtime: str, difficulty: str) -> None:
+    """Published result and trace files as a store of episodes, to be explored and analysed like ours.
+
+    \b
+    Example:  knapsack import persistent_stateless_easy.tar.gz --out runs/theirs
+    """
+    from knapsack_lib.published.episodes import to_episodes
+    from knapsack_lib.published.records import read_records
+
+    found = read_records(source)
+    episodes = to_episodes(found.records, (train, runtime, difficulty))
+    if (out / "episodes.jsonl").exists():
+        raise UserError(f"{out} holds episodes already; choose another folder or remove it")
+    out.mkdir(parents=True, exist_ok=True)
+    part = out / "episodes.part"
+    part.write_text("".join(episode.to_line() + "\n" for episode in episodes), encoding="utf-8")
+    part.replace(out / "episodes.jsonl")
+    click.echo(f"{len(episodes)} episodes in {out}")
+    _say_notes({"": found.problems})
+    sys.exit(1 if found.problems else 0)
+
+
+@knapsack.command()
+@click.argument("source")
+@click.option("--out", required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--format", "form", type=click.Choice(["published", "chat", "parquet"]), default="published", show_default=True
+)
+def export(source: str, out: Path, form: str) -> None:
+    """Our episodes (a profile's name, a run's folder, a store) as published files, chat JSONL or Parquet.
+
+    \b
+    Example:  knapsack export pocket-seeds --out published/
+              knapsack export runs/pocket/teacher/reset --format chat --out train.jsonl
+    """
+    from knapsack_lib.explorer.catalogue import open_catalogue
+    from knapsack_lib.published.episodes import write_chat, write_published
+
+    catalogue = open_catalogue(source)
+    episodes = [catalogue.open(place) for place in catalogue.frame.index]
+    if form == "parquet":
+        out.parent.mkdir(parents=True, exist_ok=True)
+        catalogue.frame.assign(episode=[episode.to_line() for episode in episodes]).to_parquet(out, index=False)
+    else:
+        (write_published if form == "published" else write_chat)(episodes, out)
+    click.echo(f"{len(episodes)} episodes in {out}")
+
+
+def _shown(value: Any, form: str) -> str:
+    return "not recorded" if value is None else f"{value:{form}}"
+
+
+def _say_notes(notes: dict[str, Sequence[str]]) -> None:
+    for name, lines in notes.items():
+        for line in lines:
+            click.echo(f"note{f' ({name})' if name else ''}: {line}")
+
+
+def main() -> None:
+    """Run the command; a user's mistake is one line and exit code 2."""
+    try:
+        knapsack()
+    except UserError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""Published records as ordinary episodes, and ordinary episodes as published files.
+
+    episodes = to_episodes(read_records("persistent_stateless_easy").records)
+    write_published(episodes, folder)                       # result and trace files of the authors' format
+    write_chat(episodes, Path("train.jsonl"))               # {"messages": [...]} for chat fine-tuning
+
+What the format does not record is left empty: tool calls, live names, the text that the model was shown (the output of
+its block stands in for it). A score that is null stays NaN.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from knapsack_lib.episodes import Episode, Turn
+from knapsack_lib.published.records import Record
+
+__all__ = ["to_episode", "to_episodes", "write_chat", "write_published"]
+
+FINISHES = {"finish_tool": "finish", "max_turns": "max_turns"}
+PUBLISHED = {"finish": "finish_tool", "max_turns": "max_turns", "context": "error"}
+WORDS = {"reset": "stateless", "medium": "hard"}
+OURS = "knapsack_lib"  # the key under which a trace of ours keeps what the format has no place for
+
+
+def to_episodes(
+    records: Iterable[Record], cell: tuple[str, str, str] = ("published", "persistent", "easy")
+) -> list[Episode]:
+    """Every record as an episode. `cell` (train, runtime, difficulty) is for records whose folder does not say."""
+    return [to_episode(record, cell) for record in records]
+
+
+def to_episode(record: Record, cell: tuple[str, str, str] = ("published", "persistent", "easy")) -> Episode:
+    """One record as an episode."""
+    kept = (record.trace or {}).get(OURS)
+    if isinstance(kept, dict):  # written by write_published: nothing was lost
+        return Episode.from_line(json.dumps(kept))
+    train, runtime, difficulty = record.cell or cell
+    metrics = record.metrics
+    prompts = record.summary.get("system_prompts") or []
+    opening = [{"role": "system", "content": str(text)} for text in prompts]
+    opening.append({"role": "user", "content": str(record.summary.get("task") or "")})
+    outcome: dict[str, Any] = {
+        "optimality": math.nan if record.score is None else record.score, "solved": record.solved is True,
+        "value": metrics.get("agent_value", 0), "optimal_value": metrics.get("optimal_value", 0),
+        "weight_used": metrics.get("weight_used", 0), "capacity": metrics.get("capacity") or math.nan,
+        "items_taken": int(metrics.get("items_taken_count", 0)), "items_inspected": int(metrics.get("inspected_count", 0)),
+    }  # fmt: skip
+    return Episode(
+        episode_id=record.task_id, task_id=record.task_id, family="knapsack", difficulty=difficulty, policy=train,
+        runtime=runtime, seed=0, opening=opening, turns=[_turn(step) for step in record.step_events],
+        finish=_finish(record), outcome=outcome,
+    )  # fmt: skip
+
+
+def _finish(record: Record) -> str:
+    if record.status == "timeout":
+        return "timeout"
+    reason = record.summary.get("finish_reason")
+    return FINISHES.get(str(reason), "infrastructure" if record.status == "error" else str(reason or "unknown"))
+
+
+def _turn(step: dict[str, Any] | Any) -> Turn:
+    result, usage = step.get("interpreter_result") or {}, step.get("token_usage") or {}
+    output, problem = str(result.get("output") or ""), result.get("error")
+    kind, message = _error(problem)
+    code = step.get("code")
+    return Turn(
+        reply=str(step.get("assistant_text") or ""), reply_ids=None, outcome="code" if code else "no_code",
+        code=str(code) if code else None, observation="\n".join(filter(None, [output.rstrip("\n"), str(problem or "")])),
+        stdout=output, error_type=kind, error=message, killed_by=None, state_lost=False, bindings=[], tool_calls=[],
+        prompt_tokens=int(usage.get("prompt_tokens") or 0), completion_tokens=int(usage.get("completion_tokens") or 0),
+        slip=False,
+    )  # fmt: skip
+
+
+def _error(problem: object) -> tuple[str | None, str | None]:
+    """(type, message) of an error as the traces hold it: a line, or a traceback whose last line it is."""
+    if not problem:
+        return None, None
+    if isinstance(problem, dict):
+        return str(problem.get("type") or "Error"), str(problem.get("message") or "")
+    lines = [line for line in str(problem).splitlines() if line.strip()]
+    kind, _, message = lines[-1].strip().partition(":")
+    return (kind, message.strip()) if re.fullmatch(r"[A-Za-z_][\w.]*", kind) else ("Error", lines[-1].strip())
+
+
+# Writing --------------------------------------------------------------------------------------------------------------
+
+
+def write_published(episodes: Sequence[Episode], folder: Path) -> int:
+    """A result and a trace file per episode, in a folder per cell: {train}_{runtime}_{difficulty}/knapsack/.
+
+    Clocks are zero: ours hold none. Reading the files again gives the same episodes. Returns how many were written.
+    """
+    for episode in episodes:
+        words = (episode.policy, episode.runtime, episode.difficulty)
+        place = folder / "_".join(WORDS.get(word, word) for word in words) / "knapsack"
+        if episode.train_seed > 1:
+            place = folder / f"seed{episode.train_seed}" / place.relative_to(folder)
+        place.mkdir(parents=True, exist_ok=True)
+        _write(place / f"knapsack-{episode.task_id}.json", _result(episode))
+        _write(place / f"knapsack-{episode.task_id}.trace.json", _trace(episode))
+    return len(episodes)
+
+
+def _write(path: Path, data: Any) -> None:
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def _result(episode: Episode) -> dict[str, Any]:
+    out = episode.outcome
+    metrics = {
+        "agent_value": out["value"], "optimal_value": out["optimal_value"],
+        "optimality_gap": out["optimal_value"] - out["value"], "weight_used": out["weight_used"],
+        "capacity": out["capacity"], "items_taken_count": out["items_taken"], "inspected_count": out["items_inspected"],
+    }  # fmt: skip
+    score = None if math.isnan(out["optimality"]) else out["optimality"]
+    result = {"is_solved": out["solved"], "score": score, "metrics": metrics}
+    status = "timeout" if episode.finish == "timeout" else "completed"
+    return {"status": status, "error": None, "result": result, "finished_at": 0.0, "started_at": 0.0}
+
+
+def _trace(episode: Episode) -> dict[str, Any]:
+    clock = "1970-01-01T00:00:00"
+    prompts = [message["content"] for message in episode.opening if message["role"] == "system"]
+    task = "\n".join(message["content"] for message in episode.opening if message["role"] != "system")
+    usage = _usage(episode.turns)
+    reason = PUBLISHED.get(episode.finish)
+    events: list[tuple[str, dict[str, Any]]] = [
+        ("StartEvent", {"task": task}),
+        ("SystemPromptEvent", {"prompts": prompts}),
+    ]
+    for number, turn in enumerate(episode.turns):
+        problem = f"{turn.error_type}: {turn.error}" if turn.error_type else turn.killed_by
+        answer = {"success": not problem, "result": None, "output": turn.stdout, "error": problem}
+        events.append(("StepEvent", {"turn": number, "assistant_text": turn.reply, "code": turn.code,
+                                     "interpreter_result": answer, "token_usage": _usage([turn])}))  # fmt: skip
+    if reason:
+        events.append(("FinishEvent", {"reason": reason, "token_usage": usage}))
+    summary = {"task": task, "system_prompts": prompts, "num_steps": len(episode.turns), "finish_reason": reason,
+               "errors": [], "token_usage": usage}  # fmt: skip
+    return {
+        "started_at": clock, "finished_at": clock, "summary": summary,
+        "events": [{"type": kind, "data": data, "timestamp": clock} for kind, data in events],
+        OURS: json.loads(episode.to_line()),
+    }  # fmt: skip
+
+
+def _usage(turns: Sequence[Turn]) -> dict[str, int]:
+    prompt, completion = sum(t.prompt_tokens for t in turns), sum(t.completion_tokens for t in turns)
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+
+
+def write_chat(episodes: Sequence[Episode], path: Path) -> int:
+    """A line {"messages": [...]} per episode, as TRL and Axolotl read it. Deliberate slips are in
+    it like any other turn; our own training gives them no loss."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    with open(part, "w", encoding="utf-8") as file:
+        for episode in episodes:
+            file.write(json.dumps({"messages": episode.messages()}, ensure_ascii=False) + "\n")
+    part.replace(path)
+    return len(episodes)

@@ -1,0 +1,162 @@
+"""The authors' result and trace files as records: what each says, and what is wrong with it.
+
+    found = read_records("benchmarks/persistent_stateless_easy")
+    found.records        # Record for each task, sorted
+    found.problems       # one line for each file that could not be read
+
+A result file is knapsack-<task_id>.json, its trace knapsack-<task_id>.trace.json; either may be missing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from knapsack_lib.profiles import SPELLINGS, UserError
+from knapsack_lib.published.files import members, shown_name
+
+__all__ = ["Found", "Record", "read_json", "read_records"]
+
+TRACE = ".trace.json"
+NAME = re.compile(r"(?:^|/)knapsack-([^/]+?)(\.trace)?\.json$")
+CELL = re.compile(r"(?:^|/)(base|persistent|stateless|reset)_(persistent|stateless|reset)_(easy|hard|medium)(?:/|$)")
+STATUSES = ("completed", "timeout", "error")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One episode as published. `score` is None where the file says null; `trace` is None where there is no trace."""
+
+    task_id: str
+    cell: tuple[str, str, str] | None  # train, runtime, difficulty in our words, from the folder's name
+    status: str
+    error: str
+    solved: bool | None
+    score: float | None
+    metrics: Mapping[str, float]
+    trace: Mapping[str, Any] | None
+
+    @property
+    def steps(self) -> int:
+        return int(_number(self.summary.get("num_steps")) or 0)
+
+    @property
+    def summary(self) -> Mapping[str, Any]:
+        return (self.trace or {}).get("summary") or {}
+
+    @property
+    def events(self) -> list[Mapping[str, Any]]:
+        return [event for event in (self.trace or {}).get("events") or [] if isinstance(event, dict)]
+
+    @property
+    def step_events(self) -> list[Mapping[str, Any]]:
+        return [
+            event["data"]
+            for event in self.events
+            if event.get("type") == "StepEvent" and isinstance(event.get("data"), dict)
+        ]
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and completion tokens of the whole episode; 0 where nothing was spent."""
+        return int(_number((self.summary.get("token_usage") or {}).get("total_tokens")) or 0)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Everything that a source holds."""
+
+    source: str
+    records: tuple[Record, ...]
+    problems: tuple[str, ...] = field(default=())
+
+
+def read_records(source: str | Path) -> Found:
+    """Read every episode of a folder or archive. A file that cannot be read becomes a line of `problems`; a source
+    without any episode raises UserError, and so does one in which a cell holds a task twice."""
+    results: dict[tuple[Any, str], Any] = {}
+    traces: dict[tuple[Any, str], Any] = {}
+    problems: list[str] = []
+    for name, data in members(source, lambda name: NAME.search(name) is not None):
+        match = NAME.search(name)
+        assert match is not None
+        key, into = (_folder(name), match[1]), traces if match[2] else results
+        try:
+            into[key] = _checked(read_json(data, name), name, trace=bool(match[2]))
+        except UserError as error:
+            problems.append(str(error))
+    if not results and not traces:
+        tried = f"; {problems[0]}" if problems else ""
+        raise UserError(f"{shown_name(source)}: no knapsack-<task>.json in it{tried}")
+    records = []
+    for key in sorted({*results, *traces}, key=str):
+        (_, cell), task_id = key[0], key[1]
+        if key not in results:
+            problems.append(f"{shown_name(task_id)}: a trace without its result file; it is counted with no score")
+        records.append(_record(task_id, cell, results.get(key), traces.get(key)))
+    return Found(str(source), tuple(records), tuple(problems))
+
+
+def read_json(data: bytes, name: str) -> Any:
+    """JSON of a file. Raises UserError naming the file and what is wrong: empty, cut short, another encoding."""
+    shown = shown_name(name)
+    if not data.strip():
+        raise UserError(f"{shown}: the file is empty; fetch it again")
+    try:
+        return json.loads(data.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise UserError(f"{shown}: not UTF-8; save it as UTF-8") from None
+    except RecursionError:
+        raise UserError(f"{shown}: nested too deep to be read") from None
+    except ValueError as error:
+        raise UserError(f"{shown}: no whole JSON ({shown_name(error)}); fetch it again") from None
+
+
+def _folder(name: str) -> tuple[str, tuple[str, str, str] | None]:
+    """The folder of a file, and the cell that its name says."""
+    folder = name.rpartition("/")[0]
+    found = CELL.search(f"/{folder}/")
+    if not found:
+        return folder, None
+    train, runtime, difficulty = (SPELLINGS.get(word, word) for word in found.groups())
+    return folder, (train, runtime, difficulty)
+
+
+def _checked(data: Any, name: str, trace: bool) -> Mapping[str, Any]:
+    """The parts that are read must have the shapes that are documented."""
+    shown = shown_name(name)
+    if not isinstance(data, dict):
+        raise UserError(f"{shown}: holds a {type(data).__name__} where an object is expected")
+    if trace:
+        for part, kind in (("summary", dict), ("events", list)):
+            if not isinstance(data.get(part), (kind, type(None))):
+                raise UserError(f"{shown}: {part} is no {kind.__name__}")
+        return data
+    if data.get("status") not in STATUSES:
+        raise UserError(f"{shown}: status {data.get('status')!r:.60} is none of {', '.join(STATUSES)}")
+    result = data.get("result")
+    if not isinstance(result, (dict, type(None))) or not isinstance((result or {}).get("metrics"), (dict, type(None))):
+        raise UserError(f"{shown}: result or its metrics are no objects")
+    return data
+
+
+def _record(task_id: str, cell: tuple[str, str, str] | None, result: Any, trace: Any) -> Record:
+    inner = (result or {}).get("result") or {}
+    metrics = {
+        name: number for name, value in (inner.get("metrics") or {}).items() if (number := _number(value)) is not None
+    }
+    solved = inner.get("is_solved")
+    return Record(
+        task_id, cell, (result or {}).get("status", "error"), str((result or {}).get("error") or ""),
+        solved if isinstance(solved, bool) else None, _number(inner.get("score")), metrics, trace,
+    )  # fmt: skip
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if value == value and abs(value) != float("inf") else None

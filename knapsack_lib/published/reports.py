@@ -1,0 +1,143 @@
+"""The authors' reports on two conditions, right: every episode counted, nothing guessed, everything stated.
+
+stats(found)                         # the seven measures over all episodes of a source
+stats_as_published(found)            # what the authors' script prints for the same files, and why it differs
+compare(found_a, found_b)            # the pairs of two sources
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats as tests
+
+from knapsack_lib.profiles import UserError
+from knapsack_lib.published.files import shown_name
+from knapsack_lib.published.records import Found, Record
+
+__all__ = ["FAULTS", "Comparison", "Stats", "compare", "stats", "stats_as_published"]
+
+PATTERN = re.compile(r"\b(?:inspect|take_item|list_items|finish)\(")
+FAULTS = (
+    "episodes without a step (time-outs before the first reply) are dropped, which flatters a condition that times out",
+    "tool calls are counted by matching names in the source text: a call in a loop counts once, one in a comment too",
+)
+
+
+@dataclass(frozen=True)
+class Stats:
+    """Rates and utilisation in percent, optimality from 0 to 1, the rest means an episode; None: not recorded."""
+
+    episodes: int
+    success_rate: float | None
+    optimality: float | None
+    capacity_utilization: float | None
+    items_inspected: float | None
+    steps: float | None
+    tool_calls: float | None
+    total_tokens: float | None
+    notes: tuple[str, ...] = ()
+
+
+def stats(found: Found) -> Stats:
+    """All episodes. A score that is null counts as 0, as a failed episode does, and is stated."""
+    return _stats(found.records, found.problems, None, (), 100, 1)
+
+
+def stats_as_published(found: Found) -> Stats:
+    """The figures of the authors' script, with its faults; `notes` names them."""
+    kept = [record for record in found.records if record.steps > 0]
+    calls = [sum(len(PATTERN.findall(str(step.get("code") or ""))) for step in r.step_events) for r in kept]
+    dropped = len(found.records) - len(kept)
+    notes = (f"{dropped} of {len(found.records)} episodes dropped: {FAULTS[0]}", FAULTS[1])
+    return _stats(kept, found.problems, calls, notes, 100, 1)
+
+
+def _stats(
+    records: Sequence[Record], problems: Sequence[str], calls: Sequence[int] | None, notes: tuple[str, ...],
+    percent: float, digits: int,
+) -> Stats:  # fmt: skip
+    def mean(values: Sequence[float | None]) -> float | None:
+        known = [value for value in values if value is not None]
+        return float(np.mean(known)) if known else None
+
+    unscored = sum(record.score is None for record in records)
+    said = [f"{unscored} episodes have no score and count as 0"] if unscored else []
+    untraced = sum(record.trace is None for record in records)
+    said += [f"{untraced} episodes have no trace: their steps and tokens are not in the means"] if untraced else []
+    missing = [r.task_id for r in records if not r.metrics.get("capacity")]
+    said += [f"{len(missing)} episodes record no capacity: not in the utilisation"] if missing else []
+    used = [
+        100 * r.metrics.get("weight_used", 0) / r.metrics["capacity"] if r.metrics.get("capacity") else None
+        for r in records
+    ]
+    return Stats(
+        episodes=len(records),
+        success_rate=mean([100.0 * (record.solved is True) for record in records]),
+        optimality=mean([record.score or 0.0 for record in records]),
+        capacity_utilization=mean(used),
+        items_inspected=mean([record.metrics.get("inspected_count") for record in records]),
+        steps=mean([None if record.trace is None else record.steps for record in records]),
+        tool_calls=None if calls is None else mean(calls),
+        total_tokens=mean([None if record.trace is None else record.tokens for record in records]),
+        notes=(*notes, *said, *problems),
+    )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Scores of the same tasks. `mean_difference` is A - B in percentage points; `wilcoxon_w` the smaller of the two rank
+    sums; `rank_biserial` (W+ - W-) / (W+ + W-), positive when A is better. None: no answer, and a note says why."""
+
+    n_pairs: int
+    only_a: int
+    only_b: int
+    mean_difference: float | None
+    wilcoxon_w: float | None
+    wilcoxon_p: float | None
+    rank_biserial: float | None
+    notes: tuple[str, ...] = ()
+
+
+def compare(a: Found, b: Found) -> Comparison:
+    """Pairs by task id. Raises UserError when one source holds several conditions of a task."""
+    one, other = _scores(a), _scores(b)
+    pairs = sorted(one.keys() & other.keys())
+    null = [task for task in pairs if one[task] is None or other[task] is None]
+    known = [task for task in pairs if task not in set(null)]
+    notes = [f"{len(null)} pairs hold a score that is null and are left out"] if null else []
+    only_a, only_b = len(one.keys() - other.keys()), len(other.keys() - one.keys())
+    notes += [f"{only_a} tasks only in A, {only_b} only in B: not compared"] if only_a or only_b else []
+    notes += [*a.problems, *b.problems]
+    difference = np.round([(one[t] or 0.0) - (other[t] or 0.0) for t in known], 12) + 0.0
+    if not len(known):
+        return Comparison(0, only_a, only_b, None, None, None, None, (*notes, "no task is in both"))
+    moved = difference[difference != 0]
+    mean = float(100 * difference.mean())
+    if not len(moved):
+        return Comparison(len(known), only_a, only_b, mean, None, None, None, (*notes, "no pair differs"))
+    ranks = tests.rankdata(np.abs(moved))
+    up, down = float(ranks[moved > 0].sum()), float(ranks[moved < 0].sum())
+    exact = len(moved) <= 50 and len(np.unique(np.abs(moved))) == len(moved)
+    p = float(tests.wilcoxon(moved, method="exact" if exact else "asymptotic").pvalue)
+    said = (
+        f"{len(moved)} of {len(known)} pairs differ; zeros are left out; {'exact' if exact else 'normal approximation'}"
+    )
+    return Comparison(len(known), only_a, only_b, mean, min(up, down), p, (up - down) / (up + down), (said, *notes))
+
+
+def _scores(found: Found) -> dict[str, float | None]:
+    """Task -> score of one condition."""
+    twice = [task for task, count in Counter(record.task_id for record in found.records).items() if count > 1]
+    if twice:
+        cells = sorted({"_".join(record.cell) for record in found.records if record.cell})
+        which = f" ({', '.join(cells)})" if cells else ""
+        where = shown_name(found.source)
+        raise UserError(
+            f"{where}: holds task {shown_name(twice[0])} in several conditions{which}; name the folder of one"
+        )
+    return {record.task_id: record.score for record in found.records}
