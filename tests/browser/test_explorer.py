@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import TimeoutError, expect
 
 from knapsack_lib.explorer.catalogue import open_catalogue
 from knapsack_lib.explorer.pages import write_pages
@@ -15,10 +15,16 @@ def opened(page, lab):
     page.goto(f"{lab}/lab/tree/notebooks/06_explore.ipynb?token=explorer&reset")
     page.locator(".jp-Notebook").wait_for()
     page.keyboard.press("Control+b")  # the notebook alone
-    page.wait_for_function("() => document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'")
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_text("Run All Cells", exact=True).click()
-    page.locator(".ks-pane tbody tr").first.wait_for()
+    page.get_by_text("| Idle").first.wait_for()  # in the status bar: the kernel has started
+    for _ in range(3):  # a click that comes before JupyterLab listens does nothing
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_text("Run All Cells", exact=True).click()
+        try:
+            page.locator(".ks-pane tbody tr").first.wait_for(timeout=30_000)
+            break
+        except TimeoutError:
+            page.keyboard.press("Escape")
+    expect(page.locator(".ks-pane tbody tr").first).to_be_visible()
     return page
 
 
