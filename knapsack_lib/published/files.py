@@ -9,6 +9,7 @@ point outside, links, devices and what is too large are refused in one line.
 from __future__ import annotations
 
 import tarfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
@@ -27,12 +28,21 @@ def members(source: str | Path, wanted: Callable[[str], bool] = lambda name: Tru
     path = Path(source)
     if path.is_dir():
         yield from _of_folder(path, wanted)
-    elif path.is_file() and tarfile.is_tarfile(path):
+    elif path.is_file() and _is_archive(path):
         yield from _of_archive(path, wanted)
     elif path.is_file():
         yield path.name, _read(path)
     else:
         raise UserError(f"{shown_name(source)}: no such folder, archive or file")
+
+
+def _is_archive(path: Path) -> bool:
+    if path.name.endswith((".tar", ".tar.gz", ".tgz")):
+        return True  # also when it is damaged: then it is told so
+    try:
+        return tarfile.is_tarfile(path)
+    except (OSError, EOFError):
+        return False
 
 
 def shown_name(name: object) -> str:
@@ -70,7 +80,7 @@ def _of_archive(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str
                 file = archive.extractfile(member)
                 if file is not None:
                     yield member.name, file.read()
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
         raise UserError(f"{path.name}: the archive is damaged ({shown_name(error)}); fetch it again") from None
 
 

@@ -1,0 +1,118 @@
+"""The reports on the sample, against the values worked by hand in its README; and what they say instead of guessing."""
+
+import json
+import re
+
+import pytest
+
+from knapsack_lib.profiles import UserError
+from knapsack_lib.published.records import read_records
+from knapsack_lib.published.reports import compare, stats, stats_as_published
+
+BY_HAND = {
+    "persistent": (8, 25.0, 0.537325, 50.566, 7.375, 3.75, None, 7878.375),
+    "stateless": (8, 12.5, 0.429497, 44.038, 10.625, 4.0, None, 6274.25),
+}
+AS_PRINTED = {
+    "persistent": (7, 28.6, 0.6141, 57.8, 8.4, 4.29, 5.86, 9004),
+    "stateless": (7, 14.3, 0.4909, 50.3, 12.1, 4.57, 6.86, 7171),
+}
+FIELDS = ("episodes", "success_rate", "optimality", "capacity_utilization", "items_inspected", "steps", "tool_calls",
+          "total_tokens")  # fmt: skip
+
+
+def row(found):
+    return tuple(getattr(found, name) for name in FIELDS)
+
+
+@pytest.mark.parametrize("condition", BY_HAND)
+def test_the_sample_gives_the_values_worked_by_hand(sample, condition):
+    found = row(stats(read_records(sample / condition)))
+    wanted = BY_HAND[condition]
+    assert found[6] is wanted[6] is None
+    assert found[:6] + found[7:] == pytest.approx(wanted[:6] + wanted[7:], rel=1e-5)
+
+
+@pytest.mark.parametrize("condition", AS_PRINTED)
+def test_as_published_gives_what_the_authors_script_prints_and_says_why(sample, condition):
+    found = stats_as_published(read_records(sample / condition))
+    digits = (0, 1, 4, 1, 1, 2, 2, 0)
+    assert tuple(round(value, n) for value, n in zip(row(found), digits, strict=True)) == AS_PRINTED[condition]
+    assert "1 of 8 episodes dropped" in found.notes[0] and "loop counts once" in found.notes[1]
+
+
+def test_the_pairs_of_the_sample_are_those_worked_by_hand(sample, packed):
+    a, b = (read_records(packed(sample / name, f"{name}.tar.gz")) for name in ("persistent", "stateless"))
+    found = compare(a, b)
+    assert (found.n_pairs, found.only_a, found.only_b) == (8, 0, 0)
+    assert found.mean_difference == pytest.approx(10.783, abs=1e-3)
+    assert (found.wilcoxon_w, found.wilcoxon_p, found.rank_biserial) == (3.0, 0.625, pytest.approx(0.4))
+    back = compare(b, a)
+    assert (back.mean_difference, back.rank_biserial) == (-found.mean_difference, -found.rank_biserial)
+    assert (back.wilcoxon_w, back.wilcoxon_p) == (found.wilcoxon_w, found.wilcoxon_p)
+
+
+def test_a_condition_beside_itself_has_no_test_and_says_so(sample):
+    a = read_records(sample / "persistent")
+    found = compare(a, a)
+    assert (found.mean_difference, found.wilcoxon_w, found.wilcoxon_p, found.rank_biserial) == (0, None, None, None)
+    assert "no pair differs" in found.notes
+
+
+def test_tasks_of_one_side_alone_are_counted_and_null_scores_are_left_out_of_pairs_aloud(sample, copy):
+    folder = copy("stateless")
+    for kind in (".json", ".trace.json"):
+        (folder / f"knapsack-knapsack-0000000001{kind}").unlink()
+    path = folder / "knapsack-knapsack-0000000002.json"
+    path.write_text(path.read_text().replace('"score": ', '"score": null, "was": '))
+    found = compare(read_records(sample / "persistent"), read_records(folder))
+    assert (found.n_pairs, found.only_a, found.only_b) == (6, 1, 0)
+    assert any("1 pairs hold a score that is null" in note for note in found.notes)
+    assert any("1 tasks only in A" in note for note in found.notes)
+    assert any("1 episodes have no score and count as 0" in note for note in stats(read_records(folder)).notes)
+
+
+def test_two_conditions_in_one_archive_are_refused_by_name(sample, copy, tmp_path, packed):
+    both = tmp_path / "both"
+    for train in ("persistent", "stateless"):
+        (both / f"{train}_persistent_easy").mkdir(parents=True)
+        copy(train).rename(both / f"{train}_persistent_easy" / "knapsack")
+    found = read_records(packed(both))
+    assert {record.cell for record in found.records} == {
+        ("persistent", "persistent", "easy"),
+        ("reset", "persistent", "easy"),
+    }
+    with pytest.raises(UserError, match=r"several conditions \(persistent_persistent_easy, reset_persistent_easy\)"):
+        compare(found, read_records(sample / "persistent"))
+
+
+def test_a_trace_or_a_result_alone_is_counted_and_stated(copy):
+    folder = copy("persistent")
+    (folder / "knapsack-knapsack-0000000003.trace.json").unlink()
+    (folder / "knapsack-knapsack-0000000005.json").unlink()
+    found = read_records(folder)
+    notes = stats(found).notes
+    assert len(found.records) == 8 and any("without its result file" in note for note in notes)
+    assert any("1 episodes have no trace" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (b"", "the file is empty"),
+        (b'{"status": "comp', "no whole JSON"),
+        ("größe".encode("latin-1"), "not UTF-8"),
+        (b"[1, 2]", "holds a list where an object is expected"),
+        (b'{"status": "fine"}', "status 'fine' is none of completed, timeout, error"),
+        (b'{"status": "completed", "result": 7}', "result or its metrics are no objects"),
+        (b"[" * 100_000, "nested too deep|no whole JSON"),
+    ],
+    ids=["empty", "cut", "latin-1", "list", "status", "result", "deep"],
+)
+def test_a_damaged_file_is_one_line_of_the_notes_and_the_rest_is_read(copy, damage, said):
+    folder = copy("persistent")
+    (folder / "knapsack-knapsack-0000000000.json").write_bytes(damage)
+    found = read_records(folder)
+    assert len(found.records) == 8 and re.search(said, found.problems[0])
+    assert "knapsack-knapsack-0000000000.json" in found.problems[0] and "\n" not in found.problems[0]
+    json.dumps(found.problems)
