@@ -105,6 +105,27 @@ def compare(a: str, b: str, as_json: bool) -> None:
     _say_notes({"": found.notes})
 
 
+@knapsack.command()
+@click.argument("spec", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="a .tex file; printed when left out")
+def table(spec: Path, out: Path | None) -> None:
+    """The main LaTeX table of published results, with 95% intervals where the episodes are given.
+
+    \b
+    Example:  knapsack table spec.json --out main.tex
+    """
+    from knapsack_lib.published.table import latex_table
+
+    text = latex_table(spec)
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        part = out.with_name(f"{out.name}.part")
+        part.write_text(text, encoding="utf-8")
+        part.replace(out)
+        click.echo(f"wrote {out}")
+
+
 @knapsack.command(name="import")
 @click.argument("source")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="folder for the store (episodes.jsonl)")

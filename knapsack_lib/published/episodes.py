@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from knapsack_lib.episodes import Episode, Turn
-from knapsack_lib.published.records import Record
+from knapsack_lib.published.records import Record, as_count, as_object
 
 __all__ = ["to_episode", "to_episodes", "write_chat", "write_published"]
 
@@ -39,17 +39,20 @@ def to_episode(record: Record, cell: tuple[str, str, str] = ("published", "persi
     """One record as an episode."""
     kept = (record.trace or {}).get(OURS)
     if isinstance(kept, dict):  # written by write_published: nothing was lost
-        return Episode.from_line(json.dumps(kept))
+        try:
+            return Episode.from_line(json.dumps(kept))
+        except (KeyError, TypeError, AttributeError):
+            pass  # of another version: read it as any other
     train, runtime, difficulty = record.cell or cell
     metrics = record.metrics
-    prompts = record.summary.get("system_prompts") or []
-    opening = [{"role": "system", "content": str(text)} for text in prompts]
+    prompts = record.summary.get("system_prompts")
+    opening = [{"role": "system", "content": str(text)} for text in (prompts if isinstance(prompts, list) else [])]
     opening.append({"role": "user", "content": str(record.summary.get("task") or "")})
     outcome: dict[str, Any] = {
         "optimality": math.nan if record.score is None else record.score, "solved": record.solved is True,
         "value": metrics.get("agent_value", 0), "optimal_value": metrics.get("optimal_value", 0),
         "weight_used": metrics.get("weight_used", 0), "capacity": metrics.get("capacity") or math.nan,
-        "items_taken": int(metrics.get("items_taken_count", 0)), "items_inspected": int(metrics.get("inspected_count", 0)),
+        "items_taken": as_count(metrics.get("items_taken_count")), "items_inspected": as_count(metrics.get("inspected_count")),
     }  # fmt: skip
     return Episode(
         episode_id=record.task_id, task_id=record.task_id, family="knapsack", difficulty=difficulty, policy=train,
@@ -66,7 +69,7 @@ def _finish(record: Record) -> str:
 
 
 def _turn(step: dict[str, Any] | Any) -> Turn:
-    result, usage = step.get("interpreter_result") or {}, step.get("token_usage") or {}
+    result, usage = as_object(step.get("interpreter_result")), as_object(step.get("token_usage"))
     output, problem = str(result.get("output") or ""), result.get("error")
     kind, message = _error(problem)
     code = step.get("code")
@@ -74,7 +77,7 @@ def _turn(step: dict[str, Any] | Any) -> Turn:
         reply=str(step.get("assistant_text") or ""), reply_ids=None, outcome="code" if code else "no_code",
         code=str(code) if code else None, observation="\n".join(filter(None, [output.rstrip("\n"), str(problem or "")])),
         stdout=output, error_type=kind, error=message, killed_by=None, state_lost=False, bindings=[], tool_calls=[],
-        prompt_tokens=int(usage.get("prompt_tokens") or 0), completion_tokens=int(usage.get("completion_tokens") or 0),
+        prompt_tokens=as_count(usage.get("prompt_tokens")), completion_tokens=as_count(usage.get("completion_tokens")),
         slip=False,
     )  # fmt: skip
 

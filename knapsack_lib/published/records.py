@@ -10,6 +10,7 @@ A result file is knapsack-<task_id>.json, its trace knapsack-<task_id>.trace.jso
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from typing import Any
 from knapsack_lib.profiles import SPELLINGS, UserError
 from knapsack_lib.published.files import members, shown_name
 
-__all__ = ["Found", "Record", "read_json", "read_records"]
+__all__ = ["Found", "Record", "as_count", "as_object", "read_json", "read_records"]
 
 TRACE = ".trace.json"
 NAME = re.compile(r"(?:^|/)knapsack-([^/]+?)(\.trace)?\.json$")
@@ -42,11 +43,11 @@ class Record:
 
     @property
     def steps(self) -> int:
-        return int(_number(self.summary.get("num_steps")) or 0)
+        return as_count(self.summary.get("num_steps"))
 
     @property
     def summary(self) -> Mapping[str, Any]:
-        return (self.trace or {}).get("summary") or {}
+        return as_object((self.trace or {}).get("summary"))
 
     @property
     def events(self) -> list[Mapping[str, Any]]:
@@ -63,7 +64,7 @@ class Record:
     @property
     def tokens(self) -> int:
         """Prompt and completion tokens of the whole episode; 0 where nothing was spent."""
-        return int(_number((self.summary.get("token_usage") or {}).get("total_tokens")) or 0)
+        return as_count(as_object(self.summary.get("token_usage")).get("total_tokens"))
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,22 @@ def _record(task_id: str, cell: tuple[str, str, str] | None, result: Any, trace:
     )  # fmt: skip
 
 
+def as_object(value: Any) -> Mapping[str, Any]:
+    """A JSON object; an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_count(value: Any) -> int:
+    """A number of things; 0 for anything else."""
+    number = _number(value)
+    return int(number) if number is not None and 0 <= number < 2**63 else 0
+
+
 def _number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value) if value == value and abs(value) != float("inf") else None
+    try:
+        number = float(value)
+    except OverflowError:  # an integer of hundreds of digits
+        return None
+    return number if math.isfinite(number) else None

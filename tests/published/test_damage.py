@@ -1,0 +1,105 @@
+"""Damaged files: whatever is done to the bytes, the answer is records, or one line; nothing else is touched."""
+
+import json
+import random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from knapsack_lib.profiles import UserError
+from knapsack_lib.published.episodes import to_episodes
+from knapsack_lib.published.records import read_records
+from knapsack_lib.published.reports import compare, stats, stats_as_published
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def known(*names):
+    """An object with these keys and anything in them, or anything at all."""
+    return st.fixed_dictionaries({}, optional=dict.fromkeys(names, JSON)) | JSON
+
+
+USAGE = known("prompt_tokens", "completion_tokens", "total_tokens")
+STEP = st.fixed_dictionaries(
+    {},
+    optional={
+        "assistant_text": JSON, "code": JSON, "token_usage": USAGE,
+        "interpreter_result": known("success", "result", "output", "error"),
+    },
+) | JSON  # fmt: skip
+SUMMARY = st.fixed_dictionaries(
+    {}, optional={"task": JSON, "system_prompts": JSON, "num_steps": JSON, "finish_reason": JSON, "token_usage": USAGE}
+)
+METRICS = known("agent_value", "optimal_value", "weight_used", "capacity", "items_taken_count", "inspected_count")
+QUIET = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def survives(folder):
+    """Reports and episodes of a folder, or one line."""
+    try:
+        found = read_records(folder)
+        for report in (stats, stats_as_published):
+            report(found)
+        compare(found, found)
+        for episode in to_episodes(found.records):
+            episode.to_line()
+    except UserError as error:
+        assert "\n" not in str(error) and len(str(error)) < 700
+    else:
+        assert all("\n" not in problem for problem in found.problems)
+
+
+def changed(data, rng):
+    """The bytes after one of the things that happen to files."""
+    kind, at = rng.randrange(6), rng.randrange(max(1, len(data)))
+    if kind == 0:
+        return data[:at]
+    if kind == 1:
+        return data[:at] + bytes([rng.randrange(256)]) + data[at + 1 :]
+    if kind == 2:
+        return data[:at] + data[at + rng.randrange(60) :]
+    if kind == 3:
+        return data[:at] + rng.choice([b"null", b'"', b"{", b"]", b"1e999", b"\\ud800", b"\x00", b"NaN"]) + data[at:]
+    if kind == 4:
+        return data.replace(
+            rng.choice([b"true", b"null", b"0", b'"', b"{", b"data"]), rng.choice([b"[]", b"7", b""]), 1
+        )
+    return bytes(reversed(data))
+
+
+def test_thousands_of_damaged_files_give_records_or_one_line(copy, request):
+    folder = copy("persistent")
+    for path in sorted(folder.iterdir())[4:]:
+        path.unlink()
+    files = sorted(folder.iterdir())
+    whole, rng = {path: path.read_bytes() for path in files}, random.Random(20260301)
+    for number in range(1250):  # four files each
+        for path in files:
+            path.write_bytes(changed(whole[path], rng))
+        survives(folder)
+        assert sorted(folder.iterdir()) == files, number
+
+
+@QUIET
+@given(result=JSON, metrics=METRICS, summary=SUMMARY, events=JSON, step=STEP)
+def test_any_json_in_any_place_gives_records_or_one_line(tmp_path, result, metrics, summary, events, step):
+    folder = tmp_path / "made"
+    folder.mkdir(exist_ok=True)
+    data = {"status": "completed", "result": {"is_solved": result, "score": result, "metrics": metrics}}
+    listed = [{"type": "StepEvent", "data": step}, events]
+    (folder / "knapsack-a.json").write_text(json.dumps(data))
+    (folder / "knapsack-a.trace.json").write_text(json.dumps({"summary": summary, "events": listed}))
+    survives(folder)
+
+
+@pytest.mark.parametrize("size", [0, 1])
+def test_a_folder_without_episodes_is_one_line(tmp_path, size):
+    if size:
+        (tmp_path / "notes.json").write_text("{}")
+    with pytest.raises(UserError, match="no knapsack-<task>.json in it"):
+        read_records(tmp_path)
