@@ -39,7 +39,8 @@ def test_every_notebook_runs_at_the_smoke_profile(project):
     stages = plan(resolve("01_generate", {"profile": "smoke"}))
     out = project / "out"
     out.mkdir()
-    for stage in [resolve("00_pocket_base", {"profile": "smoke"}), *stages]:
+    beside = [resolve(name, {"profile": "smoke"}) for name in ("00_pocket_base", "06_explore")]
+    for stage in [beside[0], *stages, beside[1]]:
         name = "-".join([stage.stage.name, *stage.words])
         result = _papermill(
             project, f"notebooks/{stage.stage.name}.ipynb", str(out / f"{name}.ipynb"), *stage.arguments
