@@ -22,7 +22,7 @@ from typing import Any
 
 import pandas as pd
 
-from knapsack_lib.analysis.metrics import episode_frame, labels
+from knapsack_lib.analysis.metrics import CELL, episode_frame, labels
 from knapsack_lib.episodes import Episode, read_timings
 from knapsack_lib.families import Task
 from knapsack_lib.families.knapsack import make_task
@@ -127,8 +127,7 @@ def open_catalogue(*sources: str | Path, progress: Callable[[int, int], None] = 
         order = {tuple(labels(episode).values()): i for i, episode in enumerate(episodes)}
         keys = zip(frame.train, frame.runtime, frame.difficulty, frame.train_seed, frame.task_id, strict=True)
         places += [(number, order[key]) for key in keys]
-        seconds = read_timings(path.parent) if path.name == "episodes.jsonl" else {}
-        frames.append(frame.assign(run=name, seconds=[seconds.get(task, math.nan) for task in frame.task_id]))
+        frames.append(frame.assign(run=name, seconds=_seconds(path, frame)))
         opened.append(source)
         progress(number + 1, len(files))
     return Catalogue(opened, pd.concat(frames, ignore_index=True), places)
@@ -165,6 +164,18 @@ def _files(given: str) -> list[tuple[str, Path, Run | None]]:
         raise UserError(f"no episodes in {given}; run first: make paper{f' PROFILE={given}' if run else ''}")
     name = run.profile.name if run else path.name
     return [(name, file, run or _run_of(file)) for file in found]
+
+
+def _seconds(path: Path, frame: pd.DataFrame) -> list[float]:
+    """Wall-clock of every episode of a frame; NaN where nobody kept it."""
+    beside = path.with_name("timings.csv")
+    if path.name == "episodes.jsonl":
+        known = read_timings(path.parent)
+        return [known.get(task, math.nan) for task in frame.task_id]
+    if not beside.exists():
+        return [math.nan] * len(frame)
+    keys = [*CELL, "train_seed", "task_id"]
+    return frame[keys].merge(pd.read_csv(beside), on=keys, how="left").seconds.tolist()
 
 
 def _begun(file: Path) -> bool:

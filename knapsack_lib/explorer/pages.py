@@ -23,6 +23,7 @@ HEADS = {  # column -> (heading, format; "" is text)
     "run": ("run", ""), "train": ("trained on", ""), "runtime": ("acts in", ""), "difficulty": ("tasks", ""),
     "train_seed": ("seed", "d"), "task_id": ("task", ""), "optimality": ("score", ".3f"), "finish": ("ended by", ""),
     "failure": ("failure", ""), "steps": ("turns", "d"), "tokens": ("tokens", ",d"), "errors": ("errors", "d"),
+    "seconds": ("seconds", ".1f"),
 }  # fmt: skip
 
 
@@ -130,7 +131,9 @@ def rows_table(rows: pd.DataFrame, chosen: Sequence[int] = (), order: str = "", 
     lines = []
     for place, row in zip(rows.index, rows[list(HEADS)].itertuples(index=False), strict=True):
         cells = "".join(
-            f'<td class="n">{value:{form}}</td>' if form else f"<td>{text(value)}</td>"
+            f'<td class="n">{"–" if value != value else format(value, form)}</td>'
+            if form
+            else f"<td>{text(value)}</td>"
             for value, (_, form) in zip(row, HEADS.values(), strict=True)
         )
         lines.append(f'<tr data-place="{place}" class="{"chosen" if place in chosen else ""}">{cells}</tr>')
