@@ -19,13 +19,13 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
+from knapsack_lib.analysis.power import power_curve
 from knapsack_lib.analysis.statistics import (
     Interval,
     efficiency_ratio,
     interaction_model,
     mcnemar,
     mean_interval,
-    power_curve,
     rate_interval,
     ratio_interval,
     tost,

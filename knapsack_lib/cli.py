@@ -128,30 +128,24 @@ def table(spec: Path, out: Path | None) -> None:
 
 @knapsack.command(name="import")
 @click.argument("source")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="folder for the store (episodes.jsonl)")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="a new folder, for a store per cell")
 @click.option("--train", default="published", show_default=True, help="for folders whose name does not say the cell")
 @click.option("--runtime", default="persistent", show_default=True)
 @click.option("--difficulty", default="easy", show_default=True)
 def import_(source: str, out: Path, train: str, runtime: str, difficulty: str) -> None:
-    """Published result and trace files as a store of episodes, to be explored and analysed like ours.
+    """Published files (a folder, an archive, traces.jsonl, a data set id) as episodes, to be explored and analysed.
 
     \b
     Example:  knapsack import persistent_stateless_easy.tar.gz --out runs/theirs
+              knapsack import pythonformer/agents-learn-runtime-benchmarks --out runs/theirs
     """
-    from knapsack_lib.published.episodes import to_episodes
-    from knapsack_lib.published.records import read_records
+    from knapsack_lib.published.reading import read_source, write_stores
 
-    found = read_records(source)
-    episodes = to_episodes(found.records, (train, runtime, difficulty))
-    if (out / "episodes.jsonl").exists():
-        raise UserError(f"{out} holds episodes already; choose another folder or remove it")
-    out.mkdir(parents=True, exist_ok=True)
-    part = out / "episodes.part"
-    part.write_text("".join(episode.to_line() + "\n" for episode in episodes), encoding="utf-8")
-    part.replace(out / "episodes.jsonl")
-    click.echo(f"{len(episodes)} episodes in {out}")
-    _say_notes({"": found.problems})
-    sys.exit(1 if found.problems else 0)
+    found = read_source(source, (train, runtime, difficulty))
+    stores = write_stores(found, out)
+    click.echo(f"{len(found.episodes)} episodes in {len(stores)} stores under {out}")
+    _say_notes({"": found.notes})
+    sys.exit(1 if found.notes else 0)
 
 
 @knapsack.command()

@@ -11,9 +11,12 @@ import pytest
 from knapsack_lib.agent import Cast, act
 from knapsack_lib.families import FAMILIES
 from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
+from knapsack_lib.papermill_default import KERNEL_ENVIRONMENT
 from knapsack_lib.policies.scripted import ScriptedExpert
 from knapsack_lib.profiles import Cues, Limits, load_profile
 
+# Before torch is loaded: with a thread per core it comes to a standstill when the cores are shared.
+os.environ.update({name: value for name, value in KERNEL_ENVIRONMENT.items() if name != "PYTHONHASHSEED"})
 POCKET = Path(__file__).parent.parent / "params" / "pocket.yaml"
 
 

@@ -37,7 +37,7 @@ BESIDE = {
     "serving": set(ROOMS[:-1]),
     "published": {*ROOMS, "provenance"},
     "cli": {*ROOMS, "explorer", "published"},
-    "explorer": {*ROOMS, "progress", "provenance", "stages"},
+    "explorer": {*ROOMS, "published", "progress", "provenance", "stages"},
 }
 EXCEPTIONS = {("policies/pocket.py", "training.conversations"), ("policies/pocket.py", "training")}
 

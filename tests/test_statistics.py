@@ -22,19 +22,17 @@ from statsmodels.stats.power import tt_solve_power
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import ttost_paired
 
+from knapsack_lib.analysis.power import detectable_difference, power_curve, tasks_needed
 from knapsack_lib.analysis.statistics import (
     FEWEST,
     Interval,
-    detectable_difference,
     efficiency_ratio,
     holm,
     interaction_model,
     mcnemar,
     mean_interval,
-    power_curve,
     rate_interval,
     ratio_interval,
-    tasks_needed,
     tost,
     wilcoxon,
 )

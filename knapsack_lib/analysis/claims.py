@@ -2,8 +2,8 @@
 
     table = claims(Evidence(results))       # claim, paper, easy, medium, verdict, rule
 
-The rules were written before the episodes of the committed run were played (those of an earlier run with one adapter a
-regime had been seen), and no number of ours stands in them.
+The rules were written before the second and third adapters of a regime were played; the first is that of an earlier run,
+whose results had been seen. No number of ours stands in them.
 A rule gives, at each difficulty: supported, not supported, or untestable (at this scale, or with these data).
 The paper's figures are those of arXiv 2603.01209 (an 8B model); ratios and percentages marked * are worked out from them.
 """

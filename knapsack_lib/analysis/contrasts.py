@@ -1,10 +1,10 @@
-"""The comparisons between cells that were fixed before any episode was played, paired by task.
+"""The comparisons between cells, planned ones and those that explain them, paired by task.
 
     table = contrast_table(results)                  # a row per outcome, difficulty and contrast
     at(table, "score", "easy", "aligned")            # one of its rows
     power = power_table(results)                     # power of the aligned comparison
 
-PLANNED are the family that Holm's correction spans, over both difficulties, for each outcome by itself; SIMPLE
+PLANNED were chosen before the second and third adapters were played and are the family that Holm's correction spans, over both difficulties, for each outcome by itself; SIMPLE
 comparisons explain them and are not corrected. Effects: a difference of scores (0 to 1), a ratio of tokens (worked out
 on the log scale), a difference of rates.
 """
@@ -20,15 +20,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from knapsack_lib.analysis.power import detectable_difference, power_curve, tasks_needed
 from knapsack_lib.analysis.results import Results
 from knapsack_lib.analysis.statistics import (
-    detectable_difference,
     holm,
     interaction_model,
     mcnemar,
     mean_interval,
-    power_curve,
-    tasks_needed,
     tost,
     wilcoxon,
 )

@@ -50,7 +50,7 @@ class Results:
 
     @property
     def analysis(self) -> Analysis:
-        """How these results are judged: fixed in the profile before they were seen."""
+        """How these results are judged: the settings in the profile."""
         return Analysis(**self.settings["analysis"])
 
     @property

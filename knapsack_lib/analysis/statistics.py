@@ -5,7 +5,6 @@
     ratio_interval(a, b, seed=...)                                          # geometric mean of a/b, paired
     wilcoxon(differences), tost(differences, margin), mcnemar(a, b), holm(p_values)
     interaction_model(frame, "optimality")                                  # cluster-robust least squares
-    detectable_difference(differences), power_curve(differences, effects), tasks_needed(differences, effect)
 
 Data that cannot answer a question (too few pairs, no spread, values that are not numbers) give NaN where the answer
 would stand and say why in `note`: nothing is dropped without a word, and no number is made up.
@@ -21,15 +20,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import optimize, stats
+from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.contingency_tables import mcnemar as _mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 __all__ = [
-    "FEWEST", "LEVEL", "RESAMPLES", "Equivalence", "Interval", "Test", "detectable_difference", "efficiency_ratio", "holm",
-    "interaction_model", "mcnemar", "mean_interval", "power_curve", "rate_interval", "ratio_interval", "tasks_needed",
+    "FEWEST", "LEVEL", "RESAMPLES", "Equivalence", "Interval", "Test", "as_row", "efficiency_ratio", "holm",
+    "interaction_model", "is_flat", "mcnemar", "mean_interval", "rate_interval", "ratio_interval",
     "tost", "wilcoxon",
 ]  # fmt: skip
 
@@ -80,7 +79,7 @@ class Equivalence:
     note: str = ""
 
 
-def _row(values: ArrayLike) -> tuple[np.ndarray, str]:
+def as_row(values: ArrayLike) -> tuple[np.ndarray, str]:
     """The values of shape [n] and, when they cannot be used, why."""
     x = np.asarray(values, dtype=float)
     if x.ndim != 1:
@@ -91,7 +90,7 @@ def _row(values: ArrayLike) -> tuple[np.ndarray, str]:
     return x, "" if len(x) else "no values"
 
 
-def _flat(x: np.ndarray) -> bool:
+def is_flat(x: np.ndarray) -> bool:
     """Whether values [n] differ by no more than rounding."""
     return bool(np.ptp(x) <= 1e-12 * np.abs(x).max())
 
@@ -104,12 +103,12 @@ def mean_interval(values: ArrayLike, *, seed: int, resamples: int = RESAMPLES, l
 
     Where BCa has no solution the percentile interval of the same resamples is given, and `method` says so.
     """
-    x, note = _row(values)
+    x, note = as_row(values)
     if note:
         return Interval(NAN, NAN, NAN, len(x), "none", note)
     if len(x) == 1:
         return Interval(float(x[0]), NAN, NAN, 1, "none", "one value: no interval")
-    if _flat(x):
+    if is_flat(x):
         return Interval(float(x[0]), float(x[0]), float(x[0]), len(x), "constant", "all values are equal: no width")
     few = f"only {len(x)} values: the interval says little" if len(x) < FEWEST else ""
     with warnings.catch_warnings():
@@ -167,7 +166,7 @@ def efficiency_ratio(
     The interval is BCa over tasks: a resample draws a task's four numbers together.
     """
     rows = [np.asarray(values, dtype=float) for values in (*a, *b)]
-    note = next((why for x, why in map(_row, rows) if why), "")
+    note = next((why for x, why in map(as_row, rows) if why), "")
     if not note and len({len(x) for x in rows}) > 1:
         note = "the rows have different lengths: no pairs"
     if not note and not all(x.sum() > 0 for x in rows):
@@ -201,7 +200,7 @@ def wilcoxon(differences: ArrayLike) -> Test:
     correlation (W+ - W-) / (W+ + W-) = 1 - 4 W- / (m (m + 1)) over the m other pairs (Kerby 2014): +1 when every pair
     is positive. Exact for m <= 50 without ties, else the normal approximation.
     """
-    x, note = _row(differences)
+    x, note = as_row(differences)
     x = np.where(np.abs(x) < 1e-15, 0.0, x)
     zeros = int((x == 0).sum()) if not note else 0
     moved = x[x != 0]
@@ -224,7 +223,7 @@ def mcnemar(a: ArrayLike, b: ArrayLike) -> Test:
 
     `effect` is the difference of the rates, `statistic` the number of pairs in which only `a` is true.
     """
-    (x, note), (y, other) = _row(a), _row(b)
+    (x, note), (y, other) = as_row(a), as_row(b)
     note = note or other or ("" if len(x) == len(y) else f"{len(x)} values against {len(y)}: no pairs")
     if note:
         return Test(NAN, NAN, NAN, len(x), 0, "none", note)
@@ -253,13 +252,13 @@ def tost(differences: ArrayLike, margin: float, *, alpha: float = 0.05) -> Equiv
     """
     if not margin > 0:
         raise ValueError(f"a margin of {margin} bounds nothing; it must be above zero")
-    x, note = _row(differences)
+    x, note = as_row(differences)
     if not note and len(x) < FEWEST:
         note = f"only {len(x)} pairs; no test below {FEWEST}"
     if note:
         return Equivalence(NAN, NAN, NAN, NAN, margin, len(x), "none", note)
     mean, error = float(x.mean()), float(x.std(ddof=1)) / math.sqrt(len(x))
-    if _flat(x) or error == 0:
+    if is_flat(x) or error == 0:
         verdict = "equivalent" if abs(mean) < margin else "not shown"
         return Equivalence(mean, mean, mean, NAN, margin, len(x), verdict, "all differences are equal: no test")
     reach = float(stats.t.ppf(1 - alpha, len(x) - 1)) * error
@@ -313,67 +312,3 @@ def interaction_model(frame: pd.DataFrame, column: str, *, level: float = LEVEL)
         note = "the interaction is the same in every task: no test"
         return Interval(value, NAN, NAN, tasks, method, note), Test(NAN, NAN, value, tasks, 0, method, note)
     return Interval(value, float(low), float(high), tasks, method), Test(t, p, value, tasks, 0, method)
-
-
-# Power ----------------------------------------------------------------------------------------------------------------
-
-
-def _power(effect: float, n: int, alpha: float) -> float:
-    """Power of a two-sided paired t test at a difference of `effect` standard deviations: the upper tail of a
-    noncentral F, which stays exact where the noncentral t gives up."""
-    if n * effect**2 < 1e-12:
-        return alpha
-    return float(stats.ncf.sf(stats.f.ppf(1 - alpha, 1, n - 1), 1, n - 1, n * effect**2))
-
-
-def _planned(differences: ArrayLike) -> tuple[np.ndarray, str]:
-    """The differences and, when they hold no spread to plan with, why."""
-    x, note = _row(differences)
-    if not note and len(x) < FEWEST:
-        note = f"only {len(x)} pairs"
-    if not note and (_flat(x) or x.std(ddof=1) == 0):
-        note = "all differences are equal: there is no spread to plan with"
-    return x, note
-
-
-def detectable_difference(differences: ArrayLike, *, alpha: float = 0.05, power: float = 0.8) -> Interval:
-    """The smallest mean difference that a paired t test with this spread and number finds with this power (Cohen 1988).
-
-    Returned as the estimate of an Interval without ends. Raises ValueError unless alpha < power < 1.
-    """
-    if not alpha < power < 1:
-        raise ValueError(f"a power of {power} is not between alpha = {alpha} and 1")
-    x, note = _planned(differences)
-    if note:
-        return Interval(NAN, NAN, NAN, len(x), "none", note)
-    size = optimize.brentq(lambda effect: _power(effect, len(x), alpha) - power, 0, 100)
-    return Interval(float(size) * float(x.std(ddof=1)), NAN, NAN, len(x), "paired t")
-
-
-def power_curve(differences: ArrayLike, effects: Sequence[float], *, alpha: float = 0.05) -> list[float]:
-    """Power of the same test at each true mean difference in `effects`; NaN where the data hold no spread."""
-    x, note = _planned(differences)
-    if note:
-        return [NAN] * len(effects)
-    spread = float(x.std(ddof=1))
-    return [_power(abs(effect) / spread, len(x), alpha) for effect in effects]
-
-
-def tasks_needed(differences: ArrayLike, effect: float, *, alpha: float = 0.05, power: float = 0.8) -> float:
-    """How many tasks the same test needs to find a true mean difference of `effect`: a whole number, at least FEWEST.
-
-    NaN where the differences hold no spread to plan with, or more than a thousand million tasks would be needed.
-    """
-    x, note = _planned(differences)
-    if note or not effect > 0:
-        return NAN
-    size, enough = effect / float(x.std(ddof=1)), FEWEST
-    while _power(size, enough, alpha) < power:
-        enough *= 2
-        if enough > 10**9:
-            return NAN
-    few = max(FEWEST, enough // 2)  # too few, or the fewest
-    while few < enough:
-        middle = (few + enough) // 2
-        few, enough = (few, middle) if _power(size, middle, alpha) >= power else (middle + 1, enough)
-    return float(enough)

@@ -4,7 +4,8 @@
     rows = catalogue.find(train="persistent", runtime="reset", text="NameError")
     episode = catalogue.open(rows.index[0])
 
-A source is a profile's name, a folder of a run, a store, or a results folder. The index holds a row per episode; the
+A source is a profile's name, a folder of a run, a store, a results folder, or files in the authors' formats (a folder, an
+archive, a data set id). The index holds a row per episode; the
 episodes themselves stay on disk (or compressed text in memory) until one is opened.
 """
 
@@ -27,6 +28,7 @@ from knapsack_lib.episodes import Episode, read_timings
 from knapsack_lib.families import Task
 from knapsack_lib.families.knapsack import make_task
 from knapsack_lib.profiles import Run, UserError, load_profile, project_root
+from knapsack_lib.published.reading import read_source
 
 __all__ = ["Catalogue", "open_catalogue"]
 
@@ -46,6 +48,7 @@ class Source:
     spans: list[tuple[int, int]]
     sizes: dict[str, str] = field(default_factory=dict)  # difficulty -> size in the family; empty: not known
     seed: int = 0
+    notes: tuple[str, ...] = ()  # what could not be read, or is not recorded
 
     def line(self, number: int) -> bytes:
         start, end = self.spans[number]
@@ -122,18 +125,34 @@ def open_catalogue(*sources: str | Path, progress: Callable[[int, int], None] = 
     opened: list[Source] = []
     frames, places = [], []
     for number, (name, path, run) in enumerate(files):
-        source, episodes = _index(name, path, run)
+        source, episodes, clock = _index(name, path, run) if path else _foreign(name)
         frame = episode_frame(episodes)[COLUMNS]
         order = {tuple(labels(episode).values()): i for i, episode in enumerate(episodes)}
-        keys = zip(frame.train, frame.runtime, frame.difficulty, frame.train_seed, frame.task_id, strict=True)
+        keys = list(zip(frame.train, frame.runtime, frame.difficulty, frame.train_seed, frame.task_id, strict=True))
         places += [(number, order[key]) for key in keys]
-        frames.append(frame.assign(run=name, seconds=_seconds(path, frame)))
+        seconds = _seconds(path, frame) if path else [clock[order[key]] for key in keys]
+        frames.append(frame.assign(run=source.name, seconds=seconds))
         opened.append(source)
         progress(number + 1, len(files))
     return Catalogue(opened, pd.concat(frames, ignore_index=True), places)
 
 
-def _index(name: str, path: Path, run: Run | None) -> tuple[Source, list[Episode]]:
+def _foreign(given: str) -> tuple[Source, list[Episode], list[float]]:
+    """A source in the authors' formats."""
+    try:
+        found = read_source(given)
+    except UserError as error:
+        raise UserError(f"no episodes in {given} ({error}); run first: make paper") from None
+    lines = [episode.to_line().encode() for episode in found.episodes]
+    spans, start = [], 0
+    for line in lines:
+        spans.append((start, start + len(line)))
+        start += len(line) + 1
+    source = Source(Path(given).name, b"\n".join(lines), spans, notes=found.notes)
+    return source, list(found.episodes), [math.nan if s is None else s for s in found.seconds]
+
+
+def _index(name: str, path: Path, run: Run | None) -> tuple[Source, list[Episode], list[float]]:
     data: bytes | mmap.mmap
     if path.suffix == ".gz":
         data = gzip.decompress(path.read_bytes())
@@ -146,22 +165,25 @@ def _index(name: str, path: Path, run: Run | None) -> tuple[Source, list[Episode
         start = end + 1
     sizes = dict(run.profile.difficulties) if run else {}
     source = Source(name, data, spans, {str(key): value for key, value in sizes.items()}, run.seed if run else 0)
-    return source, [_episode(source.line(i)) for i in range(len(spans))]
+    return source, [_episode(source.line(i)) for i in range(len(spans))], []
 
 
-def _files(given: str) -> list[tuple[str, Path, Run | None]]:
-    """(name of the run, file, the run) for everything that a source holds."""
+def _files(given: str) -> list[tuple[str, Path | None, Run | None]]:
+    """(name of the run, file, the run) for everything that a source holds; no file where it is in the authors' formats."""
     root, path, run = project_root(), Path(given), None
     if not path.exists() and (root / "params" / f"{given}.yaml").is_file():
         run = load_profile(given).run()
         path = run.root if any(run.root.rglob("episodes.jsonl")) else run.published_root / "results" / run.profile.name
     if path.is_file():
-        found = [path] if _begun(path) else []
+        ours = path.name.startswith(("episodes.jsonl", "cells.jsonl"))
+        found = [path] if ours and _begun(path) else []
     else:
         found = [p for p in sorted(path.rglob("episodes.jsonl")) if ".was-" not in p.parent.name and _begun(p)]
         found = found or sorted(path.glob("cells.jsonl.gz"))
+    if not found and run is None:
+        return [(given, None, None)]
     if not found:
-        raise UserError(f"no episodes in {given}; run first: make paper{f' PROFILE={given}' if run else ''}")
+        raise UserError(f"no episodes in {given}; run first: make paper PROFILE={given}")
     name = run.profile.name if run else path.name
     return [(name, file, run or _run_of(file)) for file in found]
 

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from knapsack_lib.profiles import UserError
 
-__all__ = ["LARGEST", "members", "shown_name"]
+__all__ = ["LARGEST", "is_archive", "members", "shown_name"]
 
 LARGEST = 512 * 2**20  # bytes of one file
 TOTAL = 8 * 2**30  # bytes of all files of an archive
@@ -28,7 +28,7 @@ def members(source: str | Path, wanted: Callable[[str], bool] = lambda name: Tru
     path = Path(source)
     if path.is_dir():
         yield from _of_folder(path, wanted)
-    elif path.is_file() and _is_archive(path):
+    elif path.is_file() and is_archive(path):
         yield from _of_archive(path, wanted)
     elif path.is_file():
         yield path.name, _read(path)
@@ -36,7 +36,8 @@ def members(source: str | Path, wanted: Callable[[str], bool] = lambda name: Tru
         raise UserError(f"{shown_name(source)}: no such folder, archive or file")
 
 
-def _is_archive(path: Path) -> bool:
+def is_archive(path: Path) -> bool:
+    """Whether a file is a tar archive, by its name or its bytes."""
     if path.name.endswith((".tar", ".tar.gz", ".tgz")):
         return True  # also when it is damaged: then it is told so
     try:

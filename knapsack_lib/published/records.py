@@ -20,7 +20,7 @@ from typing import Any
 from knapsack_lib.profiles import SPELLINGS, UserError
 from knapsack_lib.published.files import members, shown_name
 
-__all__ = ["Found", "Record", "as_count", "as_object", "read_json", "read_records"]
+__all__ = ["Found", "Record", "as_count", "as_number", "as_object", "read_json", "read_records"]
 
 TRACE = ".trace.json"
 NAME = re.compile(r"(?:^|/)knapsack-([^/]+?)(\.trace)?\.json$")
@@ -40,6 +40,7 @@ class Record:
     score: float | None
     metrics: Mapping[str, float]
     trace: Mapping[str, Any] | None
+    seconds: float | None = None
 
     @property
     def steps(self) -> int:
@@ -76,9 +77,9 @@ class Found:
     problems: tuple[str, ...] = field(default=())
 
 
-def read_records(source: str | Path) -> Found:
+def read_records(source: str | Path, may_be_empty: bool = False) -> Found:
     """Read every episode of a folder or archive. A file that cannot be read becomes a line of `problems`; a source
-    without any episode raises UserError, and so does one in which a cell holds a task twice."""
+    without any episode raises UserError (unless it may be empty)."""
     results: dict[tuple[Any, str], Any] = {}
     traces: dict[tuple[Any, str], Any] = {}
     problems: list[str] = []
@@ -90,7 +91,7 @@ def read_records(source: str | Path) -> Found:
             into[key] = _checked(read_json(data, name), name, trace=bool(match[2]))
         except UserError as error:
             problems.append(str(error))
-    if not results and not traces:
+    if not results and not traces and not may_be_empty:
         tried = f"; {problems[0]}" if problems else ""
         raise UserError(f"{shown_name(source)}: no knapsack-<task>.json in it{tried}")
     records = []
@@ -148,12 +149,14 @@ def _checked(data: Any, name: str, trace: bool) -> Mapping[str, Any]:
 def _record(task_id: str, cell: tuple[str, str, str] | None, result: Any, trace: Any) -> Record:
     inner = (result or {}).get("result") or {}
     metrics = {
-        name: number for name, value in (inner.get("metrics") or {}).items() if (number := _number(value)) is not None
+        name: number for name, value in (inner.get("metrics") or {}).items() if (number := as_number(value)) is not None
     }
     solved = inner.get("is_solved")
+    begin, end = (as_number((result or {}).get(name)) for name in ("started_at", "finished_at"))
+    seconds = None if begin is None or end is None or end <= begin else end - begin
     return Record(
         task_id, cell, (result or {}).get("status", "error"), str((result or {}).get("error") or ""),
-        solved if isinstance(solved, bool) else None, _number(inner.get("score")), metrics, trace,
+        solved if isinstance(solved, bool) else None, as_number(inner.get("score")), metrics, trace, seconds,
     )  # fmt: skip
 
 
@@ -164,11 +167,12 @@ def as_object(value: Any) -> Mapping[str, Any]:
 
 def as_count(value: Any) -> int:
     """A number of things; 0 for anything else."""
-    number = _number(value)
+    number = as_number(value)
     return int(number) if number is not None and 0 <= number < 2**63 else 0
 
 
-def _number(value: Any) -> float | None:
+def as_number(value: Any) -> float | None:
+    """A finite number; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:

@@ -37,6 +37,7 @@ from knapsack_lib.training.conversations import Talk, Wording, base_folder, chec
 
 __all__ = ["fine_tune"]
 
+COMPLETE = "complete"  # the last file of a checkpoint; without it the checkpoint is half a one
 LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
@@ -96,7 +97,7 @@ def _fresh_unless(work: Path, key: str) -> None:
     for part in work.glob("candidate-*"):
         shutil.rmtree(part)
     for part in work.glob("checkpoint-*"):
-        if not (part / "trainer_state.json").exists():  # written last: without it the checkpoint is half a one
+        if not (part / COMPLETE).exists():
             shutil.rmtree(part)
 
 
@@ -169,6 +170,7 @@ def _trainer(
     callbacks: list[TrainerCallback] = [_Progress(progress)]
     if setting.average_decay:
         callbacks.append(_Average(setting.average_decay))
+    callbacks.append(_Complete())  # after what else writes into a checkpoint
     tokenizer = AutoTokenizer.from_pretrained(base_folder(run.profile))
     trainer = SFTTrainer(
         model=model, args=config, train_dataset=_dataset([talks[i] for i in _order(run, train_seed, len(talks))]), eval_dataset=_dataset(held_out),
@@ -260,6 +262,13 @@ class _Average(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         save_file(self._mean, Path(args.output_dir) / f"checkpoint-{state.global_step}" / "average.safetensors")
+
+
+class _Complete(TrainerCallback):
+    """Marks a checkpoint once the Trainer and the callbacks before this one have written all of it."""
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
 
 
 def _trained(model: torch.nn.Module) -> list[tuple[str, torch.nn.Parameter]]:

@@ -12,7 +12,8 @@ from pandas.testing import assert_frame_equal
 from statsmodels.stats.multitest import multipletests
 
 from knapsack_lib.analysis.contrasts import OUTCOMES, PLANNED, SIMPLE, at, contrast_table, power_table, values
-from knapsack_lib.analysis.statistics import detectable_difference, mcnemar, mean_interval, tost, wilcoxon
+from knapsack_lib.analysis.power import detectable_difference
+from knapsack_lib.analysis.statistics import mcnemar, mean_interval, tost, wilcoxon
 from knapsack_lib.analysis.summary import task_means
 from knapsack_lib.profiles import named_seed
 

@@ -1,0 +1,95 @@
+"""Everything that a published source holds, as episodes: result and trace files, training traces, archives, data sets.
+
+found = read_source("benchmarks/", cell=("published", "persistent", "easy"))
+found.episodes, found.seconds, found.notes
+write_stores(found, Path("runs/theirs"))
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from knapsack_lib.episodes import Episode
+from knapsack_lib.profiles import UserError
+from knapsack_lib.published.chats import CHATS, read_chats
+from knapsack_lib.published.episodes import to_episode
+from knapsack_lib.published.files import is_archive, members, shown_name
+from knapsack_lib.published.hub import local_copy
+from knapsack_lib.published.records import read_records
+
+__all__ = ["Imported", "read_source", "write_stores"]
+
+LINES = 20  # problems of one file that are told
+ANY_CELL = ("published", "persistent", "easy")
+
+
+@dataclass(frozen=True)
+class Imported:
+    """`seconds` goes with `episodes`: None where no clock was kept. `notes` say what could not be read or is not recorded."""
+
+    episodes: tuple[Episode, ...]
+    seconds: tuple[float | None, ...]
+    notes: tuple[str, ...] = ()
+
+
+def read_source(source: str | Path, cell: tuple[str, str, str] = ANY_CELL) -> Imported:
+    """Read a path or a data set id; archives inside a folder are read too.
+
+    `cell` (train, runtime, difficulty) is for files whose folder does not say. Raises UserError when there is nothing.
+    """
+    path = local_copy(source)
+    places = [path]
+    if path.is_dir():
+        places += [
+            one for one in sorted(path.rglob("*")) if one.is_file() and one.name.endswith((".tar", ".tar.gz", ".tgz"))
+        ]
+    parts = [part for place in places for part in _read(place, cell)]
+    if not any(part.episodes for part in parts):
+        tried = next((f"; {note}" for part in parts for note in part.notes), "")
+        raise UserError(f"{shown_name(source)}: no knapsack-<task>.json and no .jsonl with conversations in it{tried}")
+    episodes = tuple(episode for part in parts for episode in part.episodes)
+    seconds = tuple(second for part in parts for second in part.seconds)
+    return Imported(episodes, seconds, tuple(note for part in parts for note in part.notes))
+
+
+def _read(place: Path, cell: tuple[str, str, str]) -> list[Imported]:
+    found = []
+    if not CHATS.search(place.name):
+        records = read_records(place, may_be_empty=True)
+        episodes = tuple(to_episode(record, cell) for record in records.records)
+        found.append(Imported(episodes, tuple(record.seconds for record in records.records), records.problems))
+    if place.is_dir() or is_archive(place) or CHATS.search(place.name):
+        for name, data in members(place, lambda name: CHATS.search(name) is not None):
+            chats, problems = read_chats(name, data, cell[1])
+            if chats:
+                problems = [f"{shown_name(name)}: conversations record no tokens: they count as 0", *problems]
+            found.append(Imported(tuple(chats), (None,) * len(chats), tuple(problems[:LINES])))
+    return [part for part in found if part.episodes or part.notes]
+
+
+def write_stores(found: Imported, out: Path) -> list[Path]:
+    """A store per cell, OUT/<train>-<runtime>-<difficulty>/: episodes.jsonl, and timings.jsonl where clocks were kept.
+
+    Whole or not at all. Raises UserError when `out` is there already.
+    """
+    if out.exists():
+        raise UserError(f"{shown_name(out)} is there already; choose another folder or remove it")
+    part = out.with_name(f"{out.name}.part")
+    if part.exists():
+        shutil.rmtree(part)
+    cells: dict[str, list[tuple[Episode, float | None]]] = {}
+    for episode, seconds in zip(found.episodes, found.seconds, strict=True):
+        cells.setdefault(f"{episode.policy}-{episode.runtime}-{episode.difficulty}", []).append((episode, seconds))
+    for name, rows in sorted(cells.items()):
+        folder = part / name
+        folder.mkdir(parents=True)
+        rows.sort(key=lambda row: (row[0].train_seed, row[0].episode_id))
+        (folder / "episodes.jsonl").write_text("".join(e.to_line() + "\n" for e, _ in rows), encoding="utf-8")
+        timed = [{"episode_id": e.episode_id, "seconds": round(s, 3)} for e, s in rows if s is not None]
+        if timed:
+            (folder / "timings.jsonl").write_text("".join(json.dumps(line) + "\n" for line in timed))
+    part.rename(out)
+    return [out / name for name in sorted(cells)]
