@@ -58,7 +58,7 @@ def generate(config: str, out: Path, split: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="a list of two objects")
 @click.option("--as-published", is_flag=True, help="what the authors' script prints, with its faults named")
 def stats(a: str, b: str, as_json: bool, as_published: bool) -> None:
-    """The seven measures of two conditions (folders or archives) side by side.
+    """The seven measures of two conditions (folders or archives) side by side, with 95% intervals over episodes.
 
     \b
     Example:  knapsack stats persistent/ stateless/
@@ -73,9 +73,13 @@ def stats(a: str, b: str, as_json: bool, as_published: bool) -> None:
         click.echo(json.dumps([{**asdict(one), "notes": list(one.notes)} for one in found], indent=1))
         return
     width = max(len(label) for label, _ in MEASURES.values())
-    click.echo(f"{'':{width}} {'A':>12} {'B':>12}")
+    click.echo(f"{'':{width}} {'A':>12} {'':<18} {'B':>12}")
     for name, (label, form) in MEASURES.items():
-        click.echo(f"{label:{width}} " + " ".join(f"{_shown(getattr(one, name), form):>12}" for one in found))
+        sides = [
+            f"{_shown(getattr(one, name), form):>12} {_ends(one.intervals.get(name), form):<18}"
+            for one in found
+        ]  # fmt: skip
+        click.echo(f"{label:{width}} {' '.join(sides)}".rstrip())
     _say_notes({"A": found[0].notes, "B": found[1].notes})
 
 
@@ -170,8 +174,15 @@ def export(source: str, out: Path, form: str) -> None:
         out.parent.mkdir(parents=True, exist_ok=True)
         catalogue.frame.assign(episode=[episode.to_line() for episode in episodes]).to_parquet(out, index=False)
     else:
-        (write_published if form == "published" else write_chat)(episodes, out)
+        if form == "published":
+            write_published(episodes, out, catalogue.frame.seconds.tolist())
+        else:
+            write_chat(episodes, out)
     click.echo(f"{len(episodes)} episodes in {out}")
+
+
+def _ends(ends: tuple[float, float] | None, form: str) -> str:
+    return "" if ends is None else f"[{ends[0]:{form}}, {ends[1]:{form}}]"
 
 
 def _shown(value: Any, form: str) -> str:

@@ -9,6 +9,7 @@ which turns a misspelt name, a wrong value or a missing earlier stage into one l
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,7 +84,7 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
                 {"train": TRAININGS, "runtime": any_runtime, "difficulty": DIFFICULTIES},
                 trained=True,
             ),
-            Stage("05_analysis"),
+            Stage("05_analysis", sourced=True),
             Stage("06_explore", sourced=True),
         )
     }
@@ -118,7 +119,19 @@ class StageRun:
     @property
     def output(self) -> Path:
         """Where the executed notebook goes."""
-        return self.run.notebook(self.stage.name, *self.words, train_seed=self.train_seed)
+        others = [self.source_name] if self.source else []
+        return self.run.notebook(self.stage.name, *self.words, *others, train_seed=self.train_seed)
+
+    @property
+    def source_name(self) -> str:
+        """What stands for the source in a file's name: its last part, or owner and name of a data set."""
+        named = Path(self.source).name if Path(self.source).exists() else self.source
+        return "source-" + re.sub(r"[^A-Za-z0-9.]+", "-", named).strip("-.")
+
+    @property
+    def root(self) -> Path:
+        """Where figures and tables go."""
+        return self.run.root / self.source_name if self.source else self.run.published_root
 
     @property
     def arguments(self) -> list[str]:
@@ -156,7 +169,7 @@ class StageRun:
                 if self.train == "base"
                 else [first, self.another("03_finetune", self.train_seed, train=self.train)]
             )
-        if self.stage.name == "05_analysis":
+        if self.stage.name == "05_analysis" and not self.source:
             return [at for at in plan(self) if at.stage.name != "05_analysis"]
         return []
 

@@ -17,7 +17,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from knapsack_lib.analysis.evidence import Evidence, training_traces
+from knapsack_lib.analysis.evidence import Evidence, NotThere, training_traces
 from knapsack_lib.analysis.statistics import Interval, rate_interval
 from knapsack_lib.profiles import DIFFICULTIES
 
@@ -93,8 +93,9 @@ def _equal_text(evidence: Evidence, difficulty: str) -> str:
 def _traces(evidence: Evidence, difficulty: str) -> str:
     if difficulty != "easy":
         return NOT_TRAINED_ON
+    ratio = _times(evidence.teacher_ratio)
     mean = training_traces(evidence.results.teacher).groupby("runtime").tokens.mean()
-    return f"{mean['persistent']:,.0f}; {mean['reset']:,.0f}; {_times(evidence.teacher_ratio)}"
+    return f"{mean['persistent']:,.0f}; {mean['reset']:,.0f}; {ratio}"
 
 
 def _score_text(evidence: Evidence, difficulty: str) -> str:
@@ -187,14 +188,21 @@ CLAIMS: Mapping[str, Claim] = MappingProxyType({
 
 def verdicts(evidence: Evidence) -> dict[str, dict[str, str]]:
     """Claim -> difficulty -> verdict."""
-    return {key: {d: claim.judge(evidence, d) for d in DIFFICULTIES} for key, claim in CLAIMS.items()}
+    return {key: {d: _asked(claim.judge, evidence, d, OPEN) for d in DIFFICULTIES} for key, claim in CLAIMS.items()}
+
+
+def _asked(question: Callable[[Evidence, str], str], evidence: Evidence, difficulty: str, otherwise: str) -> str:
+    try:
+        return question(evidence, difficulty)
+    except NotThere as lacking:
+        return otherwise or str(lacking)
 
 
 def claims(evidence: Evidence) -> pd.DataFrame:
     """A row per claim: the paper's figure, ours at each difficulty with intervals, the verdict and its rule."""
     judged = verdicts(evidence)
     rows = [
-        {"claim": claim.text, "paper": claim.paper, **{d: claim.ours(evidence, d) for d in DIFFICULTIES},
+        {"claim": claim.text, "paper": claim.paper, **{d: _asked(claim.ours, evidence, d, "") for d in DIFFICULTIES},
          "verdict": verdict_text(judged[key]), "rule": claim.rule}
         for key, claim in CLAIMS.items()
     ]  # fmt: skip

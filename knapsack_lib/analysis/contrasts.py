@@ -37,6 +37,10 @@ __all__ = ["OUTCOMES", "PLANNED", "SIMPLE", "Contrast", "at", "contrast_table", 
 
 PP, PR = ("persistent", "persistent"), ("persistent", "reset")
 RP, RR = ("reset", "persistent"), ("reset", "reset")
+COLUMNS = [
+    "outcome", "difficulty", "contrast", "title", "planned", "effect", "low", "high", "method", "n", "seeds", "test", "p",
+    "p_holm", "rank_biserial", "zeros", "seed_low", "seed_high", "tost_low", "tost_high", "tost_p", "tost", "detectable", "note",
+]  # fmt: skip
 OUTCOMES = MappingProxyType({"score": "optimality", "tokens": "tokens", "missing": "missing_variable"})
 
 
@@ -67,8 +71,8 @@ CONTRASTS = {**PLANNED, **SIMPLE}
 def values(cells: pd.DataFrame, outcome: str, contrast: Contrast) -> tuple[np.ndarray, str]:
     """A number per task, and what has to be said about them. `cells` is of one difficulty.
 
-    Tokens are taken as logarithms. Tasks that are not in every cell of the contrast are left out, and the note counts
-    them. Differences below 1e-12 are rounding and become zero.
+    Tokens are taken as logarithms. Tasks that are not in every cell of the contrast are left out, and so are, for tokens,
+    those on which a cell spent none (it never began); the note counts them. Differences below 1e-12 are rounding and become zero.
     """
     wide = task_means(cells, OUTCOMES[outcome])
     lacking = [cell for cell in contrast.weights if cell not in wide]
@@ -76,10 +80,15 @@ def values(cells: pd.DataFrame, outcome: str, contrast: Contrast) -> tuple[np.nd
         return np.empty(0), f"no episodes of {' and '.join('→'.join(cell) for cell in lacking)}"
     here = wide[list(contrast.weights)]
     whole = here.dropna()
-    left_out = len(here) - len(whole)
+    left_out, notes = len(here) - len(whole), []
+    if left_out:
+        notes.append(f"{left_out} of {len(here)} tasks are not in every cell")
+    if outcome == "tokens" and (unspent := int((whole == 0).any(axis=1).sum())):
+        notes.append(f"{unspent} tasks on which a cell spent no token have no ratio")
+        whole = whole[(whole > 0).all(axis=1)]
     data = np.log(whole) if outcome == "tokens" else whole
     found = np.round(sum(data[cell].to_numpy() * weight for cell, weight in contrast.weights.items()), 12)
-    return np.asarray(found) + 0.0, f"{left_out} of {len(here)} tasks are not in every cell" if left_out else ""
+    return np.asarray(found) + 0.0, "; ".join(notes)
 
 
 def contrast_table(results: Results) -> pd.DataFrame:
@@ -89,11 +98,13 @@ def contrast_table(results: Results) -> pd.DataFrame:
     for outcome in OUTCOMES:
         for difficulty in DIFFICULTIES:
             cells = results.cells[(results.cells.difficulty == difficulty) & (results.cells.train != "base")]
+            if cells.empty:
+                continue
             rows += [_row(cells, outcome, name, results.analysis, results.seed) for name in CONTRASTS]
             if outcome == "score":
                 rows.append(_model_row(cells, results.analysis))
-    table = pd.DataFrame(rows)
-    for _, family in table[table.planned].groupby("outcome"):
+    table = pd.DataFrame(rows, columns=None if rows else COLUMNS)
+    for _, family in table[table.planned.astype(bool)].groupby("outcome"):
         table.loc[family.index, "p_holm"] = holm(family.p.tolist())
     return table
 
@@ -164,6 +175,8 @@ def power_table(results: Results) -> pd.DataFrame:
     effects = [round(0.0025 * step, 4) for step in range(61)]
     for difficulty in DIFFICULTIES:
         cells = results.cells[(results.cells.difficulty == difficulty) & results.cells.train.isin(RUNTIMES)]
+        if cells.empty:
+            continue
         x, _ = values(cells, "score", SIMPLE["aligned"])
         needed = tasks_needed(x, analysis.margin, alpha=analysis.alpha, power=analysis.power)
         spread = float(x.std(ddof=1)) if len(x) > 1 else math.nan

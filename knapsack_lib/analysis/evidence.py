@@ -22,7 +22,11 @@ from knapsack_lib.analysis.statistics import Interval, efficiency_ratio, rate_in
 from knapsack_lib.analysis.summary import cell_summary, seed_summary, task_means
 from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, Analysis, named_seed
 
-__all__ = ["Evidence", "training_traces"]
+__all__ = ["Evidence", "NotThere", "training_traces"]
+
+
+class NotThere(LookupError):
+    """These results lack the cells or the traces that a question needs."""
 
 
 def training_traces(teacher: pd.DataFrame) -> pd.DataFrame:
@@ -66,15 +70,25 @@ class Evidence:
         return failure_counts(self.results.cells)
 
     @property
+    def difficulties(self) -> list[str]:
+        """Those that were played, in order."""
+        return [d for d in DIFFICULTIES if (self.results.cells.difficulty == d).any()]
+
+    @property
     def train_seeds(self) -> int:
         return int(self.summary.seeds.max())
 
     def cell(self, train: str, runtime: str, difficulty: str) -> Any:
-        """One row of the summary."""
-        return self.summary.set_index(CELL).loc[(train, runtime, difficulty)]
+        """One row of the summary. Raises NotThere when these results lack the cell."""
+        rows = self.summary.set_index(CELL)
+        if (train, runtime, difficulty) not in rows.index:
+            raise NotThere(f"no episodes of {train}→{runtime}, {difficulty}")
+        return rows.loc[(train, runtime, difficulty)]
 
     def contrast(self, outcome: str, difficulty: str, name: str) -> Any:
-        """One row of the contrasts."""
+        """One row of the contrasts. Raises NotThere when these results lack the difficulty."""
+        if difficulty not in self.difficulties:
+            raise NotThere(f"no episodes on {difficulty} tasks")
         return at(self.contrasts, outcome, difficulty, name)
 
     def expert(self, difficulty: str) -> float:
@@ -86,22 +100,25 @@ class Evidence:
     def teacher_ratio(self) -> Interval:
         """Tokens of a reset trace over those of the persistent trace of the same task."""
         traces = training_traces(self.results.teacher)
+        if set(traces.runtime) != set(RUNTIMES):
+            raise NotThere("no traces of both regimes")
         wide = traces.pivot(index="task_id", columns="runtime", values="tokens").dropna()
         return self._seeded(ratio_interval, wide["reset"], wide["persistent"], name=("teacher",))
 
     @cached_property
     def _efficiencies(self) -> dict[str, Interval]:
-        found = {}
-        for difficulty in DIFFICULTIES:
-            here = self.results.cells[self.results.cells.difficulty == difficulty]
-            score, tokens = (task_means(here, name)[list(zip(RUNTIMES, RUNTIMES, strict=True))] for name in
-                             ("optimality", "tokens"))  # fmt: skip
-            sides = [(score[cell, cell].to_numpy(), tokens[cell, cell].to_numpy()) for cell in RUNTIMES]
-            found[difficulty] = self._seeded(efficiency_ratio, *sides, name=("efficiency", difficulty))
-        return found
+        return {}
 
     def efficiency(self, difficulty: str) -> Interval:
-        """Score for each token of persistent→persistent over that of reset→reset."""
+        """Score for each token of persistent→persistent over that of reset→reset. Raises NotThere without these."""
+        if difficulty not in self._efficiencies:
+            for regime in RUNTIMES:
+                self.cell(regime, regime, difficulty)
+            here = self.results.cells[self.results.cells.difficulty == difficulty]
+            aligned = list(zip(RUNTIMES, RUNTIMES, strict=True))
+            score, tokens = (task_means(here, name)[aligned].dropna() for name in ("optimality", "tokens"))
+            sides = [(score[cell].to_numpy(), tokens[cell].to_numpy()) for cell in aligned]
+            self._efficiencies[difficulty] = self._seeded(efficiency_ratio, *sides, name=("efficiency", difficulty))
         return self._efficiencies[difficulty]
 
     def token_ratio(self, difficulty: str, name: str, inverse: bool = False) -> Interval:

@@ -82,6 +82,12 @@ def _met_missing(episode: Episode, recovered: bool) -> bool:
     return met is not None and met.recovered == recovered
 
 
+def _called(episode: Episode) -> bool:
+    """Whether a tool was called; the authors' files do not record calls, but what was inspected or taken."""
+    looked = episode.outcome["items_inspected"] or episode.outcome["items_taken"]
+    return bool(looked) or any(turn.tool_calls for turn in episode.turns)
+
+
 @dataclass(frozen=True)
 class Rule:
     text: str
@@ -106,9 +112,8 @@ RULES: Mapping[str, Rule] = MappingProxyType({
     "refusal loop": Rule("in at least a third of its turns a tool refused what the task forbids", _third("refused")),
     "no code": Rule("at least a third of its replies held no single block that could be run", _third("no_code")),
     "other error": Rule("at least a third of its turns ended in another error or were stopped", _third("other")),
-    "no tool called": Rule(
-        "none of these, and no tool was called in any turn", lambda e: not any(turn.tool_calls for turn in e.turns)
-    ),
+    "time limit": Rule("none of these, and its time was up", lambda e: e.finish == "timeout"),
+    "no tool called": Rule("none of these, and no tool was called in any turn", lambda e: not _called(e)),
     "missing variable, recovered": Rule(
         "none of these; a missing-variable error, after which more than half of the turns went without trouble",
         lambda e: _met_missing(e, recovered=True),

@@ -27,11 +27,16 @@ def collect(run: Run) -> Results:
 
 
 def build(results: Results, run: Run, root: Path | None = None) -> list[Path]:
-    """Every figure, table and number of these results, under `root` (by default `run.published_root`), in order."""
+    """Every figure, table and number of these results, under `root` (by default `run.published_root`), in order.
+
+    Of results that are not whole (published/results.py): the figures and tables that they have the rows for.
+    """
     root = root or run.published_root
     evidence = Evidence(results)
     written = figures.write_all(evidence, root / "figures")
     written += tables.write_all(evidence, root / "paper" / "tables")
+    if not results.whole:  # other people's episodes: the paper's text does not speak of them
+        return written
     written.append(prompts.write(results, root / "paper" / "tables" / "prompts.tex"))
     written.append(numbers.write(evidence, root / "paper" / "numbers.tex"))
     text = project_root() / "paper" / "main.tex"

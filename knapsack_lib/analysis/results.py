@@ -27,7 +27,7 @@ from knapsack_lib.analysis.metrics import CELL, episode_frame, typed
 from knapsack_lib.episodes import Episode, read_episodes, read_timings
 from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, TRAININGS, Analysis, Run, UserError
 
-__all__ = ["Results", "read_results", "results_folder", "write_results"]
+__all__ = ["KEY", "Results", "read_cells", "read_results", "results_folder", "write_results"]
 
 KEY = [*CELL, "train_seed", "task_id"]
 
@@ -54,6 +54,11 @@ class Results:
         return Analysis(**self.settings["analysis"])
 
     @property
+    def whole(self) -> bool:
+        """Whether this is a study from its traces on, and not only episodes of it."""
+        return bool(self.training) and not self.teacher.empty
+
+    @property
     def settings(self) -> dict[str, Any]:
         return self.provenance["settings"]
 
@@ -61,12 +66,16 @@ class Results:
     def stamp(self) -> str:
         """The provenance line of everything that is built from these results: no clock, no path."""
         made = self.provenance
+        if "source" in made:
+            return f"source {made['source']}, judged by profile {made['profile']}, episodes {self.digest}"
         return f"profile {made['profile']} {made['profile_digest']}, seed {made['seed']}, episodes {self.digest}"
 
     @cached_property
     def cells(self) -> pd.DataFrame:
         """A row per evaluation episode, with its wall-clock `seconds`."""
-        return episode_frame(self.episodes).merge(self.timings, on=KEY, how="left", validate="one_to_one")
+        frame = episode_frame(self.episodes).merge(self.timings, on=KEY, how="left", validate="one_to_one")
+        # The authors' files do not record tool calls: no number is better than 0.
+        return frame if frame.tool_calls.any() else frame.assign(tool_calls=math.nan)
 
     @cached_property
     def turns(self) -> pd.DataFrame:
@@ -110,16 +119,22 @@ def read_results(run: Run) -> Results:
     missing = [name for name in ("provenance.json", "cells.jsonl.gz") if not (folder / name).exists()]
     if missing:
         raise UserError(f"no {missing[0]} in {run.shown(folder)}; run first: {_mend(run, '05_analysis')}")
-    text = gzip.decompress((folder / "cells.jsonl.gz").read_bytes())
+    episodes, digest = read_cells(folder / "cells.jsonl.gz")
     return Results(
-        episodes=[Episode.from_line(line) for line in text.decode().splitlines()],
+        episodes=episodes,
         timings=pd.read_csv(folder / "timings.csv"),
         teacher=_read_frame(folder / "teacher.csv.gz"),
         expert=_read_frame(folder / "expert.csv.gz"),
         training=json.loads((folder / "training.json").read_text()),
         provenance=json.loads((folder / "provenance.json").read_text()),
-        digest=hashlib.sha256(text).hexdigest(),
+        digest=digest,
     )
+
+
+def read_cells(path: Path) -> tuple[list[Episode], str]:
+    """The episodes of a cells.jsonl.gz, and the SHA-256 of its text."""
+    text = gzip.decompress(path.read_bytes())
+    return [Episode.from_line(line) for line in text.decode().splitlines()], hashlib.sha256(text).hexdigest()
 
 
 def _cells(run: Run) -> tuple[list[Episode], pd.DataFrame]:

@@ -28,7 +28,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 __all__ = [
     "FEWEST", "LEVEL", "RESAMPLES", "Equivalence", "Interval", "Test", "as_row", "efficiency_ratio", "holm",
-    "interaction_model", "is_flat", "mcnemar", "mean_interval", "rate_interval", "ratio_interval",
+    "interaction_model", "is_flat", "mcnemar", "mean_interval", "mean_intervals", "rate_interval", "ratio_interval",
     "tost", "wilcoxon",
 ]  # fmt: skip
 
@@ -103,27 +103,49 @@ def mean_interval(values: ArrayLike, *, seed: int, resamples: int = RESAMPLES, l
 
     Where BCa has no solution the percentile interval of the same resamples is given, and `method` says so.
     """
-    x, note = as_row(values)
-    if note:
-        return Interval(NAN, NAN, NAN, len(x), "none", note)
-    if len(x) == 1:
-        return Interval(float(x[0]), NAN, NAN, 1, "none", "one value: no interval")
-    if is_flat(x):
-        return Interval(float(x[0]), float(x[0]), float(x[0]), len(x), "constant", "all values are equal: no width")
-    few = f"only {len(x)} values: the interval says little" if len(x) < FEWEST else ""
+    return mean_intervals([values], seed=seed, resamples=resamples, level=level)[0]
+
+
+def mean_intervals(
+    rows: Sequence[ArrayLike], *, seed: int, resamples: int = RESAMPLES, level: float = LEVEL
+) -> list[Interval]:
+    """The same for several measures of the same n things: rows [k][n]. All share the draws of things, as they are paired."""
+    checked = [_without_draws(row) for row in rows]
+    drawn = [x for x, known in checked if known is None]
+    if not drawn:
+        return [known for _, known in checked if known is not None]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # data without enough spread: handled below, by name
         found = stats.bootstrap(
-            (x,), np.mean, n_resamples=resamples, confidence_level=level, method="BCa", vectorized=True, batch=1000,
-            rng=np.random.default_rng(seed),
+            (np.stack(drawn),), np.mean, n_resamples=resamples, confidence_level=level, method="BCa", vectorized=True,
+            batch=250, axis=-1, rng=np.random.default_rng(seed),
         )  # fmt: skip
-    low, high = (float(end) for end in found.confidence_interval)
-    method = "BCa"
-    if not np.isfinite([low, high]).all():
-        tail = (1 - level) / 2
-        low, high = (float(end) for end in np.quantile(found.bootstrap_distribution, [tail, 1 - tail]))
-        method = "percentile"
-    return Interval(float(x.mean()), low, high, len(x), method, few)
+    tail = (1 - level) / 2
+    ends = zip(*found.confidence_interval, found.bootstrap_distribution, strict=True)
+    intervals = []
+    for x, known in checked:
+        if known is None:
+            low, high, means = next(ends)
+            solved = bool(np.isfinite([low, high]).all())
+            low, high = (low, high) if solved else np.quantile(means, [tail, 1 - tail])
+            few = f"only {len(x)} values: the interval says little" if len(x) < FEWEST else ""
+            method = "BCa" if solved else "percentile"
+            known = Interval(float(x.mean()), float(low), float(high), len(x), method, few)
+        intervals.append(known)
+    return intervals
+
+
+def _without_draws(values: ArrayLike) -> tuple[np.ndarray, Interval | None]:
+    """The values [n], and their interval where none has to be drawn."""
+    x, note = as_row(values)
+    if note:
+        return x, Interval(NAN, NAN, NAN, len(x), "none", note)
+    one = float(x[0])
+    if len(x) == 1:
+        return x, Interval(one, NAN, NAN, 1, "none", "one value: no interval")
+    if is_flat(x):
+        return x, Interval(one, one, one, len(x), "constant", "all values are equal: no width")
+    return x, None
 
 
 def rate_interval(hits: float, n: int, *, level: float = LEVEL) -> Interval:

@@ -61,6 +61,8 @@ def face(train: str, runtime: str) -> str:
 
 def panel_title(difficulty: str, rows: pd.DataFrame) -> str:
     """A panel's title in two lines: the size, and both n of its rows: tasks a cell and training seeds a regime."""
+    if rows.empty:
+        return f"{SIZES[difficulty]}\n(no episodes)"
     n, seeds = int(rows.n.max()), int(rows.seeds.max())
     return f"{SIZES[difficulty]}\n(n = {n} tasks, {seeds} training seed{'s' if seeds > 1 else ''})"
 

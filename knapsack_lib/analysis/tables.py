@@ -28,7 +28,7 @@ SMALL = {"score": "Score (difference)", "tokens": "Tokens (ratio)", "missing": "
 
 
 def write_all(evidence: Evidence, folder: Path) -> list[Path]:
-    """Write the tables into `folder` and return their files."""
+    """Write the tables into `folder` and return their files. One for which these results hold no row is left out."""
     stamp, written = evidence.results.stamp, []
     jobs = {
         "teacher": (teacher_table(evidence), _teacher_tex),
@@ -40,8 +40,11 @@ def write_all(evidence: Evidence, folder: Path) -> list[Path]:
     }
     for name in NAMES:
         frame, tex = jobs[name]
-        written.append(write_csv(frame, folder / f"{name}.csv", stamp))
-        written.append(write_tex(tex(frame), folder / f"{name}.tex", stamp))
+        if len(frame) and (evidence.results.whole or name != "teacher"):
+            written.append(write_csv(frame, folder / f"{name}.csv", stamp))
+            written.append(write_tex(tex(frame), folder / f"{name}.tex", stamp))
+    if evidence.contrasts.empty:
+        return written
     chosen = evidence.contrasts[evidence.contrasts.planned | evidence.contrasts.contrast.isin(["aligned", "model"])]
     short = _contrasts_tex(chosen[chosen.outcome != "missing"])
     written.append(write_tex(short, folder / "contrasts_planned.tex", stamp))
@@ -86,6 +89,8 @@ def _main_tex(frame: pd.DataFrame) -> str:
     groups = []
     for difficulty in DIFFICULTIES:
         here = frame[frame.difficulty == difficulty]
+        if here.empty:
+            continue
         best = {name: here[name].round(digits).max() for name, digits in (("optimality", 3), ("score_per_1k", 2))}
         cheapest = here[here.optimality > 0].tokens.round().min()
         rows = []
@@ -97,7 +102,7 @@ def _main_tex(frame: pd.DataFrame) -> str:
             rows.append((
                 r.train, r.runtime, _bold(score, round(r.optimality, 3) == best["optimality"]), percent(r.solved),
                 percent(r.finished), f"{r.steps:.1f}", _bold(tokens, round(r.tokens) == cheapest),
-                _bold(per_1k, round(r.score_per_1k, 2) == best["score_per_1k"]), missing, f"{r.seconds:.0f}",
+                _bold(per_1k, round(r.score_per_1k, 2) == best["score_per_1k"]), missing, number(r.seconds, ".0f"),
             ))  # fmt: skip
         groups.append((f"{difficulty}, $n = {int(here.n.iloc[0])}$ tasks", rows))
     return tabular("llrrrrrrrr", head, groups)
@@ -116,6 +121,8 @@ def _seeds_tex(frame: pd.DataFrame) -> str:
     groups = []
     for difficulty in DIFFICULTIES:
         here = frame[(frame.difficulty == difficulty) & (frame.train != "base")]
+        if here.empty:
+            continue
         rows = [
             (r.train, r.runtime, str(r.train_seed), f"{r.optimality:.3f}", f"{r.tokens:,.0f}", percent(r.missing_variable))
             for r in here.itertuples()
@@ -175,6 +182,8 @@ def _failures_tex(frame: pd.DataFrame) -> str:
     groups = []
     for difficulty in DIFFICULTIES:
         here, rows = frame[frame.difficulty == difficulty], []
+        if here.empty:
+            continue
         for (train, runtime), cell in here.groupby(["train", "runtime"]):
             count = cell.set_index("failure").episodes
             first = cell.iloc[0]

@@ -13,11 +13,15 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
+import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from knapsack_lib.episodes import Episode, Turn
+from knapsack_lib.profiles import UserError
+from knapsack_lib.published.files import shown_name
 from knapsack_lib.published.records import Record, as_count, as_object
 
 __all__ = ["to_episode", "to_episodes", "write_chat", "write_published"]
@@ -40,7 +44,7 @@ def to_episode(record: Record, cell: tuple[str, str, str] = ("published", "persi
     kept = (record.trace or {}).get(OURS)
     if isinstance(kept, dict):  # written by write_published: nothing was lost
         try:
-            return Episode.from_line(json.dumps(kept))
+            return Episode(**{**kept, "turns": [Turn(**turn) for turn in kept["turns"]]})
         except (KeyError, TypeError, AttributeError):
             pass  # of another version: read it as any other
     train, runtime, difficulty = record.cell or cell
@@ -96,20 +100,59 @@ def _error(problem: object) -> tuple[str | None, str | None]:
 # Writing --------------------------------------------------------------------------------------------------------------
 
 
-def write_published(episodes: Sequence[Episode], folder: Path) -> int:
-    """A result and a trace file per episode, in a folder per cell: {train}_{runtime}_{difficulty}/knapsack/.
+def write_published(episodes: Sequence[Episode], folder: Path, seconds: Sequence[float | None] | None = None) -> int:
+    """A result and a trace file per episode, in a folder per cell: {train}_{runtime}_{difficulty}/knapsack/, and beside
+    these a summary.json. Further adapters of a regime go into seed2/, seed3/, ...
 
-    Clocks are zero: ours hold none. Reading the files again gives the same episodes. Returns how many were written.
+    Clocks begin at zero and end at `seconds`, where these are known. Reading the files again gives the same episodes.
+    Returns how many were written. Raises UserError when `folder` is there already.
     """
-    for episode in episodes:
+    if folder.exists():
+        raise UserError(f"{shown_name(folder)} is there already; choose another folder or remove it")
+    part = folder.with_name(f"{folder.name}.part")
+    if part.exists():
+        shutil.rmtree(part)
+    cells: dict[Path, list[tuple[Episode, float | None]]] = {}
+    for episode, spent in zip(episodes, seconds or [None] * len(episodes), strict=True):
         words = (episode.policy, episode.runtime, episode.difficulty)
-        place = folder / "_".join(WORDS.get(word, word) for word in words) / "knapsack"
-        if episode.train_seed > 1:
-            place = folder / f"seed{episode.train_seed}" / place.relative_to(folder)
-        place.mkdir(parents=True, exist_ok=True)
-        _write(place / f"knapsack-{episode.task_id}.json", _result(episode))
-        _write(place / f"knapsack-{episode.task_id}.trace.json", _trace(episode))
+        place = Path(*([f"seed{episode.train_seed}"] if episode.train_seed > 1 else []))
+        known = None if spent is None or math.isnan(spent) else spent
+        cells.setdefault(place / "_".join(WORDS.get(word, word) for word in words), []).append((episode, known))
+    for cell, rows in cells.items():
+        place = part / cell / "knapsack"
+        place.mkdir(parents=True)
+        results = []
+        for episode, spent in rows:
+            results.append(_result(episode, spent or 0.0))
+            _write(place / f"knapsack-{episode.task_id}.json", results[-1])
+            _write(place / f"knapsack-{episode.task_id}.trace.json", _trace(episode))
+        _write(part / cell / "summary.json", _summary([episode for episode, _ in rows], results))
+    part.rename(folder)
     return len(episodes)
+
+
+def _summary(episodes: Sequence[Episode], results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The means of a cell under the names of the authors' summary files; the score is among the metrics."""
+
+    def spread(values: list[float]) -> dict[str, float]:
+        return {
+            "mean": statistics.fmean(values),
+            "median": statistics.median(values),
+            "min": min(values),
+            "max": max(values),
+        }
+
+    inner = [result["result"] for result in results]
+    metrics = {name: spread([one["metrics"][name] for one in inner]) for name in inner[0]["metrics"]}
+    solved = sum(one["is_solved"] for one in inner)
+    return {
+        "average_is_solved": solved / len(inner),
+        "average_runtime": statistics.fmean(result["finished_at"] for result in results) or None,
+        "average_steps": statistics.fmean(len(episode.turns) for episode in episodes),
+        "average_total_tokens": statistics.fmean(_usage(episode.turns)["total_tokens"] for episode in episodes),
+        "metrics": metrics | {"score": spread([one["score"] or 0.0 for one in inner])},
+        "num_tasks_executed": len(inner), "num_tasks_solved": solved,
+    }  # fmt: skip
 
 
 def _write(path: Path, data: Any) -> None:
@@ -118,7 +161,7 @@ def _write(path: Path, data: Any) -> None:
     part.replace(path)
 
 
-def _result(episode: Episode) -> dict[str, Any]:
+def _result(episode: Episode, seconds: float) -> dict[str, Any]:
     out = episode.outcome
     metrics = {
         "agent_value": out["value"], "optimal_value": out["optimal_value"],
@@ -128,7 +171,7 @@ def _result(episode: Episode) -> dict[str, Any]:
     score = None if math.isnan(out["optimality"]) else out["optimality"]
     result = {"is_solved": out["solved"], "score": score, "metrics": metrics}
     status = "timeout" if episode.finish == "timeout" else "completed"
-    return {"status": status, "error": None, "result": result, "finished_at": 0.0, "started_at": 0.0}
+    return {"status": status, "error": None, "result": result, "finished_at": seconds, "started_at": 0.0}
 
 
 def _trace(episode: Episode) -> dict[str, Any]:

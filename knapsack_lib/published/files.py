@@ -8,6 +8,7 @@ point outside, links, devices and what is too large are refused in one line.
 
 from __future__ import annotations
 
+import os
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -52,13 +53,22 @@ def shown_name(name: object) -> str:
 
 
 def _of_folder(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
-    root = path.resolve()
-    for file in sorted(path.rglob("*")):
-        name = file.relative_to(path).as_posix()
-        if file.is_file() and wanted(name):
-            if not file.resolve().is_relative_to(root):
-                raise UserError(f"{shown_name(name)}: a link that leads out of {path.name}; remove it")
-            yield name, _read(file)
+    for name in sorted(_names(path, path.resolve(), "")):
+        if wanted(name):
+            yield name, _read(path / name)
+
+
+def _names(folder: Path, root: Path, before: str) -> Iterator[str]:
+    """Names of the files in and below a folder; a link is followed unless it leads out of `root`, or is a folder's."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = before + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                yield from _names(folder / entry.name, root, f"{name}/")
+            elif entry.is_file():
+                if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root):
+                    raise UserError(f"{shown_name(name)}: a link that leads out of {root.name}; remove it")
+                yield name
 
 
 def _read(path: Path) -> bytes:

@@ -60,7 +60,10 @@ def _read(place: Path, cell: tuple[str, str, str]) -> list[Imported]:
     if not CHATS.search(place.name):
         records = read_records(place, may_be_empty=True)
         episodes = tuple(to_episode(record, cell) for record in records.records)
-        found.append(Imported(episodes, tuple(record.seconds for record in records.records), records.problems))
+        untraced = sum(record.trace is None for record in records.records)
+        lacking = (f"{untraced} episodes have no trace: their turns and tokens count as 0",) if untraced else ()
+        seconds = tuple(record.seconds for record in records.records)
+        found.append(Imported(episodes, seconds, (*lacking, *records.problems)))
     if place.is_dir() or is_archive(place) or CHATS.search(place.name):
         for name, data in members(place, lambda name: CHATS.search(name) is not None):
             chats, problems = read_chats(name, data, cell[1])

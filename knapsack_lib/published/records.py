@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import from_json
+
 from knapsack_lib.profiles import SPELLINGS, UserError
 from knapsack_lib.published.files import members, shown_name
 
@@ -108,6 +110,10 @@ def read_json(data: bytes, name: str) -> Any:
     shown = shown_name(name)
     if not data.strip():
         raise UserError(f"{shown}: the file is empty; fetch it again")
+    try:
+        return from_json(data)
+    except ValueError:
+        pass  # the slower reader takes more (a byte order mark, half characters) and says better what is wrong
     try:
         return json.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError:

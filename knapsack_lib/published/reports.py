@@ -7,15 +7,17 @@ compare(found_a, found_b)            # the pairs of two sources
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import stats as tests
 
-from knapsack_lib.profiles import UserError
+from knapsack_lib.analysis.statistics import mean_intervals
+from knapsack_lib.profiles import UserError, named_seed
 from knapsack_lib.published.files import shown_name
 from knapsack_lib.published.records import Found, Record
 
@@ -41,11 +43,14 @@ class Stats:
     tool_calls: float | None
     total_tokens: float | None
     notes: tuple[str, ...] = ()
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # 95%, of the means that have one
 
 
 def stats(found: Found) -> Stats:
-    """All episodes. A score that is null counts as 0, as a failed episode does, and is stated."""
-    return _stats(found.records, found.problems, None, (), 100, 1)
+    """All episodes, with BCa intervals over them, whatever the order of the files. A score that is null counts as 0, as a
+    failed episode does, and is stated."""
+    records = sorted(found.records, key=lambda record: (record.task_id, str(record.cell)))
+    return _stats(records, found.problems, None, (), True)
 
 
 def stats_as_published(found: Found) -> Stats:
@@ -54,17 +59,13 @@ def stats_as_published(found: Found) -> Stats:
     calls = [sum(len(PATTERN.findall(str(step.get("code") or ""))) for step in r.step_events) for r in kept]
     dropped = len(found.records) - len(kept)
     notes = (f"{dropped} of {len(found.records)} episodes dropped: {FAULTS[0]}", FAULTS[1])
-    return _stats(kept, found.problems, calls, notes, 100, 1)
+    return _stats(kept, found.problems, calls, notes, False)
 
 
 def _stats(
     records: Sequence[Record], problems: Sequence[str], calls: Sequence[int] | None, notes: tuple[str, ...],
-    percent: float, digits: int,
+    intervals: bool,
 ) -> Stats:  # fmt: skip
-    def mean(values: Sequence[float | None]) -> float | None:
-        known = [value for value in values if value is not None]
-        return float(np.mean(known)) if known else None
-
     unscored = sum(record.score is None for record in records)
     said = [f"{unscored} episodes have no score and count as 0"] if unscored else []
     untraced = sum(record.trace is None for record in records)
@@ -75,17 +76,34 @@ def _stats(
         100 * r.metrics.get("weight_used", 0) / r.metrics["capacity"] if r.metrics.get("capacity") else None
         for r in records
     ]
-    return Stats(
-        episodes=len(records),
-        success_rate=mean([100.0 * (record.solved is True) for record in records]),
-        optimality=mean([record.score or 0.0 for record in records]),
-        capacity_utilization=mean(used),
-        items_inspected=mean([record.metrics.get("inspected_count") for record in records]),
-        steps=mean([None if record.trace is None else record.steps for record in records]),
-        tool_calls=None if calls is None else mean(calls),
-        total_tokens=mean([None if record.trace is None else record.tokens for record in records]),
-        notes=(*notes, *said, *problems),
-    )
+    measures: dict[str, Sequence[float | None]] = {
+        "success_rate": [100.0 * (record.solved is True) for record in records],
+        "optimality": [record.score or 0.0 for record in records],
+        "capacity_utilization": used,
+        "items_inspected": [record.metrics.get("inspected_count") for record in records],
+        "steps": [None if record.trace is None else record.steps for record in records],
+        "tool_calls": calls or [None] * len(records),
+        "total_tokens": [None if record.trace is None else record.tokens for record in records],
+    }
+    known = {name: [value for value in values if value is not None] for name, values in measures.items()}
+    means = {name: float(np.mean(values)) if values else None for name, values in known.items()}
+    ends = _intervals(known, records) if intervals else {}
+    return Stats(episodes=len(records), **means, notes=(*notes, *said, *problems), intervals=ends)
+
+
+def _intervals(known: Mapping[str, Sequence[float]], records: Sequence[Record]) -> dict[str, tuple[float, float]]:
+    """The ends for each measure. Measures that all episodes have share their draws."""
+    seed = named_seed(0, "stats", *(record.task_id for record in records))
+    groups: dict[int, list[str]] = {}
+    for name, values in known.items():
+        if values:
+            groups.setdefault(len(values), []).append(name)
+    return {
+        name: (found.low, found.high)
+        for names in groups.values()
+        for name, found in zip(names, mean_intervals([known[name] for name in names], seed=seed), strict=True)
+        if not math.isnan(found.low)
+    }
 
 
 @dataclass(frozen=True)

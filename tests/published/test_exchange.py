@@ -151,14 +151,18 @@ def test_published_files_become_episodes_that_can_be_explored(sample, tmp_path):
 
 def test_our_episodes_come_back_from_published_files_as_they_were(tmp_path):
     ours = read_results(load_profile("pocket-seeds").run()).episodes[::97]
-    assert write_published(ours, tmp_path) == len(ours)
-    found = read_records(tmp_path)
+    seconds = [None, 2.5, *[7.0] * (len(ours) - 2)]
+    assert write_published(ours, tmp_path / "out", seconds) == len(ours)
+    found = read_records(tmp_path / "out")
     order = [(e.policy, e.runtime, e.difficulty, e.train_seed, e.task_id) for e in ours]
     back = {(e.policy, e.runtime, e.difficulty, e.train_seed, e.task_id): e for e in to_episodes(found.records)}
     assert [back[key] for key in order] == ours and not found.problems
     assert {record.tokens for record in found.records} == {
         sum(t.prompt_tokens + t.completion_tokens for t in e.turns) for e in ours
     }
+    assert sorted(record.seconds or 0 for record in found.records)[:3] == [0, 2.5, 7.0]
+    with pytest.raises(UserError, match="is there already"):
+        write_published(ours, tmp_path / "out")
 
 
 def test_chat_lines_hold_the_conversations(tmp_path):

@@ -35,8 +35,10 @@ NAMES = tuple(FIGURES)
 
 
 def write_all(evidence: Evidence, folder: Path) -> list[Path]:
-    """Write the figures into `folder` and return their files."""
+    """Write the figures into `folder` and return their files. One for which these results hold no row is left out."""
     stamp, written = evidence.results.stamp, []
     for name, (data, draw) in FIGURES.items():
-        written += style.save(draw, data(evidence), folder / name, stamp)
+        rows = data(evidence)
+        if len(rows):
+            written += style.save(draw, rows, folder / name, stamp)
     return written

@@ -53,12 +53,14 @@ def draw_main_result(data: pd.DataFrame) -> Figure:
         label.set_in_layout(False)  # it may run over the next panel, whose own heading stands higher
         axes[0].annotate("trained on \N{RIGHTWARDS ARROW} acts in", (0, 1), (-6, 7), xycoords="axes fraction",
                          textcoords="offset points", ha="right", color=SOFT, fontsize=7.5)  # fmt: skip
-        axes[0].axvline(rows.expert_optimality.iloc[0], color=INK, lw=1, ls=":")
+        if rows.expert_optimality.notna().any():
+            axes[0].axvline(rows.expert_optimality.iloc[0], color=INK, lw=1, ls=":")
         axes[0].invert_yaxis()
     for axis, (measure, title) in zip(grid[0], PANELS.items(), strict=True):
         axis.set_title(title, pad=24)
         axis.set_xlim(0, 1.38 * (data.tokens_high.max() if measure == "tokens" else 1))
-    more = [Line2D([], [], color=INK, lw=1, ls=":", label="the scripted expert")]
+    expert = Line2D([], [], color=INK, lw=1, ls=":", label="the scripted expert")
+    more = [expert] if data.expert_optimality.notna().any() else []
     if len(adapters.train_seed.unique()) > 1:
         more.append(Line2D([], [], ls="none", marker="|", ms=6, color=INK, label="one training seed each"))
     style.legend_bars(figure, more)
@@ -119,6 +121,9 @@ def draw_cost_quality(points: pd.DataFrame) -> Figure:
     for difficulty, axis in zip(DIFFICULTIES, grid[0], strict=True):
         here = points[points.difficulty == difficulty]
         dots, means = here[here.point == "episode"], here[here.point == "cell mean"]
+        axis.set_title(style.panel_title(difficulty, means))
+        if here.empty:
+            continue
         sns.scatterplot(dots, x="tokens", y="optimality", hue="train", style="runtime", palette=COLOUR, markers=MARKER,
                         s=7, alpha=0.22, linewidth=0, legend=False, ax=axis, zorder=2, rasterized=True)  # fmt: skip
         line = means[means.pareto].sort_values("tokens")
@@ -132,7 +137,7 @@ def draw_cost_quality(points: pd.DataFrame) -> Figure:
                       mec=colour, mfc="none" if hollow else face(row.train, row.runtime), zorder=order + 1)  # fmt: skip
         axis.set_xscale("log")
         style.log_ticks(axis.xaxis)
-        axis.set(title=style.panel_title(difficulty, means), ylim=(-0.04, 1.06), ylabel="")
+        axis.set(ylim=(-0.04, 1.06), ylabel="")
         axis.set_xlabel("tokens per episode (log scale)")
         axis.grid()
     grid[0, 0].set_ylabel("score (share of the optimal value)")

@@ -64,7 +64,7 @@ def draw_contrasts(data: pd.DataFrame) -> Figure:
 def _effect_legend(figure: Figure, data: pd.DataFrame, margin: float) -> None:
     counts = data.groupby("difficulty").n.max()
     marks: list[Artist] = []
-    for d in DIFFICULTIES:
+    for d in counts.index.intersection(DIFFICULTIES):
         label = f"{d} (n = {counts[d]} tasks), {data.level.iloc[0]:.0%}"
         marks.append(Line2D([], [], color=SHADE[d], marker=SHAPE[d], mfc="white", mew=1.3, ms=4, lw=1.2, label=label))
     marks.append(Line2D([], [], color=SOFT, lw=3.2, label=f"{data.tost_level.iloc[0]:.0%}, for equivalence"))

@@ -21,7 +21,7 @@ SHADES = {  # class -> (colour, hatch): light ones end well, dark ones do not; h
     "": ("#e8e8e8", ""), "infrastructure": ("white", "xx"), "cut off": ("#F0E442", ""),
     "missing variable, cascade": ("#882255", ""), "syntax": ("#56B4E9", "//"), "wrong tool use": ("#009E73", "\\\\"),
     "refusal loop": ("#E69F00", "--"), "no code": ("#44AA99", "oo"), "other error": ("#117733", "||"),
-    "no tool called": ("#999999", ".."), "missing variable, recovered": ("#CC79A7", "//"),
+    "time limit": ("#0072B2", ".."), "no tool called": ("#999999", ".."), "missing variable, recovered": ("#CC79A7", "//"),
     "turn limit": ("#555555", ""), "nothing taken": ("#332288", "xx"), "unclassified": ("black", ""),
 }  # fmt: skip
 
@@ -78,6 +78,7 @@ def draw_failures(data: pd.DataFrame) -> Figure:
     met = [name for name in ("", *RULES) if name in set(data.failure)]
     for difficulty, axis in zip(DIFFICULTIES, grid[:, 0], strict=True):
         here = data[data.difficulty == difficulty]
+        axis.set_title(style.SIZES[difficulty] if len(here) else style.panel_title(difficulty, here))
         wide = here.pivot_table(index=["train", "runtime"], columns="failure", values="share", fill_value=0.0)
         for place, cell in style.places():
             left = 0.0
@@ -88,7 +89,7 @@ def draw_failures(data: pd.DataFrame) -> Figure:
                 left += share
         axis.set_yticks([place for place, _ in style.places()], [cell_name(*cell) for _, cell in style.places()])
         axis.tick_params(axis="y", length=0)
-        axis.set(xlim=(0, 1), title=style.SIZES[difficulty])
+        axis.set_xlim(0, 1)
         axis.xaxis.set_major_formatter(PercentFormatter(1))
         sns.despine(ax=axis, left=True)
     grid[0, 0].invert_yaxis()

@@ -25,11 +25,13 @@ def tokens_data(evidence: Evidence) -> pd.DataFrame:
     """Mean tokens spent up to each turn, over *all* episodes of a cell: one that has ended keeps its total, so the
     last value is the cell's mean. `playing` counts the episodes that reached the turn."""
     rows: list[dict[str, Any]] = []
+    played = dict(list(evidence.results.cells.groupby(CELL)[["task_id", "train_seed"]]))
     for key, cell in evidence.results.turns.groupby(CELL, sort=False):
         spent = cell.pivot(index=["task_id", "train_seed"], columns="turn", values="tokens")
+        spent = spent.reindex(pd.MultiIndex.from_frame(played[key]))  # also what ended before its first turn
         total, playing = spent.fillna(0).cumsum(axis=1).mean(), spent.notna().sum()
         labels = dict(zip(CELL, key, strict=True))
-        labels |= {"n": cell.task_id.nunique(), "seeds": cell.train_seed.nunique()}
+        labels |= {"n": played[key].task_id.nunique(), "seeds": played[key].train_seed.nunique()}
         rows += [labels | {"turn": t, "playing": int(playing[t]), "tokens": float(total[t])} for t in spent.columns]
     return pd.DataFrame(rows)
 
@@ -84,6 +86,10 @@ def draw_state_by_turn(data: pd.DataFrame) -> Figure:
                 sns.lineplot(line, x="turn", y=measure, color=COLOUR[train], ls=LINE[runtime], lw=1.5, ax=axis,
                              marker=MARKER[runtime], ms=6 if hollow else 4, mfc="none" if hollow else COLOUR[train],
                              mec=COLOUR[train], mew=1.1, errorbar=None, legend=False)  # fmt: skip
+            if here.empty and (data.difficulty == difficulty).any():
+                axis.text(
+                    0.5, 0.5, f"fewer than {FEWEST} blocks a turn", transform=axis.transAxes, ha="center", va="center"
+                )
             axis.set(xlabel="turn", ylabel="")
             axis.yaxis.set_major_formatter(PercentFormatter(1))
             axis.grid()
