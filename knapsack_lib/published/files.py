@@ -53,7 +53,10 @@ def shown_name(name: object) -> str:
 
 
 def _of_folder(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
-    for name in sorted(_names(path, path.resolve(), "")):
+    root = path.resolve()
+    if root.parent.name == "snapshots" and (root.parents[1] / "blobs").is_dir():
+        root = root.parents[1]  # the cache of huggingface_hub, whose files are links into its blobs
+    for name in sorted(_names(path, root, "")):
         if wanted(name):
             yield name, _read(path / name)
 

@@ -50,7 +50,7 @@ def test_an_episode_that_failed_stays_in_with_its_score(turn, episode):
     assert frame.optimality.tolist() == [1.0, 0.25, 0.0]
     assert frame.optimality.mean() == pytest.approx(1.25 / 3)
     assert frame[["first_missing_turn", "recovered"]].isna().all(axis=None) and frame.steps.tolist() == [1, 1, 0]
-    assert frame.failure.tolist() == ["", "cut off", "no tool called"]
+    assert frame.failure.tolist() == ["", "cut off", "turn limit"]
 
 
 def test_an_adapter_is_told_from_another_and_rows_are_sorted_by_cell_adapter_and_task(turn, episode):
