@@ -155,7 +155,6 @@ ALONE = [
     ("no code", ("max_turns", "no_code fine fine"), ("max_turns", "fine fine no_code fine"), "turn limit"),
     ("other error", ("max_turns", "other fine fine"), ("max_turns", "other fine fine fine"), "turn limit"),
     ("time limit", ("timeout", "fine fine"), ("max_turns", "fine fine"), "turn limit"),
-    ("time limit", ("timeout", ""), ("max_turns", ""), "no tool called"),
     ("no tool called", ("max_turns", "idle idle"), ("max_turns", "idle fine"), "turn limit"),
     ("no tool called", ("max_turns", ""), ("max_turns", "fine"), "turn limit"),
     ("missing variable, recovered", ("max_turns", "fine missing fine fine"),
