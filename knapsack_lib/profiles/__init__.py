@@ -16,9 +16,28 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-__all__ = ["Profile", "Run", "UserError", "load_profile", "named_seed", "check_choice", "project_root", "SPELLINGS"]
+from knapsack_lib.profiles.settings import (
+    Analysis,
+    Base,
+    Cues,
+    Evaluation,
+    Gates,
+    Gemini,
+    Interpreting,
+    Limits,
+    Serving,
+    Strict,
+    TaskCounts,
+    Teacher,
+    Training,
+)
+
+__all__ = [
+    "Analysis", "Base", "Cues", "Evaluation", "Gates", "Gemini", "Interpreting", "Limits", "Profile", "Run", "SPELLINGS",
+    "Serving", "TaskCounts", "Teacher", "Training", "UserError", "check_choice", "load_profile", "named_seed", "project_root",
+]  # fmt: skip
 
 RUNTIMES = ("persistent", "reset")
 TRAININGS = ("base", *RUNTIMES)
@@ -48,136 +67,7 @@ def check_choice(name: str, value: object, allowed: tuple[str, ...]) -> str:
     return word
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TaskCounts(_Strict):
-    """How many instances of each split. `train` and `validation` are drawn at the training (easy) difficulty."""
-
-    train: int = Field(ge=1)
-    validation: int = Field(ge=1)
-    easy: int = Field(ge=1)
-    medium: int = Field(ge=1)
-
-
-class Limits(_Strict):
-    """What an episode may use. The same object in every arm."""
-
-    turns: int = Field(ge=1)
-    tool_calls: int = Field(ge=1, description="tool calls within one turn")
-    wall_seconds: float = Field(gt=0, description="for one turn's code")
-    cpu_seconds: int = Field(ge=1, description="for one turn's code")
-    memory_mb: int = Field(ge=64)
-    output_chars: int = Field(ge=100, description="of one observation; what is beyond is cut and said to be")
-
-
-class Interpreting(_Strict):
-    """How the interpreter treats a kill, and which of its protections this study does without."""
-
-    after_kill: Literal["restore", "lose"] = Field(
-        description="restore: a persistent episode goes on from the state before the killed step; lose: from nothing"
-    )
-    without: tuple[Literal["files", "syscalls", "limits", "privileges"], ...] = Field(
-        description="protections to do without on a machine that lacks them; see python -m knapsack_lib.interpreter"
-    )
-
-
-class Cues(_Strict):
-    """What the agent is told about its runtime (a cue is shown in training exactly as in evaluation)."""
-
-    prompt: Literal["brief", "full"]
-    cue: Literal["none", "stated"]
-    list_bindings: bool
-
-
-class Teacher(_Strict):
-    policy: Literal["scripted"]
-    slip_share: float = Field(ge=0, le=1, description="share of traces that contain a slip and its recovery")
-    batch_sizes: tuple[PositiveInt, ...] = Field(
-        min_length=1, description="items inspected a turn; one is drawn per task"
-    )
-    style_variants: int = Field(ge=1, le=2, description="how many vocabularies of names the expert uses")
-
-
-class Base(_Strict):
-    """The pocket base: size, curriculum and optimisation. Lengths in tokens, rates per step."""
-
-    seed: int = Field(ge=0)
-    vocabulary: int = Field(ge=700)
-    hidden: int = Field(ge=32)
-    layers: int = Field(ge=1)
-    heads: int = Field(ge=1)
-    feed_forward: int = Field(ge=32)
-    context: int = Field(ge=128)
-    rope_theta: float = Field(gt=0)
-    tokens: int = Field(ge=1)
-    tokens_per_step: int = Field(ge=64)
-    first_length: int = Field(ge=32)
-    last_length: int = Field(ge=32)
-    grow_until: float = Field(gt=0, le=1, description="share of the tokens after which documents have full size")
-    sessions_from: float = Field(ge=0, le=1, description="share of the growth before which documents only restate")
-    sessions_share: float = Field(ge=0, le=1)
-    largest: int = Field(ge=2, description="things a document is about, at the end of the curriculum")
-    learning_rate: float = Field(gt=0)
-    matrix_rate: float = Field(gt=0)
-    decay_share: float = Field(gt=0, le=1)
-    other_weight: float = Field(ge=0, description="loss weight of assistant text that is no copy (a copy has 1)")
-    shown_weight: float = Field(ge=0, description="loss weight of what the assistant is shown")
-    threads: int = Field(ge=1)
-    gate: float = Field(ge=0, le=1, description="held-out copy accuracy that must be reached")
-
-
-class Training(_Strict):
-    method: Literal["full", "lora", "qlora"]
-    base: str
-    steps: int = Field(ge=1)
-    episodes_per_step: int = Field(ge=1)
-    optimizer: Literal["muon", "adamw"]
-    learning_rate: float = Field(gt=0)
-    matrix_rate: float = Field(gt=0, description="Muon's rate for the matrices; unused with adamw")
-    weight_decay: float = Field(ge=0)
-    warmup_share: float = Field(ge=0, lt=1)
-    decay_share: float = Field(gt=0, le=1, description="last share of the steps over which the rate falls to zero")
-    max_tokens: int = Field(ge=64)
-    lora_rank: int = Field(ge=1)
-    lora_alpha: int = Field(ge=1)
-    lora_dropout: float = Field(ge=0, lt=1)
-    average_decay: float = Field(ge=0, lt=1, description="0: none; else the decay of the running average of weights")
-    check_every: int = Field(ge=1, description="steps between validation losses and checkpoints")
-    candidates: int = Field(ge=1, description="how many of the last checkpoints play the validation tasks")
-    bf16: bool
-    threads: int = Field(ge=1)
-
-
-class Evaluation(_Strict):
-    engine: Literal["pocket"]
-    temperature: float = Field(ge=0)
-    max_new_tokens: int = Field(ge=8, description="in one turn")
-    context: int = Field(ge=64, description="tokens an episode may hold")
-    shard: int = Field(ge=1, description="episodes decoded together; the unit that is redone after a kill")
-    threads: int = Field(ge=1)
-
-
-class Gates(_Strict):
-    """What must hold in the aligned cells before anything is reported."""
-
-    share_of_expert: float = Field(ge=0, le=1)
-    finished: float = Field(ge=0, le=1)
-    expert_turns: float = Field(ge=1, description="mean turns of the expert, so that state matters")
-
-
-class Analysis(_Strict):
-    """How results are judged; fixed before they are seen. Changing it changes no episode."""
-
-    resamples: int = Field(ge=100, description="of every bootstrap interval")
-    level: float = Field(gt=0.5, lt=1, description="of every interval")
-    alpha: float = Field(gt=0, lt=0.5, description="of every test, after Holm's correction over the family")
-    margin: float = Field(gt=0, lt=1, description="scores that differ by less count as equal (TOST)")
-    power: float = Field(gt=0.5, lt=1, description="at which the smallest detectable difference is given")
-
-
-class Profile(_Strict):
+class Profile(Strict):
     """One study. `difficulties` maps the words easy and medium to named sizes in the family."""
 
     name: str
@@ -207,6 +97,15 @@ class Profile(_Strict):
             raise ValueError("needs exactly the keys easy and medium")
         return value
 
+    @model_validator(mode="after")
+    def _one_seed_each(self) -> Profile:
+        named = self.training.seeds
+        if named and len(named) < self.train_seeds:
+            raise ValueError(f"training.seeds names {len(named)} adapters, train_seeds asks for {self.train_seeds}")
+        if self.training.choose == "play" and self.evaluation.engine != "pocket":
+            raise ValueError("training.choose = play needs the pocket engine; choose by loss")
+        return self
+
     def seeds(self, train: str = "") -> range:
         """The training seeds of a regime: 1 to train_seeds; for the base, which is not trained, 1."""
         return range(1, 2 if train == "base" else self.train_seeds + 1)
@@ -217,12 +116,13 @@ class Profile(_Strict):
 
     def digest(self) -> str:
         """SHA-256 of the canonical JSON of every setting."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        text = json.dumps(self.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def episode_digest(self) -> str:
         """The same without what only describes or judges: two profiles with one such digest play the same episodes."""
-        text = self.model_dump_json(exclude={"name", "about", "train_seeds", "gates", "analysis", "published"})
+        beside = {"name", "about", "train_seeds", "gates", "analysis", "published"}
+        text = self.model_dump_json(exclude=beside, exclude_defaults=True)
         return hashlib.sha256(json.dumps(json.loads(text), sort_keys=True).encode()).hexdigest()
 
     def run(self, seed: int | None = None) -> Run:
@@ -257,7 +157,7 @@ class Run:
     @property
     def base_output(self) -> Path:
         """Where notebook 00 writes the pocket base: into the package for the published profile."""
-        shipped = Path(__file__).parent / "assets" / self.profile.training.base
+        shipped = Path(__file__).parents[1] / "assets" / self.profile.training.base
         return shipped if self.profile.published else self.root / self.profile.training.base
 
     def notebook(self, stem: str, *words: str, train_seed: int = 1) -> Path:
@@ -281,6 +181,9 @@ class Run:
 
     def training_seed(self, what: str, train_seed: int) -> int:
         """The seed of a draw of one adapter's training: the same in both arms."""
+        named = self.profile.training.seeds
+        if named:
+            return named_seed(named[train_seed - 1], what) if what != "fine-tune" else named[train_seed - 1]
         return named_seed(self.seed, what, *([train_seed] if train_seed > 1 else []))
 
     def shown(self, path: Path) -> str:
