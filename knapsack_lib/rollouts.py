@@ -4,13 +4,13 @@
 
 The unit of work is a shard: tasks that are played together. An engine that decodes rows together gives the same
 tokens only for the same company, so a shard that a kill interrupted is played again whole and what is already on disk
-is left as it is. Hence an interrupted and resumed store equals an uninterrupted one, byte for byte.
+is left as it is; a policy that says it is `independent` plays what is left. Hence an interrupted and resumed store equals an uninterrupted one, byte for byte.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 from knapsack_lib.agent import Cast, act
@@ -44,8 +44,11 @@ def play_tasks(
         progress(len(store.done), len(tasks))
         for first in range(0, len(tasks), shard):
             company = tasks[first : first + shard]
-            if all(task.task_id in store.done for task in company):
+            left = [task for task in company if task.task_id not in store.done]
+            if not left:
                 continue
+            if getattr(policy, "independent", False):
+                company = left
             _play_shard(company, policy, cast, profile, store, seed, lambda: progress(len(store.done), len(tasks)))
         store.close_sorted()
 
@@ -80,16 +83,18 @@ def _play_once(
     mode = persistence_named(cast.runtime)
     interpreters: dict[str, Interpreter] = {}
     began: dict[str, float] = {}
-    rollouts = []
-    for task in tasks:
-        world: World = FAMILIES[task.family].World(task)
-        own = named_seed(seed, "episode", task.task_id)
-        interpreter = interpreters[task.task_id] = Interpreter(pool, mode, world.tools, own % 2**31)
-        log = _logger(store, task.task_id)
-        steps = act(task, world, interpreter, cast, profile.limits, profile.cues, own, log)
-        rollouts.append(Rollout(task.task_id, own, _noting_start(steps, began, task.task_id)))
-    for rollout, episode in policy.play(rollouts):
-        interpreters[rollout.key].close()
+
+    def rollouts() -> Iterator[Rollout]:
+        for task in tasks:
+            world: World = FAMILIES[task.family].World(task)
+            own = named_seed(seed, "episode", task.task_id)
+            interpreter = interpreters[task.task_id] = Interpreter(pool, mode, world.tools, own % 2**31)
+            log = _logger(store, task.task_id)
+            steps = act(task, world, interpreter, cast, profile.limits, profile.cues, own, log)
+            yield Rollout(task.task_id, own, _noting_start(steps, began, task.task_id))
+
+    for rollout, episode in policy.play(rollouts()):
+        interpreters.pop(rollout.key).close()
         store.write(episode, time.perf_counter() - began[rollout.key])
         ended()
 

@@ -8,7 +8,7 @@ Both drive the same generator, agent.act, so an episode does not depend on which
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -48,12 +48,15 @@ class Rollout:
 class Policy(Protocol):
     """Whoever can play many episodes: an engine, a script, a client of a server."""
 
-    def play(self, rollouts: Sequence[Rollout]) -> Iterator[tuple[Rollout, Any]]:
-        """Yield each rollout with its Episode as it ends. Raises PolicyError for infrastructure failures."""
+    def play(self, rollouts: Iterable[Rollout]) -> Iterator[tuple[Rollout, Any]]:
+        """Yield each rollout with its Episode as it ends. Raises PolicyError for infrastructure failures.
+
+        A policy whose answers do not depend on who else is playing may say so: `independent = True`.
+        """
         ...
 
 
-def play_each(rollouts: Sequence[Rollout], policy_for: Any) -> Iterator[tuple[Rollout, Any]]:
+def play_each(rollouts: Iterable[Rollout], policy_for: Any) -> Iterator[tuple[Rollout, Any]]:
     """One after another; `policy_for(rollout)` gives the policy that answers it."""
     for rollout in rollouts:
         policy = policy_for(rollout)

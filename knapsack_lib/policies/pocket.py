@@ -11,7 +11,7 @@ The forward pass is written out over the Qwen3 module's own weights in float32; 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -116,7 +116,7 @@ class PocketEngine:
         self.wording = Wording(Tokenizer.from_file(str(folder / "tokenizer.json")))
 
     @torch.inference_mode()
-    def play(self, rollouts: Sequence[Rollout]) -> Iterator[tuple[Rollout, Any]]:
+    def play(self, rollouts: Iterable[Rollout]) -> Iterator[tuple[Rollout, Any]]:
         """Yields each rollout with its Episode as it ends."""
         live = [_Row(r, np.random.Generator(np.random.PCG64(named_seed(r.seed, "sampling")))) for r in rollouts]
         for row in live:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -188,7 +188,7 @@ class ScriptedPolicy:
     def __init__(self, style: str, setting: Teacher, count: Callable[[list[Message]], int] | None = None):
         self.style, self.setting, self._count = style, setting, count
 
-    def play(self, rollouts: Sequence[Rollout]) -> Iterator[tuple[Rollout, Any]]:
+    def play(self, rollouts: Iterable[Rollout]) -> Iterator[tuple[Rollout, Any]]:
         return play_each(
             rollouts, lambda rollout: _Counted(ScriptedExpert(self.style, self.setting, rollout.seed), self._count)
         )

@@ -16,6 +16,8 @@ __all__ = [
 
 
 class Strict(BaseModel):
+    """Frozen, and without room for a misspelt key."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -118,6 +120,8 @@ class Base(Strict):
 
 
 class Training(Strict):
+    """One fine-tune. Rates per step, lengths in tokens; a step takes `episodes_per_step` traces."""
+
     method: Literal["full", "lora", "qlora"]
     base: str
     steps: int = Field(ge=1)
