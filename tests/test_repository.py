@@ -39,7 +39,11 @@ BESIDE = {
     "cli": {*ROOMS, "explorer", "published"},
     "explorer": {*ROOMS, "published", "progress", "provenance", "stages"},
 }
-EXCEPTIONS = {("policies/pocket.py", "training.conversations"), ("policies/pocket.py", "training")}
+EXCEPTIONS = {
+    (f"policies/{name}.py", module)
+    for name in ("pocket", "chat_server")
+    for module in ("training.conversations", "training")
+}
 
 
 def tracked() -> list[Path]:
