@@ -45,7 +45,7 @@ LATEX := $(shell command -v latexmk >/dev/null && kpsewhich booktabs.sty microty
 PDF := $(if $(LATEX),$(PAPER)/main.pdf)
 
 # The sources of an episode, as provenance.code_digest has them, and those of what is made from episodes.
-BESIDE := $(addprefix knapsack_lib/,papermill_default.py progress.py provenance.py runner.py stages.py)
+BESIDE := $(addprefix knapsack_lib/,hub.py papermill_default.py progress.py provenance.py runner.py stages.py)
 SOURCES := $(sort $(shell find knapsack_lib -name '*.py' -o -path '*/assets/*' -type f))
 ANALYSIS := $(filter knapsack_lib/analysis/%,$(SOURCES))
 SHOWING := $(filter knapsack_lib/explorer/% knapsack_lib/published/% knapsack_lib/cli.py,$(SOURCES))

@@ -31,7 +31,7 @@ PACKAGES = (
 )  # fmt: skip
 COMPUTING = ("numpy", "torch", "tokenizers", "transformers")  # another version of these may give other bytes
 # What only shows, starts or describes runs. Everything else in the library can change what an episode holds.
-BESIDE = ("analysis", "cli.py", "explorer", "papermill_default.py", "progress.py", "provenance.py", "published", "runner.py",
+BESIDE = ("analysis", "cli.py", "explorer", "hub.py", "papermill_default.py", "progress.py", "provenance.py", "published", "runner.py",
           "stages.py")  # fmt: skip
 SOURCES = ("knapsack_lib", "notebooks", "params", "pyproject.toml", "constraints.txt")
 UNCOMPARED = ("timings.jsonl", "turns.jsonl", "provenance.json")  # hold clocks, half episodes, or the commit

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from knapsack_lib.episodes import Episode
+from knapsack_lib.hub import ID, fetched
 from knapsack_lib.profiles import UserError
 from knapsack_lib.published.chats import CHATS, read_chats
 from knapsack_lib.published.episodes import to_episode
 from knapsack_lib.published.files import is_archive, members, shown_name
-from knapsack_lib.published.hub import local_copy
 from knapsack_lib.published.records import read_records
 
 __all__ = ["Imported", "read_source", "write_stores"]
@@ -40,7 +40,7 @@ def read_source(source: str | Path, cell: tuple[str, str, str] = ANY_CELL) -> Im
 
     `cell` (train, runtime, difficulty) is for files whose folder does not say. Raises UserError when there is nothing.
     """
-    path = local_copy(source)
+    path = _local(source)
     places = [path]
     if path.is_dir():
         places += [
@@ -53,6 +53,15 @@ def read_source(source: str | Path, cell: tuple[str, str, str] = ANY_CELL) -> Im
     episodes = tuple(episode for part in parts for episode in part.episodes)
     seconds = tuple(second for part in parts for second in part.seconds)
     return Imported(episodes, seconds, tuple(note for part in parts for note in part.notes))
+
+
+def _local(source: str | Path) -> Path:
+    path = Path(source)
+    if path.exists():
+        return path
+    if not ID.fullmatch(str(source)):
+        raise UserError(f"{shown_name(source)}: no such folder, archive or file, and no data set id (owner/name)")
+    return fetched(str(source), "dataset")
 
 
 def _read(place: Path, cell: tuple[str, str, str]) -> list[Imported]:

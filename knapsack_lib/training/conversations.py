@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from knapsack_lib.episodes import Episode
+from knapsack_lib.hub import ID, fetched
 from knapsack_lib.profiles import Profile
 from knapsack_lib.prompts import Message
 
@@ -26,9 +27,15 @@ END = "<|im_end|>"
 
 
 def base_folder(profile: Profile) -> Path:
-    """The base model's folder: the shipped pocket base, or a path or hub id as the profile spells it."""
-    shipped = Path(__file__).parent.parent / "assets" / profile.training.base
-    return shipped if shipped.is_dir() else Path(profile.training.base)
+    """The base model's folder: the shipped pocket base, a path, or what the hub has under the profile's id.
+
+    Raises UserError for an id that cannot be fetched.
+    """
+    name = profile.training.base
+    shipped = Path(__file__).parent.parent / "assets" / name
+    if shipped.is_dir():
+        return shipped
+    return fetched(name, "model") if ID.fullmatch(name) and not Path(name).exists() else Path(name)
 
 
 class Wording:

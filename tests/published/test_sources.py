@@ -15,7 +15,6 @@ from knapsack_lib.analysis.report import build
 from knapsack_lib.analysis.results import read_results
 from knapsack_lib.explorer.catalogue import open_catalogue
 from knapsack_lib.profiles import UserError, load_profile
-from knapsack_lib.published import hub
 from knapsack_lib.published.chats import read_chats
 from knapsack_lib.published.episodes import write_published
 from knapsack_lib.published.reading import read_source, write_stores
@@ -248,7 +247,7 @@ def test_a_data_set_id_is_fetched_once_and_read_as_a_folder(hub_server, sample):
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("them/gated", "it is gated; ask for access"), ("them/none", "no such data set"), ("them/broken", "the hub answered 503|could not be fetched"),
+    [("them/gated", "it is gated; ask for access"), ("them/none", "no such dataset"), ("them/broken", "the hub answered 503|could not be fetched"),
      ("them/benchmarks@old", "it has no revision old"), ("no such/folder", "no such folder, archive or file")],
 )  # fmt: skip
 def test_a_data_set_that_cannot_be_had_is_one_line(hub_server, name, said):
@@ -261,7 +260,7 @@ def test_without_a_network_it_is_one_line(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     with pytest.raises(UserError, match="is there a network") as error:
-        hub.local_copy("them/benchmarks")
+        read_source("them/benchmarks")
     assert "\n" not in str(error.value)
 
 
