@@ -1,4 +1,4 @@
-"""The command `knapsack`: tasks, reports on published files, and their exchange with ours.
+"""The command `knapsack`: tasks, reports on published files, their exchange with ours, and what a machine can run.
 
 Exit codes: 0 done, 1 done and something differs or is missing (it is said), 2 bad input or a wrong option.
 """
@@ -27,7 +27,7 @@ MEASURES = {
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def knapsack() -> None:
-    """Opaque Knapsack: make tasks, read and report on published traces, write ours in their format."""
+    """Opaque Knapsack: tasks, published traces read, reported on and written, and what this machine can run."""
 
 
 @knapsack.command()
@@ -179,6 +179,24 @@ def export(source: str, out: Path, form: str) -> None:
         else:
             write_chat(episodes, out)
     click.echo(f"{len(episodes)} episodes in {out}")
+
+
+@knapsack.command()
+@click.option("--profile", default="", help="one of params/; all of them when left out")
+@click.option("--json", "as_json", is_flag=True, help="the machine as one object")
+def doctor(profile: str, as_json: bool) -> None:
+    """What this machine can run, what is missing, and what a profile needs: GPU memory, disk, hours, money.
+
+    \b
+    Example:  knapsack doctor --profile paper
+    """
+    from knapsack_lib.doctor import examine, look
+
+    machine = look()
+    if as_json:
+        click.echo(json.dumps(asdict(machine), indent=1))
+        return
+    click.echo("\n".join(examine(profile, machine)))
 
 
 def _ends(ends: tuple[float, float] | None, form: str) -> str:

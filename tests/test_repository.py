@@ -35,8 +35,11 @@ BESIDE = {
     "papermill_default": {"profiles", "progress", "stages"},
     "runner": {"papermill_default", "profiles", "progress", "stages"},
     "serving": set(ROOMS[:-1]),
+    "casting": {*ROOMS[:-1], "serving"},
+    "needs": {"profiles", "policies"},
+    "doctor": {"profiles", "policies", "interpreter", "needs"},
     "published": {*ROOMS, "provenance"},
-    "cli": {*ROOMS, "explorer", "published"},
+    "cli": {*ROOMS, "doctor", "explorer", "published"},
     "explorer": {*ROOMS, "published", "progress", "provenance", "stages"},
 }
 EXCEPTIONS = {

@@ -33,14 +33,14 @@ PROBE: tuple[Message, ...] = (
 def check_rendering(training: Path, serving: Path, messages: tuple[Message, ...] = PROBE) -> int:
     """Compare the model folders' renderings of a conversation, whole and up to every reply. Returns the tokens compared.
 
-    `serving` is rendered as a server does it: its own tokenizer, its chat_template.jinja where it has one, else ours (which
-    vLLM is started with), thinking off. Raises UserError naming the first token that differs.
+    `serving` is rendered as a server does it: its own tokenizer (an adapter without one: the base's), its
+    chat_template.jinja where it has one, else ours (which vLLM is started with), thinking off. Raises UserError naming the first token that differs.
     """
     from tokenizers import Tokenizer
     from transformers import AutoTokenizer
 
     wording = Wording(Tokenizer.from_file(str(training / "tokenizer.json")))
-    tokenizer = AutoTokenizer.from_pretrained(serving)
+    tokenizer = AutoTokenizer.from_pretrained(serving if (serving / "tokenizer.json").exists() else training)
     own = serving / "chat_template.jinja"
     template = own.read_text() if own.exists() and serving != training else CHAT_TEMPLATE
     compared = 0

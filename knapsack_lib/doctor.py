@@ -1,0 +1,129 @@
+"""knapsack doctor: what this machine can run, what is missing, and what each profile would need, in one screen.
+
+print("\\n".join(examine()))                  # the machine, then every profile of params/
+print("\\n".join(examine("paper")))           # the machine, then one
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from knapsack_lib.interpreter.confine import PROTECTIONS
+from knapsack_lib.needs import GIB, Needs, needs
+from knapsack_lib.policies.prices import load_prices
+from knapsack_lib.profiles import Profile, load_profile, project_root
+
+__all__ = ["Machine", "examine", "look"]
+
+EXTRAS = {  # extra -> modules that show that it is installed
+    "notebooks": ("papermill", "jupyterlab", "statsmodels", "anywidget"),
+    "train": ("torch", "transformers", "trl", "peft", "bitsandbytes"),
+    "gemini": ("google.genai",),
+    "serve": ("openai", "fastapi"),
+    "gpu": ("vllm", "unsloth"),
+    "hub": ("huggingface_hub",),
+}
+PROGRAMS = {"latexmk": "the PDF", "chromium": "make test-browser"}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Bytes; `gpus` are (name, memory). `lacking` maps an extra to its modules that are not installed."""
+
+    system: str
+    cores: int
+    memory: int
+    disk: int
+    gpus: tuple[tuple[str, int], ...]
+    lacking: dict[str, tuple[str, ...]]
+    programs: dict[str, bool]
+    key: bool
+
+
+def look() -> Machine:
+    """This machine. Nothing heavy is imported, and a key is never read, only whether there is one."""
+    lacking = {extra: tuple(m for m in modules if not _there(m)) for extra, modules in EXTRAS.items()}
+    return Machine(
+        f"{platform.system()} {platform.machine()}, Python {platform.python_version()}", os.cpu_count() or 1,
+        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), shutil.disk_usage(project_root()).free, _gpus(), lacking,
+        {name: shutil.which(name) is not None for name in PROGRAMS}, _has_key(),
+    )  # fmt: skip
+
+
+def _there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # of the package that it would be in
+        return False
+
+
+def _gpus() -> tuple[tuple[str, int], ...]:
+    command = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    rows = [line.rsplit(",", 1) for line in said.strip().splitlines() if "," in line]
+    return tuple((name.strip(), int(float(mib)) * 2**20) for name, mib in rows)
+
+
+def _has_key() -> bool:
+    names = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+    file = project_root() / ".env"
+    written = file.read_text(errors="replace") if file.is_file() else ""
+    return any(os.environ.get(name) or f"{name}=" in written for name in names)
+
+
+def examine(profile: str = "", machine: Machine | None = None) -> list[str]:
+    """The lines of the screen. Raises UserError for an unknown profile."""
+    machine = machine or look()
+    names = [profile] if profile else sorted(p.stem for p in (project_root() / "params").glob("*.yaml"))
+    return [*_of_machine(machine), *[line for name in names for line in _of_profile(load_profile(name), machine)]]
+
+
+def _of_machine(machine: Machine) -> list[str]:
+    gpus = ", ".join(f"{name} ({memory / GIB:.0f} GiB)" for name, memory in machine.gpus) or "none"
+    lines = [
+        f"machine   {machine.system}, {machine.cores} cores, {machine.memory / GIB:.0f} GiB, {machine.disk / GIB:.0f} GiB free",
+        f"GPU       {gpus}",
+        f"extras    {', '.join(extra for extra, lack in machine.lacking.items() if not lack) or 'none'}",
+    ]
+    lines += [
+        f"  missing {extra}: {', '.join(lack)} (pip install 'knapsack-lib[{extra}]')"
+        for extra, lack in machine.lacking.items()
+        if lack
+    ]
+    lines += [f"  missing {name}, for {PROGRAMS[name]}" for name, there in machine.programs.items() if not there]
+    lines.append(f"API key   {'set' if machine.key else 'none (GEMINI_API_KEY in the environment or in .env)'}")
+    held = ", ".join(PROTECTIONS)
+    return [*lines, f"sandbox   {held}: whether they hold here says make sandbox", ""]
+
+
+def _of_profile(profile: Profile, machine: Machine) -> list[str]:
+    need = needs(profile, load_prices())
+    lacking = _lacking(profile, need, machine)
+    verdict = "can run here" if not lacking else "cannot run here: " + "; ".join(lacking)
+    return [f"{profile.name:13} {verdict}", *[f"  {line}" for line in need.lines()], ""]
+
+
+def _lacking(profile: Profile, need: Needs, machine: Machine) -> list[str]:
+    found = []
+    most = max((memory for _, memory in machine.gpus), default=0)
+    wanted = max(need.gpu.values(), default=0.0)
+    if wanted > most:
+        found.append(f"a GPU of {wanted / GIB:.0f} GiB" + (f" (here {most / GIB:.0f})" if most else ""))
+    extras = ["notebooks", "train"] if not need.gpu else ["notebooks", "gpu", "serve"]
+    extras += ["gemini"] if profile.teacher.policy == "gemini" else []
+    found += [f"the extra {extra}" for extra in extras if machine.lacking[extra]]
+    if need.disk > machine.disk:
+        found.append(f"{need.disk / GIB:.0f} GiB of disk")
+    if profile.teacher.policy == "gemini" and not machine.key:
+        found.append("an API key")
+    shipped = (Path(__file__).parent / "assets" / profile.training.base).is_dir()
+    return found if shipped or found or need.gpu else [f"the base {profile.training.base}"]

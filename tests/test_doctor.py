@@ -1,0 +1,67 @@
+"""What profiles need by formula, and one screen about a machine."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from knapsack_lib import doctor
+from knapsack_lib.cli import knapsack
+from knapsack_lib.doctor import Machine, examine
+from knapsack_lib.needs import GIB, MODELS, needs
+from knapsack_lib.policies.prices import load_prices
+from knapsack_lib.profiles import UserError, load_profile
+
+BIG = Machine(
+    "Linux", 16, 128 * GIB, 500 * GIB, (("a GPU", 80 * GIB),), dict.fromkeys(doctor.EXTRAS, ()), {"latexmk": True}, True
+)
+
+
+def test_known_shapes_add_up_to_the_weights_that_their_names_say():
+    for name, model in MODELS.items():
+        block = (
+            model.hidden * model.head * (2 * model.heads + 2 * model.kv_heads) + 3 * model.hidden * model.feed_forward
+        )
+        tables = model.vocabulary * model.hidden * (2 if "8B" in name else 1)  # the small one shares its embeddings
+        assert model.layers * block + tables == pytest.approx(model.weights, rel=0.01), name
+    assert MODELS["Qwen/Qwen3-8B"].lora_weights(64) == 174_587_904  # as PEFT counts it: 36 layers, rank 64
+
+
+def test_the_paper_fits_one_80_gb_gpu_and_colab_one_of_16():
+    prices = load_prices()
+    paper, colab, pocket = (needs(load_profile(name), prices) for name in ("paper", "colab", "pocket"))
+    assert max(paper.gpu.values()) < 80e9 and paper.usd > 10 and paper.disk > 2 * 8.19e9
+    assert max(colab.gpu.values()) < 16e9 and colab.usd == 0
+    assert not pocket.gpu and not pocket.hours and pocket.usd == 0
+    assert all(hours > 0 for hours in paper.hours.values())
+
+
+def test_more_of_anything_needs_more():
+    prices, paper = load_prices(), load_profile("paper")
+    longer = paper.model_copy(update={"evaluation": paper.evaluation.model_copy(update={"context": 81_920})})
+    assert needs(longer, prices).gpu["serving, at least"] > needs(paper, prices).gpu["serving, at least"]
+    twice = paper.model_copy(update={"train_seeds": 2})
+    assert needs(twice, prices).hours["training"] == pytest.approx(2 * needs(paper, prices).hours["training"])
+    assert needs(twice, prices).usd == needs(paper, prices).usd
+
+
+def test_a_machine_that_has_all_can_run_all_and_what_lacks_is_named():
+    assert sum("can run here" in line and "cannot" not in line for line in examine(machine=BIG)) >= 5
+    bare = Machine(
+        "Linux", 2, 8 * GIB, GIB // 4, (), {**BIG.lacking, "gemini": ("google.genai",)}, {"latexmk": False}, False
+    )
+    (verdict,) = [line for line in examine("paper", bare) if "run here" in line]
+    for part in ("a GPU of", "the extra gemini", "GiB of disk", "an API key"):
+        assert part in verdict
+    assert any("missing latexmk" in line for line in examine("paper", bare))
+
+
+def test_the_command_is_one_screen_and_tells_no_key(monkeypatch):
+    monkeypatch.setenv("GEMINI_API_KEY", "sesame")
+    said = CliRunner().invoke(knapsack, ["doctor", "--profile", "pocket"])
+    assert said.exit_code == 0 and "can run here" in said.output and "sesame" not in said.output
+    assert len(said.output.splitlines()) < 25
+    told = CliRunner().invoke(knapsack, ["doctor", "--json"])
+    assert json.loads(told.output)["key"] is True and "sesame" not in told.output
+    with pytest.raises(UserError, match="choose one of"):
+        examine("nothing")
