@@ -5,6 +5,8 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 
+COMMA := ,
+
 # The profile whose episodes, figures and tables are in the repository; figures, verify and base are about it.
 COMMITTED := pocket-seeds
 ABOUT := $(if $(filter-out undefined,$(origin PROFILE)),$(PROFILE),$(COMMITTED))
@@ -18,23 +20,29 @@ ifneq ($(filter paper smoke,$(MAKECMDGOALS)),)
 # Two stages at a time; -j on the command line wins. Each is one thread, and the bytes do not depend on company.
 MAKEFLAGS += -j2
 endif
-VENV ?= .venv
-PYTHON ?= python3
-TORCH ?= torch==2.13.0
-EXTRAS := notebooks,train,dev
-
-PY := $(VENV)/bin/python
-ENV := $(VENV)/.made-from-constraints
 PROFILE_FILE := params/$(PROFILE).yaml
 # A profile may be `like` another: what it does not say stands there.
 LIKE := $(shell sed -n 's/^like: *//p' $(PROFILE_FILE) 2>/dev/null)
 SETTINGS := $(PROFILE_FILE) $(LIKE:%=params/%.yaml)
+ENGINE := $(shell sed -n 's/^ *\(evaluation: {\)\{0,1\}engine: *\([a-z]*\).*/\2/p' $(SETTINGS) 2>/dev/null | head -1)
+
+# vLLM and Unsloth need an environment of their own: older transformers, trl and datasets.
+SERVED := $(filter server,$(ENGINE))
+VENV ?= $(if $(SERVED),.venv-gpu,.venv)
+CONSTRAINTS := $(if $(SERVED),constraints-gpu.txt,constraints.txt)
+EXTRAS := $(if $(SERVED),gpu$(COMMA)notebooks$(COMMA)gemini$(COMMA)serve,notebooks$(COMMA)train$(COMMA)gemini$(COMMA)serve$(COMMA)dev)
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+
+PY := $(VENV)/bin/python
+ENV := $(VENV)/.made-from-constraints
 OWN_SEED := $(shell sed -n 's/^seed: *\([0-9]*\).*/\1/p' $(SETTINGS) 2>/dev/null | head -1)
 TRAIN_SEEDS := $(shell seq $$(sed -n 's/^train_seeds: *\([0-9]*\).*/\1/p' $(SETTINGS) 2>/dev/null | head -1))
 OTHER_SEED := $(filter-out $(OWN_SEED),$(SEED))
 RUN := runs/$(PROFILE)$(if $(OTHER_SEED),-seed$(OTHER_SEED))
 NB := $(RUN)/notebooks
 STAGE = @$(PY) -m knapsack_lib.runner
+AGAIN = $(MAKE) --no-print-directory PROFILE=$(PROFILE) $(if $(SEED),SEED=$(SEED))
 CHOICE := --profile $(PROFILE) $(if $(SEED),--seed $(SEED))
 
 # Only the published profile at its own seed writes into the repository itself (Run.published_root).
@@ -59,32 +67,42 @@ DIFFICULTIES := easy medium
 
 .PHONY: help
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 	@echo "  with PROFILE=pocket (default) or another file of params/, and SEED=<n> for another root seed"
 
 .PHONY: env
 env: $(ENV) ## make .venv from the pinned packages
 
-$(ENV): pyproject.toml constraints.txt
+$(ENV): pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "$(PYTHON) is older than 3.11; run: make env PYTHON=<a newer python>"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 # torch by itself first: resolved together with the rest, pip may pick a build for GPUs.
 	$(PY) -m pip install --quiet $(TORCH)
-	$(PY) -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
+	$(PY) -m pip install --quiet -c $(CONSTRAINTS) -e '.[$(EXTRAS)]'
 	@touch $@
 
 # ---- the study ------------------------------------------------------------------------------------------------------
 
 # One make for the whole graph: when it is killed, every stage notices that its parent is gone and ends too.
 .PHONY: paper
-paper: $(NB)/05_analysis.ipynb $(PDF) ## the whole study: run what is stale, then figures, tables, numbers and the PDF
+paper: $(if $(SERVED),served-cells,results) ## the whole study: run what is stale, then figures, tables, numbers and the PDF
+	$(if $(SERVED),@$(AGAIN) results)
 	@echo "nothing left to do: $(RUN) and $(PAPER) are up to date"
 	@$(if $(filter pocket,$(PROFILE)),echo "held against the committed run: make verify$(if $(SEED), SEED=$(SEED))")
 	@$(if $(LATEX),,echo "no PDF: for $(PAPER)/main.pdf install the Debian packages $(LATEX_PACKAGES)")
 
 .PHONY: smoke
 smoke: paper ## the whole study in minutes, too small to mean anything
+
+# For a profile whose engine is a server: one vLLM for all cells (or the server that the profile names).
+.PHONY: cells served-cells results
+cells: $(CELLS)
+
+served-cells: $(TUNED)
+	@$(AGAIN) -q cells 2>/dev/null || $(PY) -m knapsack_lib.casting $(CHOICE) -- $(AGAIN) cells
+
+results: $(NB)/05_analysis.ipynb $(PDF)
 
 .PHONY: base
 base: $(ENV) ## rebuild the pocket base model (30 minutes at most)
@@ -164,6 +182,12 @@ bench: $(ENV) ## what a step of the interpreter costs beside other ways; coverag
 .PHONY: test
 test: check ## everything that must hold: lint, types, notebooks without outputs, all tests
 	@$(PY) -m pytest
+
+.PHONY: check-install
+check-install: $(ENV) ## resolve the extras of every constraints file; downloads no wheel
+	$(PY) -m pip install --quiet --dry-run --ignore-installed --use-feature=fast-deps -c constraints-gpu.txt '.[gpu,notebooks,gemini,serve]'
+	$(PY) -m pip install --quiet --dry-run --ignore-installed --use-feature=fast-deps -c constraints.txt '.[notebooks,train,gemini,serve,hub,browser,dev]'
+	@echo "constraints.txt and constraints-gpu.txt resolve"
 
 .PHONY: check
 check: lint ## the quick part of test: lint, types, the rules of the repository
