@@ -94,7 +94,9 @@ def acting(run: Run, cast: Cast) -> Iterator[Acting]:
     name = "base" if cast.policy == "base" else folder.name
     files = {"base": base} if cast.policy == "base" else {"base": base, "adapter": folder}
     with served(run) as (url, story):
-        yield Acting(ChatServerPolicy(url, name, profile.evaluation, wording_of(run)), tasks | files, story)
+        serving = profile.evaluation.serving
+        called = serving.names.get(name, name) if serving else name
+        yield Acting(ChatServerPolicy(url, called, profile.evaluation, wording_of(run)), tasks | files, story)
 
 
 @contextmanager

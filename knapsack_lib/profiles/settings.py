@@ -169,6 +169,9 @@ class Serving(Strict):
     timeout_seconds: float = Field(gt=0, description="of one request")
     agreement: float = Field(gt=0, description="largest difference of log-probabilities from PEFT's on the probes")
     url: str = Field(default="", description="of a server that runs; empty: notebook 04 starts vLLM")
+    names: dict[str, str] = Field(
+        default_factory=dict, description="what a server that runs calls base, persistent, reset, where it differs"
+    )
     prompts: Literal["tokens", "messages"] = Field(
         default="tokens", description="token ids as training spells them (vLLM), or messages for the server's template"
     )

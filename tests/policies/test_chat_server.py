@@ -15,6 +15,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from knapsack_lib.agent import Cast
+from knapsack_lib.casting import acting
 from knapsack_lib.episodes import read_episodes
 from knapsack_lib.families.knapsack import make_tasks
 from knapsack_lib.policies import PolicyError
@@ -91,6 +92,27 @@ def test_a_real_server_gives_the_replies_of_the_engine_in_this_process(server, w
         )
         ended = theirs.turns[0].outcome != "cut_off"  # a server may count the end mark or not
         assert ours.turns[0].completion_tokens - theirs.turns[0].completion_tokens in ((0, 1) if ended else (0,))
+
+
+def test_a_profile_may_name_a_server_that_runs(server, tmp_path):
+    setting = evaluation()
+    serving = setting.serving.model_copy(update={"url": server, "names": {"base": str(BASE)}})
+    profile = SMOKE.model_copy(update={"evaluation": setting.model_copy(update={"serving": serving}),
+                                       "limits": SMOKE.limits.model_copy(update={"turns": 2})})  # fmt: skip
+    cast = Cast("base", "reset", "easy")
+    with acting(profile.run(), cast) as who:
+        assert set(who.inputs) == {"tasks", "base"} and "not proved" in who.story
+        play_tasks(
+            make_tasks("pocket-easy", 2, seed=5, split="easy"),
+            who.policy,
+            cast,
+            profile,
+            tmp_path / "s",
+            "k",
+            seed=1,
+            shard=9,
+        )
+    assert [len(e.turns) for e in read_episodes(tmp_path / "s", "")] == [2, 2]
 
 
 # A server that misbehaves ---------------------------------------------------------------------------------------------
