@@ -86,8 +86,8 @@ $(ENV): pyproject.toml $(CONSTRAINTS)
 
 # One make for the whole graph: when it is killed, every stage notices that its parent is gone and ends too.
 .PHONY: paper
-paper: $(if $(SERVED),served-cells,results) ## the whole study: run what is stale, then figures, tables, numbers and the PDF
-	$(if $(SERVED),@$(AGAIN) results)
+paper: $(if $(SERVED),served-cells,analysis) ## the whole study: run what is stale, then figures, tables, numbers and the PDF
+	$(if $(SERVED),@$(AGAIN) analysis)
 	@echo "nothing left to do: $(RUN) and $(PAPER) are up to date"
 	@$(if $(filter pocket,$(PROFILE)),echo "held against the committed run: make verify$(if $(SEED), SEED=$(SEED))")
 	@$(if $(LATEX),,echo "no PDF: for $(PAPER)/main.pdf install the Debian packages $(LATEX_PACKAGES)")
@@ -96,13 +96,13 @@ paper: $(if $(SERVED),served-cells,results) ## the whole study: run what is stal
 smoke: paper ## the whole study in minutes, too small to mean anything
 
 # For a profile whose engine is a server: one vLLM for all cells (or the server that the profile names).
-.PHONY: cells served-cells results
-cells: $(CELLS)
+.PHONY: cells served-cells analysis
+cells: $(CELLS) ## every cell of the profile that is stale
 
-served-cells: $(TUNED)
+served-cells: $(TUNED) ## the same beside one vLLM server, where the profile has one
 	@$(AGAIN) -q cells 2>/dev/null || $(PY) -m knapsack_lib.casting $(CHOICE) -- $(AGAIN) cells
 
-results: $(NB)/05_analysis.ipynb $(PDF)
+analysis: $(NB)/05_analysis.ipynb $(PDF) ## figures, tables and PDF of this profile's run
 
 .PHONY: base
 base: $(ENV) ## rebuild the pocket base model (30 minutes at most)
@@ -188,6 +188,10 @@ check-install: $(ENV) ## resolve the extras of every constraints file; downloads
 	$(PY) -m pip install --quiet --dry-run --ignore-installed --use-feature=fast-deps -c constraints-gpu.txt '.[gpu,notebooks,gemini,serve]'
 	$(PY) -m pip install --quiet --dry-run --ignore-installed --use-feature=fast-deps -c constraints.txt '.[notebooks,train,gemini,serve,hub,browser,dev]'
 	@echo "constraints.txt and constraints-gpu.txt resolve"
+
+.PHONY: check-unsloth
+check-unsloth: $(ENV) ## the Unsloth path on a CPU, beside TRL's (an environment of its own, about 10 minutes)
+	@set -o pipefail; PYTHONPATH=. $(PY) benchmarks/check_unsloth.py | tee benchmarks/check_unsloth.txt
 
 .PHONY: check
 check: lint ## the quick part of test: lint, types, the rules of the repository

@@ -65,7 +65,7 @@ def teacher(run: Run, runtime: str) -> Iterator[Policy]:
     from knapsack_lib.policies.prices import estimate, load_prices
 
     prices = load_prices()
-    policy = GeminiPolicy(setting.gemini, run.root / "teacher" / "replies", prices)
+    policy = GeminiPolicy(setting.gemini, run.root / "replies" / runtime, prices)
     counts = run.profile.tasks
     print(estimate(counts.train + counts.validation, setting.gemini, prices, runtime))
     try:

@@ -4,17 +4,23 @@
 
 The unit of work is a shard: tasks that are played together. An engine that decodes rows together gives the same
 tokens only for the same company, so a shard that a kill interrupted is played again whole and what is already on disk
-is left as it is; a policy that says it is `independent` plays what is left. Hence an interrupted and resumed store equals an uninterrupted one, byte for byte.
+is left as it is; a policy that says it is `independent` plays what is left. Hence an interrupted and resumed store
+equals an uninterrupted one, byte for byte, on one machine or on many (`executor`): a shard is played whole by one worker
+in a store of its own, and what comes back is merged here.
 """
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 from knapsack_lib.agent import Cast, act
-from knapsack_lib.episodes import Episode, EpisodeStore, Turn
+from knapsack_lib.episodes import Episode, EpisodeStore, Turn, read_episodes, read_timings
+from knapsack_lib.executors import WorkerLost, as_done
 from knapsack_lib.families import FAMILIES, Task, World
 from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
 from knapsack_lib.policies import Policy, PolicyError, Reply, Rollout
@@ -37,20 +43,71 @@ def play_tasks(
     seed: int,
     shard: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    executor: str = "local",
 ) -> None:
     """Play every task that is not yet in the store at `folder`. Infrastructure failures are retried, then end the run
-    with a UserError; nothing that was written is lost and the same call goes on from there."""
+    with a UserError; nothing that was written is lost and the same call goes on from there.
+
+    `executor` is local, ray or dask (executors.py): with these the policy is pickled and the shards go to the cluster.
+    """
     with EpisodeStore(folder, key) as store:
-        progress(len(store.done), len(tasks))
-        for first in range(0, len(tasks), shard):
-            company = tasks[first : first + shard]
-            left = [task for task in company if task.task_id not in store.done]
-            if not left:
-                continue
-            if getattr(policy, "independent", False):
-                company = left
-            _play_shard(company, policy, cast, profile, store, seed, lambda: progress(len(store.done), len(tasks)))
+        told = lambda: progress(len(store.done), len(tasks))  # noqa: E731
+        told()
+        if executor != "local":
+            _play_far(tasks, policy, cast, profile, store, seed, shard, executor, told)
+        for company in _companies(tasks, policy, store, shard):
+            _play_shard(company, policy, cast, profile, store, seed, told)
         store.close_sorted()
+
+
+def _companies(tasks: Sequence[Task], policy: Policy, store: EpisodeStore, shard: int) -> Iterator[Sequence[Task]]:
+    """The shards that are not yet whole in the store."""
+    for first in range(0, len(tasks), shard):
+        company = tasks[first : first + shard]
+        left = [task for task in company if task.task_id not in store.done]
+        if left:
+            yield left if getattr(policy, "independent", False) else company
+
+
+def _play_far(
+    tasks: Sequence[Task], policy: Policy, cast: Cast, profile: Profile, store: EpisodeStore, seed: int, shard: int,
+    executor: str, told: Callable[[], None],
+) -> None:  # fmt: skip
+    """Every shard on some worker, which leaves it beside the store. A worker that is lost costs the shard that it was
+    playing, and a driver that is lost nothing: what lies there is merged, and only the rest is played again."""
+    beside = store.folder / "shards"
+    beside.mkdir(exist_ok=True)
+    for _ in range(RETRIES):
+        _merge(beside, store, told)
+        jobs = [(company, policy, cast, profile, seed, beside) for company in _companies(tasks, policy, store, shard)]
+        try:
+            for _ in as_done(_play_apart, jobs, executor) if jobs else ():
+                _merge(beside, store, told)
+            shutil.rmtree(beside)
+            return
+        except WorkerLost as error:
+            reason = str(error)
+    raise UserError(f"the {executor} cluster lost workers {RETRIES} times ({reason}); run the same command: it resumes")
+
+
+def _play_apart(job: tuple[Sequence[Task], Policy, Cast, Profile, int, Path]) -> None:
+    """One shard on a worker, in a store of its own that gets its name once it is whole."""
+    tasks, policy, cast, profile, seed, beside = job
+    with tempfile.TemporaryDirectory(dir=beside, prefix=".") as place:
+        folder = Path(place) / "shard"
+        play_tasks(tasks, policy, cast, profile, folder, "apart", seed=seed, shard=len(tasks))
+        with contextlib.suppress(OSError):  # another worker, thought lost, was there first: it holds the same
+            folder.rename(beside / tasks[0].task_id)
+
+
+def _merge(beside: Path, store: EpisodeStore, told: Callable[[], None]) -> None:
+    """Whole shards into the store, each episode once."""
+    for folder in sorted(p for p in beside.iterdir() if not p.name.startswith(".")):
+        seconds = read_timings(folder)
+        for episode in read_episodes(folder, ""):
+            store.write(episode, seconds[episode.episode_id])
+        shutil.rmtree(folder)
+        told()
 
 
 def _play_shard(

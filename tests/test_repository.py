@@ -24,7 +24,7 @@ LONGEST_CELL = 25
 
 # A module imports only from rooms to the left of its own (and from its own).
 ROOMS = [
-    "profiles", "hub", "families", "interpreter", "prompts", "policies", "episodes", "agent", "rollouts", "training", "analysis",
+    "profiles", "hub", "families", "interpreter", "prompts", "policies", "episodes", "agent", "executors", "rollouts", "training", "analysis",
 ]  # fmt: skip
 # Beside the rooms, with what they may import: helpers of the notebooks and of make. `policies` below its __init__ may
 # also use `training.conversations`, which spells a conversation as tokens, the same for training and for serving.

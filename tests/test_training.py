@@ -1,9 +1,11 @@
 """Fine-tuning through TRL: every method trains, resumes and exports what the engine serves; the shipped base is as claimed."""
 
 import hashlib
+import importlib.util
 import json
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 import torch
@@ -14,11 +16,13 @@ from knapsack_lib.agent import Cast
 from knapsack_lib.families.base import write_tasks
 from knapsack_lib.families.knapsack import make_tasks
 from knapsack_lib.policies.scripted import ScriptedPolicy
-from knapsack_lib.profiles import Run, load_profile, project_root
+from knapsack_lib.profiles import Run, UserError, load_profile, project_root
 from knapsack_lib.rollouts import play_tasks
-from knapsack_lib.training.adapters import fine_tune
+from knapsack_lib.training import unsloth
+from knapsack_lib.training.adapters import fine_tune, talks_of
 from knapsack_lib.training.base_model import copy_accuracy
 from knapsack_lib.training.conversations import Wording, base_folder
+from knapsack_lib.training.trainer import Rows, build_trainer, rate, row_order
 
 SMOKE, POCKET = load_profile("smoke"), load_profile("pocket")
 
@@ -79,7 +83,7 @@ def test_both_arms_see_the_same_tasks_in_the_same_order_for_the_same_number_of_s
 @pytest.mark.parametrize("method", ["lora", "qlora"])
 def test_an_adapter_trains_and_is_merged_into_what_is_served(scratch, method):
     run = scratch(method, method=method, steps=3, check_every=3, optimizer="adamw", learning_rate=0.01, lora_rank=8)
-    fine_tune(run, "persistent", "key")
+    report = fine_tune(run, "persistent", "key")
     folder = run.adapter("persistent")
     adapter = load_file(folder / "adapter" / "adapter_model.safetensors")
     assert any(bool(weight.any()) for name, weight in adapter.items() if "lora_B" in name)
@@ -87,6 +91,16 @@ def test_an_adapter_trains_and_is_merged_into_what_is_served(scratch, method):
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert moved == {name for name in before if name.split(".")[-2] in (
         "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")}  # fmt: skip
+    sums = dict(line.split("  ")[::-1] for line in (base_folder(SMOKE) / "SHA256SUMS").read_text().splitlines())
+    assert report["base"]["name"] == "pocket-base"
+    assert report["base"]["sha256"]["model.safetensors"] == sums["model.safetensors"]
+    assert report["trained"] == {"float32": sum(w.numel() for w in adapter.values())}
+    how = report["quantised"]
+    if method == "qlora":
+        assert (how["bits"], how["type"], how["double"], how["compute"]) == (4, "nf4", True, "bfloat16")
+        assert how["layers"] == len(moved) and how["weights"] == sum(before[name].numel() for name in moved)
+    else:
+        assert how == {"bits": 32, "kept": {"float32": sum(w.numel() for w in before.values())}}
 
 
 RESUMABLE = """
@@ -94,15 +108,15 @@ import os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from test_training import SMOKE, _ScratchRun
-from knapsack_lib.training import adapters
+from knapsack_lib.training import adapters, trainer
 
-def killed_while_saving(weights, path, save=adapters.save_file):
+def killed_while_saving(weights, path, save=trainer.save_file):
     if "checkpoint-8" in str(path):
         os.kill(os.getpid(), 9)
     save(weights, path)
 
 if sys.argv[3] == "killed":
-    adapters.save_file = killed_while_saving
+    trainer.save_file = killed_while_saving
 setting = SMOKE.training.model_copy(update={"steps": 12, "check_every": 4})
 limits = SMOKE.evaluation.model_copy(update={"context": 400, "max_new_tokens": 40})
 run = _ScratchRun(SMOKE.model_copy(update={"training": setting, "evaluation": limits}), 1)
@@ -124,6 +138,107 @@ def test_a_training_killed_inside_a_checkpoint_ends_with_the_same_weights(scratc
     assert subprocess.run([*command, "resumed"], timeout=300).returncode == 0
     for name in ("model.safetensors", "training.json"):
         assert (broken.adapter("reset") / name).read_bytes() == (whole.adapter("reset") / name).read_bytes()
+
+
+def loss_tokens(batch) -> Counter:
+    """(token before, token that carries loss) with its number."""
+    found = Counter()
+    for ids, labels in zip(batch["input_ids"].tolist(), batch["labels"].tolist(), strict=True):
+        found.update((ids[i - 1], label) for i, label in enumerate(labels) if label != -100)
+    return found
+
+
+def test_labels_are_the_masks_of_the_conversations(scratch):
+    run = scratch("labels")
+    talks, held_out = talks_of(run, "reset")
+    trainer = build_trainer(run, 1, run.root / "work", talks, held_out, lambda done, total: None)
+    order = row_order(run, 1, len(talks))
+    assert len(trainer.train_dataset) == len(order)
+    for row, talk in [*zip(trainer.train_dataset, (talks[i] for i in order), strict=True),
+                      *zip(trainer.eval_dataset, held_out, strict=True)]:  # fmt: skip
+        assert row["input_ids"] == talk.input_ids
+        assert row["labels"] == [i if learn else -100 for i, learn in zip(talk.input_ids, talk.mask, strict=True)]
+
+
+@pytest.mark.parametrize("in_one_row", [False, True])
+def test_packing_keeps_every_label_and_no_row_is_too_long(scratch, in_one_row):
+    talks = talks_of(scratch("rows"), "reset")[0]
+    sizes = [len(t.input_ids) for t in talks]
+    rows = [
+        {"input_ids": t.input_ids, "labels": [i if m else -100 for i, m in zip(t.input_ids, t.mask, strict=True)]}
+        for t in talks
+    ]
+    longest = 2 * max(sizes)
+    packer = Rows(0, longest=longest)
+    packer.in_one_row = in_one_row
+    packed, plain = packer(rows), Rows(0)(rows)
+    assert loss_tokens(packed) == loss_tokens(plain) and sum(loss_tokens(plain).values()) == sum(
+        sum(t.mask) for t in talks
+    )
+    starts = (packed["position_ids"] == 0) & (packed["input_ids"] != 0)
+    assert "attention_mask" not in packed and int(starts.sum()) == len(talks)
+    if in_one_row:
+        assert packed["packed_seq_lengths"].tolist() == sizes and packed["input_ids"].shape == (1, sum(sizes))
+    else:
+        assert len(packed["input_ids"]) < len(talks) and packed["input_ids"].shape[1] <= longest
+
+
+def test_parts_and_packing_make_the_same_update_as_one_batch(scratch):
+    shared = {"steps": 2, "check_every": 2, "bf16": False, "average_decay": 0.0, "optimizer": "adamw", "choose": "loss"}
+    weights = {}
+    for name, more in (("one", {}), ("parts", {"accumulation": 3}), ("packed", {"packing": True})):
+        run = scratch(name, **shared, **more)
+        report = fine_tune(run, "reset", "key")
+        weights[name] = load_file(run.adapter("reset") / "model.safetensors")
+        assert report["chosen_by"] == "validation loss" and "validation_play" not in report
+    start = load_file(base_folder(SMOKE) / "model.safetensors")
+    for key, one in weights["one"].items():
+        moved = (one - start[key]).norm()
+        assert moved > 0
+        for other in ("parts", "packed"):
+            assert (weights[other][key] - one).norm() < 0.02 * moved, (other, key)
+
+
+@pytest.mark.parametrize(("steps", "share"), [(100, 0.03), (7, 0.3), (5, 0.0)])
+def test_the_cosine_is_that_of_transformers(steps, share):
+    from transformers import get_cosine_schedule_with_warmup
+
+    setting = SMOKE.training.model_copy(update={"schedule": "cosine", "steps": steps, "warmup_share": share})
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    theirs = get_cosine_schedule_with_warmup(optimizer, -(-int(share * 1000) * steps // 1000), steps)
+    for step in range(steps):
+        assert rate(step, setting) == pytest.approx(theirs.get_last_lr()[0], abs=1e-12)
+        optimizer.step()
+        theirs.step()
+    assert rate(steps, setting) == pytest.approx(0, abs=1e-12)
+
+
+def test_chosen_by_loss_the_best_checkpoint_is_kept_though_it_is_old_and_its_adapter_is_alone(scratch):
+    """The first step has rate 0 and the others ruin the model, so that the best adapter is the untouched one."""
+    run = scratch(
+        "best", method="lora", steps=4, check_every=1, candidates=1, optimizer="adamw", learning_rate=3.0, lora_rank=4,
+        schedule="cosine", warmup_share=0.3, average_decay=0.0, choose="loss",
+    )  # fmt: skip
+    report = fine_tune(run, "reset", "key")
+    losses = report["validation_loss"]
+    assert set(losses) == {"1", "2", "3", "4"} and report["chosen_step"] == 1 == int(min(losses, key=losses.get))
+    adapter = load_file(run.adapter("reset") / "adapter" / "adapter_model.safetensors")
+    assert not any(bool(weight.any()) for name, weight in adapter.items() if "lora_B" in name)
+    assert not (run.adapter("reset") / "model.safetensors").exists()
+    config = json.loads((run.adapter("reset") / "adapter" / "adapter_config.json").read_text())
+    assert (config["base_model_name_or_path"], config["r"]) == ("pocket-base", 4)
+
+
+def test_what_a_stack_cannot_do_is_said_in_a_line(scratch):
+    with pytest.raises(UserError, match="average_decay: 0"):
+        fine_tune(scratch("averaged", choose="loss"), "reset", "key")
+    with pytest.raises(UserError, match="trainer: trl"):
+        fine_tune(scratch("played", trainer="unsloth", method="qlora"), "reset", "key")
+    if importlib.util.find_spec("unsloth") is None:
+        with pytest.raises(UserError, match=r"knapsack-lib\[gpu\]"):
+            unsloth.prepare(
+                SMOKE.training.model_copy(update={"method": "qlora", "choose": "loss", "average_decay": 0.0})
+            )
 
 
 def test_the_shipped_base_is_the_one_its_report_and_hashes_describe():

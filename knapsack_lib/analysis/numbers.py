@@ -198,12 +198,16 @@ def _training(evidence: Evidence) -> Iterator[tuple[str, str]]:
     """Of the first adapter of each regime where they are all alike, else the range."""
     for train, records in evidence.results.training.items():
         words = train.capitalize()
-        played = [record["validation_play"][str(record["chosen_step"])]["optimality"] for record in records]
+        played = [
+            record["validation_play"][str(record["chosen_step"])]["optimality"]
+            for record in records
+            if "validation_play" in record
+        ]
         yield f"steps{words}", f"{records[0]['steps']:,}"
         yield f"tokensSeen{words}", _range([record["tokens_seen"] for record in records], ",.0f")
         yield f"assistantTokensSeen{words}", _range([record["assistant_tokens_seen"] for record in records], ",.0f")
         yield f"chosenStep{words}", _range([record["chosen_step"] for record in records], ",.0f")
-        yield f"validationScore{words}", _range(played, ".3f")
+        yield f"validationScore{words}", _range(played, ".3f") if played else "–"
 
 
 def _range(values: list[float], form: str) -> str:

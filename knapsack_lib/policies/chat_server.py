@@ -32,9 +32,14 @@ class ChatServerPolicy:
     def __init__(self, url: str, model: str, setting: Evaluation, wording: Wording):
         if setting.serving is None:
             raise UserError("this profile has no section evaluation.serving; choose one whose engine is server")
+        self._url = url
         self.model, self.setting, self.serving, self.wording = model, setting, setting.serving, wording
         self._client = _client(url, self.serving.timeout_seconds)
         self._said: dict[str, list[tuple[int, ...]]] = {}  # the sampled ids of each episode's replies
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A worker of a cluster makes a client of its own."""
+        return ChatServerPolicy, (self._url, self.model, self.setting, self.wording)
 
     def play(self, rollouts: Iterable[Rollout]) -> Iterator[tuple[Rollout, Any]]:
         """Yields each rollout with its Episode as it ends. Raises PolicyError when the server cannot be had, UserError

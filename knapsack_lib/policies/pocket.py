@@ -112,8 +112,13 @@ class PocketEngine:
 
     def __init__(self, folder: Path, setting: Evaluation):
         torch.set_num_threads(setting.threads)
+        self._folder = folder
         self.weights, self.setting = Weights(folder), setting
         self.wording = Wording(Tokenizer.from_file(str(folder / "tokenizer.json")))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another machine of a cluster opens the folder itself: it must see the same files."""
+        return PocketEngine, (self._folder, self.setting)
 
     @torch.inference_mode()
     def play(self, rollouts: Iterable[Rollout]) -> Iterator[tuple[Rollout, Any]]:

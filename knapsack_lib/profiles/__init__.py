@@ -88,6 +88,9 @@ class Profile(Strict):
     evaluation: Evaluation
     gates: Gates
     analysis: Analysis
+    executor: Literal["local", "ray", "dask"] = Field(
+        default="local", description="where shards are played: executors.py"
+    )
     published: bool = Field(description="true: figures/, paper/ and results/ of the repository are this profile's")
 
     @field_validator("difficulties")
@@ -121,7 +124,13 @@ class Profile(Strict):
 
     def episode_digest(self) -> str:
         """The same without what only describes or judges: two profiles with one such digest play the same episodes."""
-        beside = {"name", "about", "train_seeds", "gates", "analysis", "published"}
+        beside: dict[str, Any] = dict.fromkeys(
+            ("name", "about", "train_seeds", "gates", "analysis", "executor", "published"), True
+        )
+        beside["teacher"] = {"gemini": {"concurrency", "attempts", "timeout_seconds", "budget_usd"}}
+        beside["evaluation"] = {
+            "serving": {"gpu_memory", "concurrency", "start_seconds", "timeout_seconds", "agreement", "url", "names"}
+        }
         text = self.model_dump_json(exclude=beside, exclude_defaults=True)
         return hashlib.sha256(json.dumps(json.loads(text), sort_keys=True).encode()).hexdigest()
 

@@ -48,6 +48,9 @@ class Wording:
         self.ask = self.head("assistant")
         self._message = lru_cache(maxsize=4096)(self._encode)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Wording, (self._tokenizer,)
+
     def _ids(self, text: str) -> tuple[int, ...]:
         return tuple(self._tokenizer.encode(text, add_special_tokens=False).ids)
 

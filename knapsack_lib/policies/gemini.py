@@ -1,0 +1,248 @@
+"""A teacher behind Google's API (pip install 'knapsack-lib[gemini]'). Every reply is paid for once and kept.
+
+    policy = GeminiPolicy(setting, folder, load_prices())
+    for rollout, episode in policy.play(rollouts): ...
+    print(policy.report())
+
+A reply is written to `folder` before it is used, so a run that was killed, or that ran out of its budget, goes on with the
+same command and asks only for what it has not. The key is read from the environment or .env and is written nowhere.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from knapsack_lib.policies import PolicyError, Reply, Rollout
+from knapsack_lib.policies.gemini_wire import KEY_NAMES, asked_pause, connect, record_of, request_of, wire_errors
+from knapsack_lib.policies.prices import Estimate, Prices, estimate
+from knapsack_lib.policies.replies import ReplyStore, reply_key
+from knapsack_lib.policies.together import Ask, play_together
+from knapsack_lib.profiles import Gemini, UserError, named_seed
+
+__all__ = ["Estimate", "GeminiPolicy", "Usage", "estimate"]
+
+CHARS_PER_TOKEN = 3  # few, so that an estimate is rather too high
+LONGEST_PAUSE = 60.0  # seconds of our own back-off
+LONGEST_ASKED = 600.0  # seconds; a server that asks for more is out of quota for now
+
+
+@dataclass(frozen=True)
+class Usage:
+    """`spent_usd` counts all replies of the folder, of earlier runs too, since the budget does; the rest is this object's.
+
+    `requests` were sent, `paid` of them answered. `unanswered` ended in a time-out, a broken connection or half a reply:
+    Google may have charged for them, which nothing here can know.
+    """
+
+    requests: int = 0
+    paid: int = 0
+    from_store: int = 0
+    unanswered: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    spent_usd: float = 0.0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.requests:,} requests, {self.paid:,} paid replies ({self.prompt_tokens:,} tokens in, "
+            f"{self.completion_tokens:,} out), {self.from_store:,} replies from the store, {self.unanswered:,} requests "
+            f"without an answer, ${self.spent_usd:.4f} spent in all"
+        )
+
+
+@dataclass
+class _Play:
+    """What one call of play() shares among its threads. `held`: tokens of each conversation up to its last reply."""
+
+    store: ReplyStore
+    held: dict[str, int] = field(default_factory=dict)
+    failed: BaseException | None = None
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def fail(self, error: BaseException) -> None:
+        if not self.over.is_set():
+            self.failed = error
+            self.over.set()
+
+    def wait(self, seconds: float) -> None:
+        """Raises the error that ended the play: nobody goes on asking in its shadow."""
+        if self.over.wait(seconds) and self.failed is not None:
+            own = isinstance(self.failed, UserError | PolicyError)
+            raise type(self.failed)(*self.failed.args) if own else self.failed
+
+
+class GeminiPolicy:
+    """Plays rollouts with a Gemini model, `setting.concurrency` requests at once. Raises UserError for a missing key or
+    package, a refused request and a budget that is used up; PolicyError when the server stays away.
+
+    `pause_seconds` is the first pause of the back-off; `base_url` (or GEMINI_BASE_URL) is for tests and proxies.
+    """
+
+    independent = True
+
+    def __init__(
+        self, setting: Gemini, folder: Path, prices: Prices, base_url: str | None = None, *, pause_seconds: float = 1.0
+    ):
+        self.setting, self.folder = setting, folder
+        self._price, self._pause = prices.of(setting.model), pause_seconds
+        self._base_url = base_url or os.environ.get("GEMINI_BASE_URL") or None
+        if self._base_url and not re.match(r"https?://[^/]", self._base_url):
+            raise UserError("GEMINI_BASE_URL is no address; it begins with http:// or https://")
+        self._client: Any = None
+        self._hide: Callable[[str], str] = str
+        self._lock, self._room = threading.Lock(), threading.Condition()
+        self._reserved: list[float] = []  # USD that the requests under way may cost
+        with ReplyStore(folder) as store:
+            self._usage = Usage(spent_usd=store.total("usd"))
+
+    @property
+    def spent_usd(self) -> float:
+        """USD of all replies in the folder, of earlier runs too."""
+        return self._usage.spent_usd
+
+    @property
+    def requests(self) -> int:
+        """Requests sent, answered or not."""
+        return self._usage.requests
+
+    @property
+    def from_store(self) -> int:
+        """Replies that had been paid for before."""
+        return self._usage.from_store
+
+    def report(self) -> Usage:
+        """What was asked, paid and spent so far."""
+        return self._usage
+
+    def play(self, rollouts: Iterable[Rollout]) -> Iterator[tuple[Rollout, Any]]:
+        """Yield each rollout with its Episode as it ends."""
+        with ReplyStore(self.folder) as store:
+            with self._room:
+                self._usage = replace(self._usage, spent_usd=store.total("usd"))
+            play = _Play(store)
+            try:
+                yield from play_together(rollouts, lambda ask: self._reply(ask, play), self.setting.concurrency)
+            finally:
+                play.over.set()
+
+    # One reply --------------------------------------------------------------------------------------------------------
+
+    def _reply(self, ask: Ask, play: _Play) -> Reply:
+        try:
+            return self._reply_or_raise(ask, play)
+        except BaseException as error:
+            play.fail(error)
+            raise
+
+    def _reply_or_raise(self, ask: Ask, play: _Play) -> Reply:
+        setting, new = self.setting, ask.messages if ask.turn == 0 else ask.messages[-1:]
+        tokens = play.held.get(ask.key, 0) if ask.turn else 0
+        tokens += math.ceil(sum(len(message["content"]) for message in new) / CHARS_PER_TOKEN)
+        if ask.turn and tokens > setting.context:
+            return Reply("", stop="context")
+        key = reply_key(
+            api="gemini generateContent", model=setting.model, messages=ask.messages, seed=ask.seed,
+            temperature=setting.temperature, max_output_tokens=setting.max_output_tokens,
+        )  # fmt: skip
+        record = play.store.get(key)
+        if record is None:
+            record = self._paid(key, ask, tokens, play)
+        else:
+            self._count(from_store=1)
+        visible = record["completion_tokens"] - record["thought_tokens"]
+        play.held[ask.key] = (record["prompt_tokens"] or tokens) + visible
+        return Reply(record["text"], record["prompt_tokens"], record["completion_tokens"], record["stop"])
+
+    def _paid(self, key: str, ask: Ask, tokens: int, play: _Play) -> dict[str, Any]:
+        """Ask, pay and keep. `tokens`: estimate of the prompt."""
+        worst, usd = self._price.usd(tokens, self.setting.max_output_tokens), 0.0
+        self._reserve(worst)
+        try:
+            record = record_of(self._answer(key, ask, play))
+            counts = record["prompt_tokens"], record["completion_tokens"]
+            record["usd"] = self._price.usd(*counts) if any(counts) else worst
+            record = play.store.put(key, {**record, "model": self.setting.model})
+            usd = record["usd"]
+            self._count(paid=1, prompt_tokens=counts[0], completion_tokens=counts[1])
+        finally:
+            with self._room:
+                self._reserved.remove(worst)
+                self._count(spent_usd=usd)
+                self._room.notify_all()
+        return record
+
+    def _reserve(self, worst: float) -> None:
+        """Set `worst` USD aside. Waits while only requests under way, which mostly cost less than that, stand in the way."""
+        budget = self.setting.budget_usd
+        with self._room:
+            while self.spent_usd + sum(self._reserved) + worst > budget:
+                if self.spent_usd + worst > budget or not self._reserved:
+                    raise UserError(
+                        f"${self.spent_usd:.4f} of budget_usd = {budget:g} are spent and the next request may cost "
+                        f"${worst:.4f}; raise teacher.gemini.budget_usd in the profile: the same command resumes"
+                    )
+                self._room.wait()
+            self._reserved.append(worst)
+
+    def _count(self, **more: float) -> None:
+        with self._room:
+            self._usage = replace(self._usage, **{name: getattr(self._usage, name) + n for name, n in more.items()})
+
+    # The wire ---------------------------------------------------------------------------------------------------------
+
+    def _answer(self, key: str, ask: Ask, play: _Play) -> Any:
+        """Ask until there is an answer. Raises PolicyError after `setting.attempts`."""
+        models, reason = self._connected().models, ""
+        request = request_of(self.setting, ask.messages, ask.seed)
+        for attempt in range(self.setting.attempts):
+            play.wait(0)
+            self._count(requests=1)
+            try:
+                response = models.generate_content(**request)
+                if response.candidates or response.prompt_feedback or response.usage_metadata:
+                    return response
+                asked, reason = 0.0, "a reply without content"
+                self._count(unanswered=1)
+            except wire_errors() as error:
+                asked, reason = self._judged(error)
+            if attempt + 1 < self.setting.attempts:
+                # Jitter keeps requests that failed together from coming back together; drawn from what is asked.
+                jitter = named_seed(int(key[:15], 16), "jitter", attempt) / 2**63
+                pause = max(asked, min(LONGEST_PAUSE, self._pause * 2**attempt)) * (1 + jitter / 2)
+                play.wait(pause)
+        raise PolicyError(f"no answer after {self.setting.attempts} attempts; the last: {reason}")
+
+    def _judged(self, error: Exception) -> tuple[float, str]:
+        """(seconds that the server asks to wait, 0 if none; one line). Raises UserError where asking again is no use."""
+        code = getattr(error, "code", None)
+        said = getattr(error, "message", None) or ("" if code else str(error))
+        line = self._hide(" ".join(f"{code or type(error).__name__} {said}".split()))[:240]
+        if code is None:
+            self._count(unanswered=1)
+        elif 400 <= code < 500 and code not in (408, 429):
+            mend = "check teacher.gemini in the profile"
+            if code in (401, 403) or "key" in line.lower():
+                mend = f"check the key in {KEY_NAMES[0]} or .env"
+            elif code == 404:
+                mend = "check teacher.gemini.model in the profile"
+            raise UserError(f"Gemini refuses the request: {line}; {mend}, then run the same command") from None
+        asked = asked_pause(error)
+        if asked > LONGEST_ASKED:
+            raise UserError(
+                f"Gemini asks to wait {asked:.0f} s: {line}; run the same command then: it resumes"
+            ) from None
+        return asked, line
+
+    def _connected(self) -> Any:
+        """The client, made at the first request: a run that needs none needs no key."""
+        with self._lock:
+            if self._client is None:
+                self._client, self._hide = connect(self.setting.timeout_seconds, self._base_url)
+            return self._client
