@@ -189,6 +189,10 @@ check-install: $(ENV) ## resolve the extras of every constraints file; downloads
 	$(PY) -m pip install --quiet --dry-run --ignore-installed --use-feature=fast-deps -c constraints.txt '.[notebooks,train,gemini,serve,hub,browser,dev]'
 	@echo "constraints.txt and constraints-gpu.txt resolve"
 
+.PHONY: check-vllm
+check-vllm: $(ENV) ## vLLM on this CPU: adapters live, episodes as the pocket engine's (.venv-vllm, 3.5 GiB, some ten minutes)
+	@$(PY) benchmarks/check_vllm.py
+
 .PHONY: check-unsloth
 check-unsloth: $(ENV) ## the Unsloth path on a CPU, beside TRL's (an environment of its own, about 10 minutes)
 	@set -o pipefail; PYTHONPATH=. $(PY) benchmarks/check_unsloth.py | tee benchmarks/check_unsloth.txt

@@ -112,19 +112,33 @@ def served(run: Run) -> Iterator[tuple[str, str]]:
     if given:
         yield given, _kept_proof(run) or f"the server at {given}; its adapters were not proved by this run"
         return
-    from knapsack_lib.serving import VllmServer, prove_adapters
+    from knapsack_lib.serving import VllmServer, peft_reference, prove_adapters
 
     base, training = base_folder(run.profile), run.profile.training
     adapters = {folder.name: adapter_of(folder) for folder in _adapters(run)}
     place = run.root / "serving"
     place.mkdir(parents=True, exist_ok=True)
     (place / "chat_template.jinja").write_text(CHAT_TEMPLATE)
+    reference = None
+    if adapters:  # PEFT answers, and gives its memory back, before the server takes the GPU's
+        from torch import cuda
+
+        reference = peft_reference(base, adapters, _probes(run), dtype=serving.dtype)
+        cuda.empty_cache()
     with VllmServer(
         base, adapters, serving, context=run.profile.evaluation.context, rank=training.lora_rank, seed=run.seed % 2**31,
         template=place / "chat_template.jinja", log=place / "vllm.log",
     ) as server:  # fmt: skip
-        if adapters:
-            proof = prove_adapters(server.url, base, adapters, _probes(run), serving.agreement)
+        if reference:
+            proof = prove_adapters(
+                server.url,
+                base,
+                adapters,
+                _probes(run),
+                serving.agreement,
+                reference=reference,
+                seconds=serving.timeout_seconds,
+            )
             (place / "proof.json").write_text(json.dumps(asdict(proof), indent=1, sort_keys=True) + "\n")
         yield server.url, _kept_proof(run)
 

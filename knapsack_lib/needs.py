@@ -130,9 +130,9 @@ def _training_bytes(model: Model, lora: int, profile: Profile, rows: float) -> f
 
 
 def _serving_bytes(model: Model, lora: int, profile: Profile, adapters: int) -> float:
-    """16-bit weights twice (PEFT's copy is loaded beside the server's for the proof), adapters, and the cache of one
-    episode at its full context: the least; with more, more episodes are decoded side by side."""
-    return 2 * 2 * model.weights + 2 * lora * adapters + model.kv_bytes(profile.evaluation.context) + OVERHEAD
+    """16-bit weights, adapters, and the cache of one episode at its full context: the least; with more, more episodes are
+    decoded side by side. (PEFT's copy, for the proof, is gone before the server starts.)"""
+    return 2 * model.weights + 2 * lora * adapters + model.kv_bytes(profile.evaluation.context) + OVERHEAD
 
 
 def _episodes(profile: Profile) -> int:

@@ -185,7 +185,9 @@ class StageRun:
             yield run.teacher(self.runtime)
         elif self.stage.name == "03_finetune":
             adapter = run.adapter(self.train, self.train_seed)
-            if not any((adapter / name).is_file() for name in ("model.safetensors", "adapter/adapter_model.safetensors")):
+            if not any(
+                (adapter / name).is_file() for name in ("model.safetensors", "adapter/adapter_model.safetensors")
+            ):
                 yield adapter
         elif self.stage.name == "04_cross_eval":
             cell = run.cell(self.train, self.runtime, self.difficulty, self.train_seed)

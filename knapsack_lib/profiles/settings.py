@@ -152,6 +152,8 @@ class Training(Strict):
 
     @model_validator(mode="after")
     def _parts_are_whole(self) -> Training:
+        if self.optimizer == "muon" and self.method != "full":
+            raise ValueError("optimizer = muon trains whole matrices: take adamw with lora and qlora")
         if self.episodes_per_step % self.accumulation:
             raise ValueError(
                 f"episodes_per_step = {self.episodes_per_step} is no multiple of accumulation = {self.accumulation}"
