@@ -2,8 +2,8 @@
 
     for index, result in as_done(work, jobs, "ray"): ...
 
-`ray` joins the cluster at RAY_ADDRESS, `dask` the scheduler at DASK_SCHEDULER_ADDRESS; without an address each starts
-workers on this machine. `work` and the jobs are pickled, so they must not hold open files or sockets.
+`processes` are of this machine, one for each core; `ray` joins the cluster at RAY_ADDRESS, `dask` the scheduler at
+DASK_SCHEDULER_ADDRESS; without an address each starts workers on this machine. `work` and the jobs are pickled, so they must not hold open files or sockets.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from knapsack_lib.profiles import UserError
+from knapsack_lib.profiles import UserError, check_choice
 
 __all__ = ["EXECUTORS", "WorkerLost", "as_done"]
 
 WAVES = 4  # jobs for each worker between two looks at what is done
-EXECUTORS = ("local", "ray", "dask")
+EXECUTORS = ("local", "processes", "ray", "dask")
 
 
 class WorkerLost(Exception):
@@ -31,17 +31,20 @@ def as_done(work: Callable[[Any], Any], jobs: Sequence[Any], executor: str) -> I
     Raises WorkerLost when the cluster lost a worker and could not mend it, UserError when it cannot be had at all, and
     whatever `work` raises.
     """
+    check_choice("executor", executor, EXECUTORS)
     if executor == "local":
         yield from ((place, work(job)) for place, job in enumerate(jobs))
         return
-    from joblib import Parallel, delayed, effective_n_jobs
-
+    try:
+        from joblib import Parallel, delayed, effective_n_jobs
+    except ImportError:
+        raise UserError(f"joblib is not installed; run: pip install 'knapsack-lib[{executor}]'") from None
     with _backend(executor) as lost:
         # Ray's backend gives nothing back before all is done: it is asked in waves.
-        wave = len(jobs) if executor == "dask" else WAVES * effective_n_jobs(-1)
+        wave = WAVES * effective_n_jobs(-1) if executor == "ray" else len(jobs)
         for first in range(0, len(jobs), wave):
             mine = [delayed(_numbered)(work, place, jobs[place]) for place in range(len(jobs))[first : first + wave]]
-            how = "generator_unordered" if executor == "dask" else "list"
+            how = "list" if executor == "ray" else "generator_unordered"
             try:
                 yield from Parallel(n_jobs=-1, return_as=how, pre_dispatch="all", batch_size=1)(mine)
             except lost as error:
@@ -57,10 +60,16 @@ def _backend(executor: str) -> Iterator[tuple[type[BaseException], ...]]:
     """joblib on the cluster; gives the errors that mean a lost worker."""
     from joblib import parallel_config
 
-    if executor not in EXECUTORS:
-        raise UserError(f"executor = {executor!r} is unknown; choose one of: {', '.join(EXECUTORS)}")
-    with _ray() if executor == "ray" else _dask() as lost, parallel_config(backend=executor):
+    opened = {"processes": _processes, "ray": _ray, "dask": _dask}[executor]
+    with opened() as lost, parallel_config(backend="loky" if executor == "processes" else executor):
         yield lost
+
+
+@contextmanager
+def _processes() -> Iterator[tuple[type[BaseException], ...]]:
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    yield (TerminatedWorkerError,)
 
 
 @contextmanager

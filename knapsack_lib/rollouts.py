@@ -48,7 +48,7 @@ def play_tasks(
     """Play every task that is not yet in the store at `folder`. Infrastructure failures are retried, then end the run
     with a UserError; nothing that was written is lost and the same call goes on from there.
 
-    `executor` is local, ray or dask (executors.py): with these the policy is pickled and the shards go to the cluster.
+    `executor` is local, processes, ray or dask (executors.py): with the last three the policy is pickled and the shards go to the cluster.
     """
     with EpisodeStore(folder, key) as store:
         told = lambda: progress(len(store.done), len(tasks))  # noqa: E731

@@ -88,7 +88,7 @@ class Profile(Strict):
     evaluation: Evaluation
     gates: Gates
     analysis: Analysis
-    executor: Literal["local", "ray", "dask"] = Field(
+    executor: Literal["local", "processes", "ray", "dask"] = Field(
         default="local", description="where shards are played: executors.py"
     )
     published: bool = Field(description="true: figures/, paper/ and results/ of the repository are this profile's")

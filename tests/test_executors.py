@@ -1,0 +1,108 @@
+"""Shards on several processes: the store of one process, also when a worker or the driver is killed on the way."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from knapsack_lib.agent import Cast
+from knapsack_lib.episodes import read_episodes
+from knapsack_lib.executors import WorkerLost, as_done
+from knapsack_lib.families.knapsack import make_tasks
+from knapsack_lib.policies.scripted import ScriptedPolicy
+from knapsack_lib.profiles import UserError, load_profile
+from knapsack_lib.rollouts import play_tasks
+
+SMOKE = load_profile("smoke")
+TASKS = make_tasks("pocket-easy", 12, seed=1, split="easy")
+
+
+class KillingPolicy(ScriptedPolicy):
+    """Kills the worker that is the first to play `victim`; the next one finds the mark and plays on."""
+
+    def __init__(self, mark, victim):
+        super().__init__("reset", SMOKE.teacher)
+        self.mark, self.victim = str(mark), victim
+
+    def play(self, rollouts):
+        for rollout in rollouts:
+            if rollout.key == self.victim and not os.path.exists(self.mark):
+                open(self.mark, "w").close()
+                os.kill(os.getpid(), 9)
+            yield from super().play([rollout])
+
+
+def played(folder, policy, executor="processes", **more):
+    play_tasks(
+        TASKS,
+        policy,
+        Cast("teacher", "reset", "easy"),
+        SMOKE,
+        folder,
+        "key",
+        seed=1,
+        shard=3,
+        executor=executor,
+        **more,
+    )
+    return (folder / "episodes.jsonl").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    return played(tmp_path_factory.mktemp("alone") / "s", ScriptedPolicy("reset", SMOKE.teacher), "local")
+
+
+def test_processes_leave_the_store_that_one_process_leaves(alone, tmp_path):
+    seen = []
+    told = lambda done, total: seen.append(done)  # noqa: E731
+    assert played(tmp_path / "s", ScriptedPolicy("reset", SMOKE.teacher), progress=told) == alone
+    assert seen[0] == 0 and seen[-1] == 12 and seen == sorted(seen) and not (tmp_path / "s" / "shards").exists()
+    assert played(tmp_path / "s", ScriptedPolicy("reset", SMOKE.teacher)) == alone  # nothing is left to do
+
+
+def test_a_worker_that_is_killed_costs_its_shard_and_nothing_else(alone, tmp_path):
+    assert played(tmp_path / "s", KillingPolicy(tmp_path / "mark", TASKS[4].task_id)) == alone
+    assert (tmp_path / "mark").exists()
+    assert len(read_episodes(tmp_path / "s", "")) == 12
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from test_executors import SMOKE, ScriptedPolicy, played
+played(Path(sys.argv[2]), ScriptedPolicy("reset", SMOKE.teacher))
+"""
+
+
+def test_a_driver_that_is_killed_goes_on_from_what_its_workers_left(alone, tmp_path):
+    command = [sys.executable, "-c", DRIVER, os.path.dirname(__file__), str(tmp_path / "s")]
+    process = subprocess.Popen(command)
+    deadline = time.monotonic() + 120
+    while process.poll() is None and not list((tmp_path / "s").glob("shards/knapsack*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert played(tmp_path / "s", ScriptedPolicy("reset", SMOKE.teacher)) == alone
+
+
+def _fails(_):
+    raise UserError("no such thing")
+
+
+def _dies(_):
+    os.kill(os.getpid(), 9)
+
+
+def test_what_the_work_raises_comes_through_and_a_lost_worker_has_a_name():
+    with pytest.raises(UserError, match="no such thing"):
+        list(as_done(_fails, [1, 2], "processes"))
+    with pytest.raises(WorkerLost):
+        list(as_done(_dies, [1, 2], "processes"))
+    assert sorted(as_done(abs, [-1, -2], "local")) == [(0, 1), (1, 2)]
+    with pytest.raises(UserError, match="choose one of: local, processes, ray, dask"):
+        list(as_done(abs, [1], "slurm"))
