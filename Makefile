@@ -95,15 +95,6 @@ paper: $(if $(SERVED),served-cells,analysis) ## the whole study: run what is sta
 .PHONY: smoke
 smoke: paper ## the whole study in minutes, too small to mean anything
 
-# For a profile whose engine is a server: one vLLM for all cells (or the server that the profile names).
-.PHONY: cells served-cells analysis
-cells: $(CELLS) ## every cell of the profile that is stale
-
-served-cells: $(TUNED) ## the same beside one vLLM server, where the profile has one
-	@$(AGAIN) -q cells 2>/dev/null || $(PY) -m knapsack_lib.casting $(CHOICE) -- $(AGAIN) cells
-
-analysis: $(NB)/05_analysis.ipynb $(PDF) ## figures, tables and PDF of this profile's run
-
 .PHONY: base
 base: $(ENV) ## rebuild the pocket base model (30 minutes at most)
 	$(STAGE) 00_pocket_base --profile $(ABOUT)
@@ -136,6 +127,15 @@ endef
 $(foreach t,$(TRAININGS),$(foreach k,$(if $(filter base,$(t)),1,$(TRAIN_SEEDS)),$(foreach r,$(RUNTIMES),$(foreach d,$(DIFFICULTIES),$(eval $(call cross,$(t),$(r),$(d),$(k)))))))
 
 # The long stages first: make starts them in this order.
+# For a profile whose engine is a server: one vLLM for all cells (or the server that the profile names).
+.PHONY: cells served-cells analysis
+cells: $(CELLS) ## every cell of the profile that is stale
+
+served-cells: $(TUNED) ## the same beside one vLLM server, where the profile has one
+	+@$(AGAIN) -q cells 2>/dev/null || $(PY) -m knapsack_lib.casting $(CHOICE) -- $(AGAIN) cells
+
+analysis: $(NB)/05_analysis.ipynb $(PDF) ## figures, tables and PDF of this profile's run
+
 $(NB)/05_analysis.ipynb: notebooks/05_analysis.ipynb $(TUNED) $(CELLS) $(ANALYSIS) $(COMMON)
 	$(STAGE) 05_analysis $(CHOICE)
 
@@ -192,6 +192,10 @@ check-install: $(ENV) ## resolve the extras of every constraints file; downloads
 .PHONY: check-vllm
 check-vllm: $(ENV) ## vLLM on this CPU: adapters live, episodes as the pocket engine's (.venv-vllm, 3.5 GiB, some ten minutes)
 	@$(PY) benchmarks/check_vllm.py
+
+.PHONY: check-served
+check-served: $(ENV) ## the whole graph through one vLLM server at smoke size, on this CPU (after make check-vllm)
+	@VLLM_CPU_KVCACHE_SPACE=1 $(MAKE) --no-print-directory PROFILE=served-smoke VENV=.venv CONSTRAINTS=constraints.txt paper
 
 .PHONY: check-unsloth
 check-unsloth: $(ENV) ## the Unsloth path on a CPU, beside TRL's (an environment of its own, about 10 minutes)

@@ -208,6 +208,29 @@ def served(folder: Path) -> str:
     return ""
 
 
+def live(adapter: Path, place: Path) -> str:
+    """Unsloth's adapter in a real vLLM server (that of `make check-vllm`, where it has been made), against PEFT."""
+    python = HERE / ".venv-vllm" / "bin" / "python"
+    if not python.exists():
+        return "not tried: run make check-vllm first"
+    from knapsack_lib.serving import VllmServer, prove_adapters
+    from knapsack_lib.training.conversations import base_folder
+
+    profile = load_profile("served-smoke")
+    setting, base = profile.evaluation.serving, base_folder(profile)
+    assert setting is not None
+    task = {"role": "user", "content": "Fill the knapsack. Capacity 24. Inspections 6. Classes A, B, C."}
+    probes = [[{"role": "system", "content": text}, task] for text in ("Write Python.", "You act by code.", "Act.")]
+    rank = json.loads((adapter / "adapter_config.json").read_text())["r"]
+    with VllmServer(
+        base, {"unsloth": adapter}, setting, context=2048, rank=rank, seed=1, template=base / "chat_template.jinja",
+        log=place / "vllm.log", python=str(python), environment={"VLLM_CPU_KVCACHE_SPACE": "1"},
+    ) as server:  # fmt: skip
+        proof = prove_adapters(server.url, base, {"unsloth": adapter}, probes, setting.agreement)
+    furthest = max(proof.alone["unsloth"], proof.batch["unsloth"])
+    return f"Unsloth's adapter is live: {furthest:.1e} nats from PEFT's, {min(proof.apart.values()):.2g} from the base"
+
+
 def child(python: str, *words: str) -> dict[str, Any]:
     """Run this file with another Python; its last line is the answer."""
     environment = {**os.environ, "PYTHONPATH": str(HERE), "HF_HUB_OFFLINE": "1", "KNAPSACK_ROOT": str(HERE)}
@@ -234,6 +257,7 @@ def compare(python: Path) -> bool:
     fine = True
     with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(2) as two:
         results = dict(zip(STACKS, two.map(lambda name: one(name, python, Path(place)), STACKS), strict=True))
+        in_vllm = live(Path(place) / str(len(STACKS) - 1) / "adapters" / "reset" / "adapter", Path(place))
     columns = [[""], *([name] for name in STACKS)]
 
     def line(what: str, value: Any) -> None:
@@ -268,6 +292,7 @@ def compare(python: Path) -> bool:
     ):  # fmt: skip
         fine &= good
         print(f"{'yes' if good else 'NO '}  {what}")
+    print(f"in vLLM: {in_vllm}")
     return fine
 
 

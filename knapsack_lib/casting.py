@@ -25,7 +25,7 @@ from typing import Any
 from knapsack_lib.agent import Cast
 from knapsack_lib.episodes import read_episodes
 from knapsack_lib.policies import Policy
-from knapsack_lib.profiles import RUNTIMES, Run, UserError, load_profile
+from knapsack_lib.profiles import RUNTIMES, Run, UserError, load_profile, project_root
 from knapsack_lib.prompts import Message
 from knapsack_lib.training.conversations import CHAT_TEMPLATE, Wording, base_folder
 
@@ -127,7 +127,7 @@ def served(run: Run) -> Iterator[tuple[str, str]]:
         cuda.empty_cache()
     with VllmServer(
         base, adapters, serving, context=run.profile.evaluation.context, rank=training.lora_rank, seed=run.seed % 2**31,
-        template=place / "chat_template.jinja", log=place / "vllm.log",
+        template=place / "chat_template.jinja", log=place / "vllm.log", python=_python(serving.python),
     ) as server:  # fmt: skip
         if reference:
             proof = prove_adapters(
@@ -143,6 +143,11 @@ def served(run: Run) -> Iterator[tuple[str, str]]:
         yield server.url, _kept_proof(run)
 
 
+def _python(given: str) -> str:
+    """The interpreter that a profile names (relative to the project), else this one."""
+    return str(project_root() / given) if given else sys.executable
+
+
 def adapter_of(folder: Path) -> Path:
     """Where a fine-tune keeps its PEFT adapter: beside merged weights, or by itself."""
     beside = folder / "adapter"
@@ -156,7 +161,16 @@ def _adapters(run: Run) -> list[Path]:
 
 def _kept_proof(run: Run) -> str:
     file = run.root / "serving" / "proof.json"
-    return f"adapters proved against PEFT: {' '.join(file.read_text().split())}" if file.exists() else ""
+    if not file.exists():
+        return ""
+    proof = json.loads(file.read_text())
+    each = [
+        f"{name} {proof['alone'][name]:.1e} alone, {proof['batch'][name]:.1e} in a batch" for name in proof["alone"]
+    ]
+    return (
+        f"served by vLLM; log-probabilities differ from PEFT's by at most {'; '.join(each)} (allowed {proof['tolerance']:g}), "
+        f"between models by {min(proof['apart'].values()):.2g} or more"
+    )
 
 
 def _probes(run: Run) -> list[list[Message]]:
@@ -180,7 +194,7 @@ def main(arguments: list[str] | None = None) -> int:
     with served(run) as (url, story):
         print(story)
         environment: dict[str, Any] = {**os.environ, SERVER: url}
-        return subprocess.run(command, env=environment).returncode
+        return subprocess.run(command, env=environment, close_fds=False).returncode  # make's job server is a descriptor
 
 
 if __name__ == "__main__":

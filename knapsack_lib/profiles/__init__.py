@@ -129,7 +129,16 @@ class Profile(Strict):
         )
         beside["teacher"] = {"gemini": {"concurrency", "attempts", "timeout_seconds", "budget_usd"}}
         beside["evaluation"] = {
-            "serving": {"gpu_memory", "concurrency", "start_seconds", "timeout_seconds", "agreement", "url", "names"}
+            "serving": {
+                "gpu_memory",
+                "concurrency",
+                "start_seconds",
+                "timeout_seconds",
+                "agreement",
+                "url",
+                "names",
+                "python",
+            }
         }
         text = self.model_dump_json(exclude=beside, exclude_defaults=True)
         return hashlib.sha256(json.dumps(json.loads(text), sort_keys=True).encode()).hexdigest()

@@ -171,6 +171,7 @@ class Serving(Strict):
     timeout_seconds: float = Field(gt=0, description="of one request")
     agreement: float = Field(gt=0, description="largest difference of log-probabilities from PEFT's on the probes")
     url: str = Field(default="", description="of a server that runs; empty: notebook 04 starts vLLM")
+    python: str = Field(default="", description="an interpreter that has vLLM; empty: the one that runs the notebook")
     names: dict[str, str] = Field(
         default_factory=dict, description="what a server that runs calls base, persistent, reset, where it differs"
     )
