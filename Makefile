@@ -181,7 +181,7 @@ bench: $(ENV) ## what a step of the interpreter costs beside other ways; coverag
 
 .PHONY: test
 test: check ## everything that must hold: lint, types, notebooks without outputs, all tests
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 .PHONY: check-install
 check-install: $(ENV) ## resolve the extras of every constraints file; downloads no wheel
