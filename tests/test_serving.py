@@ -92,7 +92,8 @@ _stub: dict = {"__name__": "stub"}
 exec(FAKE, _stub)
 
 STARTS_AND_WAITS = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background of a shell
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from test_serving import served
