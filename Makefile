@@ -184,7 +184,7 @@ test: check ## everything that must hold: lint, types, notebooks without outputs
 	@$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 .PHONY: check-install
-check-install: $(ENV) ## resolve the extras of every constraints file; downloads no wheel
+check-install: $(ENV) ## resolve both sets of pins again (some GB of wheels where the index has no metadata)
 	$(PY) -m pip install --quiet --dry-run --ignore-installed --use-feature=fast-deps -c constraints-gpu.txt '.[gpu,notebooks,gemini,serve]'
 	$(PY) -m pip install --quiet --dry-run --ignore-installed --use-feature=fast-deps -c constraints.txt '.[notebooks,train,gemini,serve,hub,browser,dev]'
 	@echo "constraints.txt and constraints-gpu.txt resolve"
