@@ -18,7 +18,7 @@ import torch
 from datasets import Dataset
 from peft import LoraConfig
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, TrainerCallback
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PrinterCallback, TrainerCallback
 from trl.trainer import sft_config, sft_trainer
 
 from knapsack_lib.profiles import Run, Training
@@ -60,6 +60,7 @@ def build_trainer(
         train_dataset=dataset([talks[i] for i in row_order(run, train_seed, len(talks))]), eval_dataset=dataset(held_out),
         peft_config=lora, callbacks=callbacks,
     )  # fmt: skip
+    trainer.remove_callback(PrinterCallback)  # a curve says more than a page of dicts
     trainer.data_collator = rows  # Unsloth may have put another in its place
     trained: Any = trainer.model
     for weight in trained.parameters():
