@@ -108,17 +108,20 @@ def served(run: Run) -> Iterator[tuple[str, str]]:
     serving = run.profile.evaluation.serving
     if serving is None:
         raise UserError(f"profile {run.profile.name} has no section evaluation.serving")
-    given = serving.url or os.environ.get(SERVER, "")
-    if given:
-        yield given, _kept_proof(run) or f"the server at {given}; its adapters were not proved by this run"
+    if serving.url:
+        yield serving.url, f"the server at {serving.url}; its adapters were not proved by this run"
+        return
+    if given := os.environ.get(SERVER):
+        yield given, _kept_proof(run)
         return
     from knapsack_lib.serving import VllmServer, peft_reference, prove_adapters
 
     base, training = base_folder(run.profile), run.profile.training
-    adapters = {folder.name: adapter_of(folder) for folder in _adapters(run)}
+    adapters = {folder.name: _adapter_of(folder) for folder in _adapters(run)}
     place = run.root / "serving"
     place.mkdir(parents=True, exist_ok=True)
     (place / "chat_template.jinja").write_text(CHAT_TEMPLATE)
+    (place / "proof.json").unlink(missing_ok=True)  # it was about another server
     reference = None
     if adapters:  # PEFT answers, and gives its memory back, before the server takes the GPU's
         from torch import cuda
@@ -148,7 +151,7 @@ def _python(given: str) -> str:
     return str(project_root() / given) if given else sys.executable
 
 
-def adapter_of(folder: Path) -> Path:
+def _adapter_of(folder: Path) -> Path:
     """Where a fine-tune keeps its PEFT adapter: beside merged weights, or by itself."""
     beside = folder / "adapter"
     return beside if beside.is_dir() else folder
@@ -156,13 +159,13 @@ def adapter_of(folder: Path) -> Path:
 
 def _adapters(run: Run) -> list[Path]:
     folders = [run.adapter(train, seed) for seed in run.profile.seeds() for train in RUNTIMES]
-    return [folder for folder in folders if (adapter_of(folder) / "adapter_config.json").exists()]
+    return [folder for folder in folders if (_adapter_of(folder) / "adapter_config.json").exists()]
 
 
 def _kept_proof(run: Run) -> str:
     file = run.root / "serving" / "proof.json"
     if not file.exists():
-        return ""
+        return "served by vLLM without an adapter: there was nothing to prove"
     proof = json.loads(file.read_text())
     each = [
         f"{name} {proof['alone'][name]:.1e} alone, {proof['batch'][name]:.1e} in a batch" for name in proof["alone"]

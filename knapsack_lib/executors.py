@@ -3,7 +3,8 @@
     for index, result in as_done(work, jobs, "ray"): ...
 
 `processes` are of this machine, one for each core; `ray` joins the cluster at RAY_ADDRESS, `dask` the scheduler at
-DASK_SCHEDULER_ADDRESS; without an address each starts workers on this machine. `work` and the jobs are pickled, so they must not hold open files or sockets.
+DASK_SCHEDULER_ADDRESS; without an address each starts workers on this machine. `work` and the jobs are pickled, so they
+must not hold open files or sockets.
 """
 
 from __future__ import annotations

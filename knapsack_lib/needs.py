@@ -20,11 +20,8 @@ __all__ = ["MODELS", "Model", "Needs", "needs"]
 GIB = 2**30
 OVERHEAD = 1.5 * GIB  # CUDA context, kernels, fragments
 ANSWER_SHARE = 0.3  # of an evaluation's tokens, those that are generated and not prefilled from a kept prefix
-TRACE_TOKENS = {
-    "persistent": 4_000,
-    "reset": 7_000,
-}  # of one training conversation: our expert's, easy, 3 characters a token
-TRAIN_FLOP, ANSWER_FLOP = 6, 2  # per weight and token; LoRA still runs the whole backward pass
+TRACE_TOKENS = {"persistent": 4_000, "reset": 7_000}  # a training conversation: our expert's, easy, 3 characters each
+TRAIN_FLOP = 6  # per weight and token; LoRA still runs the whole backward pass
 UTILISATION = 0.3  # of the GPU's peak in training
 DECODED = 1500.0  # tokens a second from vLLM, all rows together, of an 8 B model on one 80 GB GPU
 PEAK = 4e14  # FLOP a second, bf16 dense, of such a GPU

@@ -12,7 +12,7 @@ from knapsack_lib.episodes import read_episodes
 from knapsack_lib.executors import WorkerLost, as_done
 from knapsack_lib.families.knapsack import make_tasks
 from knapsack_lib.policies.scripted import ScriptedPolicy
-from knapsack_lib.profiles import UserError, load_profile
+from knapsack_lib.profiles import Profile, UserError, load_profile
 from knapsack_lib.rollouts import play_tasks
 
 SMOKE = load_profile("smoke")
@@ -88,6 +88,13 @@ def test_a_driver_that_is_killed_goes_on_from_what_its_workers_left(alone, tmp_p
     process.kill()
     process.wait()
     assert played(tmp_path / "s", ScriptedPolicy("reset", SMOKE.teacher)) == alone
+
+
+def test_a_paid_teacher_is_asked_from_one_machine_only():
+    paper = load_profile("paper").model_dump()
+    assert Profile.model_validate(paper).executor == "local"
+    with pytest.raises(ValueError, match="a paid teacher is asked from one machine: executor = local"):
+        Profile.model_validate({**paper, "executor": "ray"})
 
 
 def _fails(_):

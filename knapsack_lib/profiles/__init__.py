@@ -105,6 +105,8 @@ class Profile(Strict):
         named = self.training.seeds
         if named and len(named) < self.train_seeds:
             raise ValueError(f"training.seeds names {len(named)} adapters, train_seeds asks for {self.train_seeds}")
+        if self.teacher.policy == "gemini" and self.executor != "local":
+            raise ValueError("a paid teacher is asked from one machine: executor = local")
         if self.training.choose == "play" and self.evaluation.engine != "pocket":
             raise ValueError("training.choose = play needs the pocket engine; choose by loss")
         return self

@@ -13,15 +13,13 @@ from __future__ import annotations
 import json
 import math
 import re
-import shutil
 import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from knapsack_lib.episodes import Episode, Turn
-from knapsack_lib.profiles import UserError
-from knapsack_lib.published.files import shown_name
+from knapsack_lib.published.files import part_of
 from knapsack_lib.published.records import Record, as_count, as_object
 
 __all__ = ["to_episode", "to_episodes", "write_chat", "write_published"]
@@ -107,11 +105,7 @@ def write_published(episodes: Sequence[Episode], folder: Path, seconds: Sequence
     Clocks begin at zero and end at `seconds`, where these are known. Reading the files again gives the same episodes.
     Returns how many were written. Raises UserError when `folder` is there already.
     """
-    if folder.exists():
-        raise UserError(f"{shown_name(folder)} is there already; choose another folder or remove it")
-    part = folder.with_name(f"{folder.name}.part")
-    if part.exists():
-        shutil.rmtree(part)
+    part = part_of(folder)
     cells: dict[Path, list[tuple[Episode, float | None]]] = {}
     for episode, spent in zip(episodes, seconds or [None] * len(episodes), strict=True):
         words = (episode.policy, episode.runtime, episode.difficulty)

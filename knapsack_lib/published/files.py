@@ -9,6 +9,7 @@ point outside, links, devices and what is too large are refused in one line.
 from __future__ import annotations
 
 import os
+import shutil
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from knapsack_lib.profiles import UserError
 
-__all__ = ["LARGEST", "is_archive", "members", "shown_name"]
+__all__ = ["LARGEST", "is_archive", "members", "part_of", "shown_name"]
 
 LARGEST = 512 * 2**20  # bytes of one file
 TOTAL = 8 * 2**30  # bytes of all files of an archive
@@ -45,6 +46,16 @@ def is_archive(path: Path) -> bool:
         return tarfile.is_tarfile(path)
     except (OSError, EOFError):
         return False
+
+
+def part_of(folder: Path) -> Path:
+    """Where a folder is written before it gets its name: empty of what a kill left. Raises UserError when it is there."""
+    if folder.exists():
+        raise UserError(f"{shown_name(folder)} is there already; choose another folder or remove it")
+    part = folder.with_name(f"{folder.name}.part")
+    if part.exists():
+        shutil.rmtree(part)
+    return part
 
 
 def shown_name(name: object) -> str:

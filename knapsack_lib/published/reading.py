@@ -8,7 +8,6 @@ write_stores(found, Path("runs/theirs"))
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from knapsack_lib.hub import ID, fetched
 from knapsack_lib.profiles import UserError
 from knapsack_lib.published.chats import CHATS, read_chats
 from knapsack_lib.published.episodes import to_episode
-from knapsack_lib.published.files import is_archive, members, shown_name
+from knapsack_lib.published.files import is_archive, members, part_of, shown_name
 from knapsack_lib.published.records import read_records
 
 __all__ = ["Imported", "read_source", "write_stores"]
@@ -87,11 +86,7 @@ def write_stores(found: Imported, out: Path) -> list[Path]:
 
     Whole or not at all. Raises UserError when `out` is there already.
     """
-    if out.exists():
-        raise UserError(f"{shown_name(out)} is there already; choose another folder or remove it")
-    part = out.with_name(f"{out.name}.part")
-    if part.exists():
-        shutil.rmtree(part)
+    part = part_of(out)
     cells: dict[str, list[tuple[Episode, float | None]]] = {}
     for episode, seconds in zip(found.episodes, found.seconds, strict=True):
         cells.setdefault(f"{episode.policy}-{episode.runtime}-{episode.difficulty}", []).append((episode, seconds))
