@@ -172,7 +172,11 @@ sandbox: $(ENV) ## which protections of the interpreter hold on this machine, fo
 	@$(PY) -m knapsack_lib.interpreter
 
 .PHONY: bench
-bench: $(ENV) ## what a step of the interpreter costs beside other ways; coverage and error rates of the statistics
+bench: $(ENV) ## where the time goes: every part beside another way and its floor (some 20 minutes; benchmarks/bench.txt)
+	@$(PY) benchmarks/bench --keep
+
+.PHONY: bench-more
+bench-more: $(ENV) ## the interpreter beside other ways to run code; coverage and error rates of the statistics
 	$(PY) -m pip install --quiet -c constraints.txt -e '.[bench]'
 	@$(PY) benchmarks/interpreter.py
 	@$(PY) benchmarks/calibration.py

@@ -5,23 +5,31 @@
         store.write(episode, seconds)    # whole line, flushed to disk, or not at all
 
 A store folder holds episodes.jsonl (no clock in it, compared byte for byte), timings.jsonl (seconds, never compared),
-turns.jsonl while episodes are under way, and provenance.json.
+turns.jsonl while episodes are under way, and provenance.json. No more than one episode of a store is in memory, when it
+is opened, put in order or read.
 """
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
 import os
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, overload
 
 from knapsack_lib.profiles import UserError
 from knapsack_lib.prompts import Message
 
-__all__ = ["Episode", "EpisodeStore", "Turn", "read_episodes", "read_timings"]
+__all__ = ["Episode", "EpisodeFile", "EpisodeStore", "Turn", "read_episodes", "read_timings"]
+
+BLOCK = 1 << 16  # bytes
 
 
 @dataclass(frozen=True)
@@ -75,13 +83,103 @@ class Episode:
         return out
 
     def to_line(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        record = vars(self) | {
+            "turns": [vars(turn) for turn in self.turns]
+        }  # asdict copies all of it, at ten times the cost
+        return json.dumps(record, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_line(cls, line: str) -> Episode:
         data = json.loads(line)
         data["turns"] = [Turn(**turn) for turn in data["turns"]]
         return cls(**{field.name: data[field.name] for field in fields(cls)})
+
+
+class EpisodeFile(Sequence[Episode]):
+    """The episodes of a file of lines (.jsonl or .jsonl.gz), parsed as they are asked for: every pass reads the file
+    again and holds one episode. A last line that a kill cut short does not count. Indexing reads from the start.
+
+    Raises UserError naming file and line for a line that is no episode, and when the file has shrunk since it was opened.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._count = sum(1 for _ in _whole_lines(path))
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of the whole lines, unpacked."""
+        total = hashlib.sha256()
+        for line in _whole_lines(self.path):
+            total.update(line)
+        return total.hexdigest()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        return len(self) == len(other) and all(mine == theirs for mine, theirs in zip(self, other, strict=True))
+
+    def __iter__(self) -> Iterator[Episode]:
+        number = 0
+        for number, line in enumerate(islice(_whole_lines(self.path), self._count), start=1):
+            with _told(self.path, number):
+                episode = Episode.from_line(line.decode("utf-8", errors="replace"))
+            yield episode
+        if number < self._count:
+            raise UserError(f"{self.path.name} lost lines while it was read; run the same command again")
+
+    def by_id(self) -> Iterator[Episode]:
+        """Sorted by episode_id, whatever order the file has. Only for a file that is not packed."""
+        return (Episode.from_line(line.decode("utf-8", errors="replace")) for line in _lines_by_id(self.path))
+
+    @overload
+    def __getitem__(self, place: int) -> Episode: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Episode]: ...
+    def __getitem__(self, place: int | slice) -> Episode | list[Episode]:
+        wanted = range(self._count)[place]
+        if isinstance(wanted, int):
+            return next(islice(iter(self), wanted, None))
+        chosen = set(wanted)
+        found = {number: episode for number, episode in enumerate(self) if number in chosen}
+        return [found[number] for number in wanted]
+
+
+def _whole_lines(path: Path) -> Iterator[bytes]:
+    with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
+        yield from (line for line in file if line.endswith(b"\n"))
+
+
+def _places(path: Path) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Each episode's id, and where its line begins and how long it is, in bytes, in a file that is not packed."""
+    begins = 0
+    for number, line in enumerate(_whole_lines(path) if path.exists() else (), start=1):
+        with _told(path, number):
+            episode_id = json.loads(line)["episode_id"]
+        yield episode_id, (begins, len(line))
+        begins += len(line)
+
+
+def _lines_by_id(path: Path) -> Iterator[bytes]:
+    places = sorted(_places(path))
+    with open(path, "rb") as file:
+        for _, (begins, length) in places:
+            file.seek(begins)
+            yield file.read(length)
+
+
+@contextmanager
+def _told(path: Path, number: int) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"line {number} of {path.parent.name}/{path.name} is no episode ({type(error).__name__}: {error}); take it"
+            " out and run the same command: that task is played again"
+        ) from None
 
 
 class EpisodeStore:
@@ -96,7 +194,8 @@ class EpisodeStore:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._check_key()
         _drop_cut_line(self._path("timings"))
-        self.done = {episode.episode_id for episode in self._whole_lines()}
+        _drop_cut_line(self._path("episodes"))
+        self.done = {episode_id for episode_id, _ in _places(self._path("episodes"))}
         self._episodes = open(self._path("episodes"), "a", encoding="utf-8")
         self._timings = open(self._path("timings"), "a", encoding="utf-8")
         self._turns = open(self._path("turns"), "w", encoding="utf-8")
@@ -125,18 +224,9 @@ class EpisodeStore:
             part.write_text(self.key + "\n")
             part.replace(mark)
 
-    def _whole_lines(self) -> Iterator[Episode]:
-        """What is on disk. A last line that a kill cut short is removed."""
-        path = self._path("episodes")
-        if not path.exists():
-            return
-        _drop_cut_line(path)
-        for line in path.read_text(encoding="utf-8").splitlines():
-            yield Episode.from_line(line)
-
     def log_turn(self, episode_id: str, number: int, turn: Turn) -> None:
         """Every turn as it happens: what can be read of an episode that never ended."""
-        line = {"episode_id": episode_id, "turn": number, **asdict(turn)}
+        line = {"episode_id": episode_id, "turn": number, **vars(turn)}
         self._turns.write(json.dumps(line, sort_keys=True) + "\n")
         self._turns.flush()
 
@@ -153,29 +243,36 @@ class EpisodeStore:
 
     def close_sorted(self) -> None:
         """When all are there: put them in id order, so that equal episodes are equal files; drop the turn log."""
-        episodes = sorted(self._whole_lines(), key=lambda e: e.episode_id)
         part = self.folder / "episodes.part"
-        part.write_text("".join(e.to_line() + "\n" for e in episodes), encoding="utf-8")
+        with open(part, "wb") as file:
+            file.writelines(_lines_by_id(self._path("episodes")))
         part.replace(self._path("episodes"))
         self._path("turns").unlink(missing_ok=True)
 
 
 def _drop_cut_line(path: Path) -> None:
     """Remove a last line that a kill cut short."""
-    data = path.read_bytes() if path.exists() else b""
-    end = data.rfind(b"\n") + 1
-    if end < len(data):
-        os.truncate(path, end)
+    if not path.exists():
+        return
+    with open(path, "rb+") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end:  # backwards, a block at a time
+            begins = max(0, end - BLOCK)
+            file.seek(begins)
+            found = file.read(end - begins).rfind(b"\n")
+            if found >= 0:
+                file.truncate(begins + found + 1)
+                return
+            end = begins
+        file.truncate(0)
 
 
-def read_episodes(folder: Path, mend: str) -> list[Episode]:
+def read_episodes(folder: Path, mend: str) -> EpisodeFile:
     """All episodes of a store. Raises UserError naming the command that makes them when there are none."""
     path = folder / "episodes.jsonl"
-    data = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-    whole = data[: data.rfind("\n") + 1].splitlines()  # what follows was cut short by a kill
-    if not whole:
+    if not path.exists() or not (found := EpisodeFile(path)):
         raise UserError(f"no episodes in {folder.parent.name}/{folder.name}; run first: {mend}")
-    return [Episode.from_line(line) for line in whole]
+    return found
 
 
 def read_timings(folder: Path) -> dict[str, float]:
@@ -183,5 +280,6 @@ def read_timings(folder: Path) -> dict[str, float]:
     path = folder / "timings.jsonl"
     if not path.exists():
         return {}
-    rows = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
-    return {row["episode_id"]: row["seconds"] for row in rows}
+    with open(path, encoding="utf-8") as file:
+        rows = (json.loads(line) for line in file if line.endswith("}\n"))
+        return {row["episode_id"]: row["seconds"] for row in rows}

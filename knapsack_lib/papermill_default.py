@@ -10,11 +10,13 @@ from __future__ import annotations
 import base64
 import fcntl
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from knapsack_lib.profiles import UserError, project_root
@@ -74,14 +76,16 @@ class Engine:
         for key in ("input_path", "output_path"):
             record[key] = _shown(Path(record[key]))
         _prepare_kernel_environment()
-        with _only_one(output):
+        with _only_one(output), _ended_first():
             try:
                 nb = NBClientEngine.execute_notebook(nb, kernel_name, output_path=str(part), **settings)
                 raise_for_execution_errors(nb, str(part))
-            except BaseException:
+            except BaseException as error:
                 end_descendants(os.getpid())
                 if part.exists():
                     part.replace(failed)
+                if isinstance(error, KeyboardInterrupt):
+                    print("\nstopped; what had ended is saved, the same command goes on from there", file=sys.stderr)
                 raise
             failed.unlink(missing_ok=True)
             part.replace(output)
@@ -119,6 +123,26 @@ def _only_one(output: Path) -> Iterator[None]:
         except BlockingIOError:
             raise UserError(f"{output.stem} is running already; wait for it or stop it, then run again") from None
         yield
+
+
+@contextmanager
+def _ended_first() -> Iterator[None]:
+    """On Ctrl-C the kernel goes before nbclient can interrupt it and it can write of its trouble to the terminal."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        end_descendants(os.getpid())
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def end_descendants(pid: int) -> None:

@@ -59,7 +59,8 @@ def code_digest() -> str:
 def path_digest(path: Path) -> str:
     """SHA-256 of a file, or of a folder's files with their names (without clocks and half-written files)."""
     if path.is_file():
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     if not path.is_dir():
         raise UserError(f"input {path.name} of this output is not there; run the stage that makes it first")
     files = [p for p in path.rglob("*") if p.is_file() and p.suffix != ".part" and p.name not in UNCOMPARED]
@@ -69,7 +70,7 @@ def path_digest(path: Path) -> str:
 def _digest_of(folder: Path, names: list[str]) -> str:
     total = hashlib.sha256()
     for name in names:
-        total.update(f"{name}\0{hashlib.sha256((folder / name).read_bytes()).hexdigest()}\n".encode())
+        total.update(f"{name}\0{path_digest(folder / name)}\n".encode())
     return total.hexdigest()
 
 

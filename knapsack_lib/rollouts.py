@@ -16,6 +16,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from knapsack_lib.agent import Cast, act
@@ -42,22 +43,48 @@ def play_tasks(
     *,
     seed: int,
     shard: int,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[..., None] = lambda done, total, **counts: None,
     executor: str = "local",
 ) -> None:
     """Play every task that is not yet in the store at `folder`. Infrastructure failures are retried, then end the run
-    with a UserError; nothing that was written is lost and the same call goes on from there.
+    with a UserError; nothing that was written is lost and the same call goes on from there. `progress` is told of every
+    turn (progress.Show).
 
     `executor` is local, processes, ray or dask (executors.py): with the last three the policy is pickled and the shards go to the cluster.
     """
     with EpisodeStore(folder, key) as store:
-        told = lambda: progress(len(store.done), len(tasks))  # noqa: E731
-        told()
-        if executor != "local":
-            _play_far(tasks, policy, cast, profile, store, seed, shard, executor, told)
-        for company in _companies(tasks, policy, store, shard):
-            _play_shard(company, policy, cast, profile, store, seed, told)
+        tally = _Tally(lambda **counts: progress(len(store.done), len(tasks), **counts), policy)
+        tally.tell()
+        try:
+            if executor != "local":
+                _play_far(tasks, policy, cast, profile, store, seed, shard, executor, tally)
+            for company in _companies(tasks, policy, store, shard):
+                _play_shard(company, policy, cast, profile, store, seed, tally)
+        except KeyboardInterrupt:
+            kept = f"stopped: {len(store.done)} of {len(tasks)} episodes are saved; run the same again and it goes on"
+            raise KeyboardInterrupt(kept) from None
         store.close_sorted()
+
+
+@dataclass
+class _Tally:
+    """What this run has cost so far, and who is told of it."""
+
+    show: Callable[..., None]
+    policy: Policy
+    tokens: int = 0
+    failures: int = 0
+
+    def __post_init__(self) -> None:
+        self._spent, self._failed = (getattr(self.policy, name, 0) for name in ("spent_usd", "failed_requests"))
+
+    def add(self, turn: Turn) -> None:
+        self.tokens += turn.prompt_tokens + turn.completion_tokens
+
+    def tell(self) -> None:
+        """A policy that pays, or asks again by itself, says what it spent and how often it failed."""
+        spent, failed = (getattr(self.policy, name, 0) for name in ("spent_usd", "failed_requests"))
+        self.show(tokens=self.tokens, usd=spent - self._spent, errors=self.failures + failed - self._failed)
 
 
 def _companies(tasks: Sequence[Task], policy: Policy, store: EpisodeStore, shard: int) -> Iterator[Sequence[Task]]:
@@ -71,22 +98,23 @@ def _companies(tasks: Sequence[Task], policy: Policy, store: EpisodeStore, shard
 
 def _play_far(
     tasks: Sequence[Task], policy: Policy, cast: Cast, profile: Profile, store: EpisodeStore, seed: int, shard: int,
-    executor: str, told: Callable[[], None],
+    executor: str, tally: _Tally,
 ) -> None:  # fmt: skip
     """Every shard on some worker, which leaves it beside the store. A worker that is lost costs the shard that it was
     playing, and a driver that is lost nothing: what lies there is merged, and only the rest is played again."""
     beside = store.folder / "shards"
     beside.mkdir(exist_ok=True)
     for _ in range(RETRIES):
-        _merge(beside, store, told)
+        _merge(beside, store, tally)
         jobs = [(company, policy, cast, profile, seed, beside) for company in _companies(tasks, policy, store, shard)]
         try:
             for _ in as_done(_play_apart, jobs, executor) if jobs else ():
-                _merge(beside, store, told)
+                _merge(beside, store, tally)
             shutil.rmtree(beside)
             return
         except WorkerLost as error:
             reason = str(error)
+            tally.failures += 1
     raise UserError(f"the {executor} cluster lost workers {RETRIES} times ({reason}); run the same command: it resumes")
 
 
@@ -100,27 +128,30 @@ def _play_apart(job: tuple[Sequence[Task], Policy, Cast, Profile, int, Path]) ->
             folder.rename(beside / tasks[0].task_id)
 
 
-def _merge(beside: Path, store: EpisodeStore, told: Callable[[], None]) -> None:
+def _merge(beside: Path, store: EpisodeStore, tally: _Tally) -> None:
     """Whole shards into the store, each episode once."""
     for folder in sorted(p for p in beside.iterdir() if not p.name.startswith(".")):
         seconds = read_timings(folder)
         for episode in read_episodes(folder, ""):
             store.write(episode, seconds[episode.episode_id])
+            for turn in episode.turns:
+                tally.add(turn)
         shutil.rmtree(folder)
-        told()
+        tally.tell()
 
 
 def _play_shard(
-    tasks: Sequence[Task], policy: Policy, cast: Cast, profile: Profile, store: EpisodeStore, seed: int,
-    ended: Callable[[], None],
+    tasks: Sequence[Task], policy: Policy, cast: Cast, profile: Profile, store: EpisodeStore, seed: int, tally: _Tally,
 ) -> None:  # fmt: skip
     for attempt in range(RETRIES):
         try:
             with _pool(profile) as pool:
-                _play_once(tasks, policy, cast, profile, store, seed, pool, ended)
+                _play_once(tasks, policy, cast, profile, store, seed, pool, tally)
             return
         except PolicyError as error:
             reason = str(error)
+            tally.failures += 1
+            tally.tell()
             if attempt + 1 < RETRIES:
                 time.sleep(min(30.0, 2.0**attempt))
     raise UserError(
@@ -135,7 +166,7 @@ def _pool(profile: Profile) -> Pool:
 
 def _play_once(
     tasks: Sequence[Task], policy: Policy, cast: Cast, profile: Profile, store: EpisodeStore, seed: int, pool: Pool,
-    ended: Callable[[], None],
+    tally: _Tally,
 ) -> None:  # fmt: skip
     mode = persistence_named(cast.runtime)
     interpreters: dict[str, Interpreter] = {}
@@ -146,14 +177,14 @@ def _play_once(
             world: World = FAMILIES[task.family].World(task)
             own = named_seed(seed, "episode", task.task_id)
             interpreter = interpreters[task.task_id] = Interpreter(pool, mode, world.tools, own % 2**31)
-            log = _logger(store, task.task_id)
+            log = _logger(store, task.task_id, tally)
             steps = act(task, world, interpreter, cast, profile.limits, profile.cues, own, log)
             yield Rollout(task.task_id, own, _noting_start(steps, began, task.task_id))
 
     for rollout, episode in policy.play(rollouts()):
         interpreters.pop(rollout.key).close()
         store.write(episode, time.perf_counter() - began[rollout.key])
-        ended()
+        tally.tell()
 
 
 def _noting_start(
@@ -164,5 +195,10 @@ def _noting_start(
     return (yield from steps)
 
 
-def _logger(store: EpisodeStore, episode_id: str) -> Callable[[int, Turn], None]:
-    return lambda number, turn: store.log_turn(episode_id, number, turn)
+def _logger(store: EpisodeStore, episode_id: str, tally: _Tally) -> Callable[[int, Turn], None]:
+    def log(number: int, turn: Turn) -> None:
+        store.log_turn(episode_id, number, turn)
+        tally.add(turn)
+        tally.tell()
+
+    return log

@@ -17,11 +17,11 @@ import time
 from collections import Counter
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any
+from typing import IO
 
 from knapsack_lib.papermill_default import KERNEL_ENVIRONMENT, end_descendants, failed_copy
 from knapsack_lib.profiles import UserError, project_root
-from knapsack_lib.progress import FEED
+from knapsack_lib.progress import FEED, Meter, clock
 from knapsack_lib.stages import STAGES, StageRun, plan, resolve
 
 __all__ = ["main", "run_stage", "still_to_come"]
@@ -46,14 +46,14 @@ def run_stage(at: StageRun) -> int:
         except KeyboardInterrupt:
             end_descendants(child.pid)
             child.kill()
-            report.say("stopped; the same command goes on from here")
+            report.say(f"stopped; what had ended is saved, the same command goes on from there ({at.command})")
             return 130
         finally:
             feed.unlink(missing_ok=True)
         if status != 0:
             report.say(f"failed: {_reason(at, errors, status)}")
             return 1
-    report.say(f"done in {_clock(time.monotonic() - report.began)}")
+    report.say(f"done in {clock(time.monotonic() - report.began)}")
     return 0
 
 
@@ -101,8 +101,7 @@ class _Report:
 
     def __init__(self, at: StageRun):
         self.at, self.began = at, time.monotonic()
-        self._last_line, self._loop, self._share = self.began, "", 0.0
-        self._loop_began, self._first_done = self.began, 0
+        self._last_line, self._loop, self._share, self._meter = self.began, "", 0.0, Meter("")
         whole = plan(at)
         self._number = f"{whole.index(at) + 1:2d}/{len(whole)}" if at in whole else "-"
 
@@ -127,19 +126,12 @@ class _Report:
         news, now = json.loads(whole[-1]), time.monotonic()
         share = news["done"] / max(1, news["total"])
         if news["label"] != self._loop:
-            self._loop, self._share, self._loop_began, self._first_done = news["label"], 0.0, now, news["done"]
+            self._loop, self._share, self._meter = news["label"], 0.0, Meter(news["unit"])
+        text = self._meter.text(news["done"], news["total"], **news["counts"])
         if int(share * 10) > int(self._share * 10) or now - self._last_line >= LINE_SECONDS:
             self._last_line, self._share = now, share
-            self.say(self._line(news, share, now))
-
-    def _line(self, news: dict[str, Any], share: float, now: float) -> str:
-        full = round(share * 10)
-        parts = [f"{'█' * full}{'░' * (10 - full)} {share:4.0%} of {news['total']:,} {news['unit']}"]
-        done = news["done"] - self._first_done
-        if done > 0 and share < 1:
-            parts[0] += f"  {_clock((now - self._loop_began) / done * (news['total'] - news['done']))} left"
-        coming = still_to_come(self.at)
-        return " · ".join([*parts, *([f"then {coming}"] if coming else [])])
+            full, coming = round(share * 10), still_to_come(self.at)
+            self.say(" · ".join([f"{'█' * full}{'░' * (10 - full)} {text}", *([f"then {coming}"] if coming else [])]))
 
 
 def still_to_come(at: StageRun) -> str:
@@ -163,10 +155,6 @@ def _stale(at: StageRun, stale: set[Path]) -> bool:
         if earlier.output in stale or not earlier.output.exists() or earlier.output.stat().st_mtime > made:
             return True
     return False
-
-
-def _clock(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

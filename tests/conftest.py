@@ -25,6 +25,18 @@ def pocket():
     return load_profile(str(POCKET))
 
 
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """An empty project with this repository's profiles."""
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "params").mkdir()
+    for name in ("pocket", "pocket-seeds", "smoke"):
+        (tmp_path / "params" / f"{name}.yaml").write_bytes((POCKET.parent / f"{name}.yaml").read_bytes())
+    monkeypatch.setenv("KNAPSACK_ROOT", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 @pytest.fixture(scope="session")
 def make_limits():
     """Limits that keep a test short; any of them can be named."""

@@ -57,7 +57,7 @@ def alone(tmp_path_factory):
 
 def test_processes_leave_the_store_that_one_process_leaves(alone, tmp_path):
     seen = []
-    told = lambda done, total: seen.append(done)  # noqa: E731
+    told = lambda done, total, **counts: seen.append(done)  # noqa: E731
     assert played(tmp_path / "s", ScriptedPolicy("reset", SMOKE.teacher), progress=told) == alone
     assert seen[0] == 0 and seen[-1] == 12 and seen == sorted(seen) and not (tmp_path / "s" / "shards").exists()
     assert played(tmp_path / "s", ScriptedPolicy("reset", SMOKE.teacher)) == alone  # nothing is left to do

@@ -243,7 +243,7 @@ def test_option_values_are_not_taken_for_paths(project):
 def test_two_runs_of_one_stage_do_not_meet(project):
     write_notebook(project / CELL, PARAMETERS, CHECK, 'open("begun", "w").close()\nimport time\ntime.sleep(60)')
     first = subprocess.Popen(
-        [PAPERMILL, *TYPED], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        [PAPERMILL, *TYPED], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
     )  # fmt: skip
     try:
@@ -257,5 +257,7 @@ def test_two_runs_of_one_stage_do_not_meet(project):
         below = psutil.Process(first.pid).children(recursive=True)
     finally:
         first.send_signal(signal.SIGINT)
-        assert first.wait(120) != 0
+        said = first.communicate(timeout=120)[1]
+        assert first.returncode != 0
+    assert "\nstopped; what had ended is saved, the same command goes on from there\n" in said
     assert not psutil.wait_procs(below, timeout=5)[1]

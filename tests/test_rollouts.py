@@ -104,10 +104,37 @@ def test_another_key_starts_afresh_and_keeps_the_old_store(rolls, tmp_path, pock
     assert new.count(b"\n") == 4 and all(any(t.slip for t in e.turns) for e in read_episodes(tmp_path / "a", "make"))
 
 
-def test_progress_counts_up_to_the_total(rolls):
+def test_progress_counts_up_to_the_total(rolls, tmp_path, pocket):
     told = []
-    rolls("a", count=5, progress=lambda done, total: told.append((done, total)))
-    assert told[0] == (0, 5) and told[-1] == (5, 5) and [d for d, _ in told] == sorted(d for d, _ in told)
+    counting = ScriptedPolicy("reset", pocket.teacher, len)
+    rolls("a", counting, count=5, progress=lambda done, total, **counts: told.append((done, total, counts["tokens"])))
+    episodes = read_episodes(tmp_path / "a", "make")
+    assert told[0] == (0, 5, 0)
+    assert told[-1] == (5, 5, sum(t.prompt_tokens + t.completion_tokens for e in episodes for t in e.turns))
+    assert told == sorted(told) and len({done for done, _, _ in told}) == 6 and told[-1][2] > 0
+
+
+def test_progress_tells_of_money_and_of_failures_of_this_run(rolls, pocket, no_waiting):
+    told = []
+    paid = Stumbling("reset", pocket.teacher, lambda replies: replies == 7)
+    paid.spent_usd, paid.failed_requests = 2.5, 3  # by earlier runs
+
+    def show(done, total, *, tokens, usd, errors):
+        told.append((done, usd, errors))
+        paid.spent_usd, paid.failed_requests = 2.75, 4
+
+    rolls("a", paid, count=2, shard=1, progress=show)
+    assert told[0] == (0, 0.0, 0) and told[-1] == (2, 0.25, 2)  # one that the policy mended, one that ended a shard
+
+
+def test_a_stopped_run_says_what_is_saved_and_goes_on(rolls, pocket):
+    def stop(done, total, **counts):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match="stopped: 3 of 6 episodes are saved; run the same again"):
+        rolls("a", shard=1, progress=stop)
+    assert rolls("a", shard=1) == rolls("b", shard=1)
 
 
 def test_the_arms_are_paired_by_task_and_seed(rolls, tmp_path):

@@ -214,6 +214,13 @@ def test_one_vocabulary_can_be_asked_for():
     }
 
 
+def test_an_observation_that_is_cut_is_one_line_with_the_mend(make_limits, play_script):
+    task = make_tasks("medium", 1, seed=2, split="scripted")[0]
+    with Pool(make_limits(output_chars=700, turns=40, tool_calls=25)) as pool, pytest.raises(UserError) as caught:
+        play_script(pool, task, "persistent", teacher())
+    assert "raise limits.output_chars" in str(caught.value) and "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("style", ["stateful", "", "base"])
 def test_an_unknown_style_lists_the_styles(style):
     with pytest.raises(UserError, match="persistent, reset"):

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
-import nbformat
-import psutil
 import pytest
 
 from knapsack_lib import progress as progress_module
@@ -25,32 +21,10 @@ from knapsack_lib.provenance import (
     store_key,
     write_provenance,
 )
-from knapsack_lib.runner import _Report, main, still_to_come
-from knapsack_lib.stages import STAGES, check_parameters, plan, resolve
+from knapsack_lib.runner import still_to_come
+from knapsack_lib.stages import check_parameters, plan, resolve
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture
-def project(tmp_path, monkeypatch):
-    """An empty project with this repository's profiles."""
-    (tmp_path / "notebooks").mkdir()
-    (tmp_path / "params").mkdir()
-    for name in ("pocket", "pocket-seeds", "smoke"):
-        (tmp_path / "params" / f"{name}.yaml").write_bytes((REPOSITORY / "params" / f"{name}.yaml").read_bytes())
-    monkeypatch.setenv("KNAPSACK_ROOT", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def notebook(project: Path, stage: str, *cells: str) -> None:
-    values = {"profile": "smoke"} | {"seed": None} | dict.fromkeys(STAGES[stage].words, "persistent")
-    text = "\n".join(f"{name} = {'easy' if name == 'difficulty' else value!r}" for name, value in values.items())
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    book = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
-    book.cells = [nbformat.v4.new_code_cell(cell) for cell in (text, *cells)]
-    book.cells[0].metadata["tags"] = ["parameters"]
-    nbformat.write(book, project / "notebooks" / f"{stage}.ipynb")
 
 
 def leave(run, *, splits=(), stores=(), adapters=()):
@@ -308,141 +282,3 @@ def test_the_stamp_names_profile_and_packages(project, capsys):
     stamp = environment_stamp(load_profile("smoke"))
     shown = capsys.readouterr().out
     assert stamp["packages"]["numpy"] in shown and "profile smoke" in shown
-
-
-# ---- progress and the runner ----------------------------------------------------------------------------------------
-
-
-def test_progress_goes_to_the_runner_s_file(tmp_path, monkeypatch):
-    monkeypatch.setenv("KNAPSACK_PROGRESS", str(tmp_path / "feed"))
-    step = progress_module.progress("fine-tune", "steps")
-    for done in range(101):
-        step(done, 100)
-    lines = [json.loads(line) for line in (tmp_path / "feed").read_text().splitlines()]
-    assert [line["done"] for line in lines] == [0, 100]  # the rest came too fast to be told
-    assert lines[-1] == {"label": "fine-tune", "unit": "steps", "done": 100, "total": 100}
-
-
-def test_progress_is_silent_in_ci_and_off_a_terminal(monkeypatch, capfd):
-    monkeypatch.delenv("KNAPSACK_PROGRESS", raising=False)
-    for ci in ("true", ""):
-        monkeypatch.setenv("CI", ci)
-        step = progress_module.progress("fine-tune", "steps")
-        step(1, 2)
-        step(2, 2)
-    assert capfd.readouterr() == ("", "")
-
-
-def run_stage_of(project, *words, **settings):
-    command = [sys.executable, "-m", "knapsack_lib.runner", *words]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), **settings.pop("env", {})}
-    return subprocess.Popen(
-        command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, **settings
-    )
-
-
-SLOW = """
-from knapsack_lib.progress import progress
-import os, subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-with open("pids", "w") as file:
-    file.write(f"{os.getpid()} {child.pid}")
-step = progress("sleep", "naps")
-for done in range(600):
-    step(done, 600)
-    time.sleep(0.1)
-"""
-
-
-def wait_for(condition, seconds=60.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.05)
-
-
-def running(pid):
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-
-
-def test_the_runner_shows_lines_and_leaves_a_clean_notebook(project):
-    notebook(project, "01_generate", "from knapsack_lib.progress import progress", "print(6 * 7)")
-    with run_stage_of(project, "01_generate", "--profile", "smoke", "--seed", "3") as child:
-        lines = child.stdout.read().splitlines()
-    assert child.returncode == 0
-    assert lines[0] == "[ 1/18] 01 generate  started"
-    assert lines[-1].startswith("[ 1/18] 01 generate  done in 0:")
-    folder = project / "runs" / "smoke-seed3" / "notebooks"
-    assert sorted(p.name for p in folder.glob("[!.]*")) == ["01_generate.ipynb"]
-    text = (folder / "01_generate.ipynb").read_text()
-    assert '"42\\n"' in text and str(project) not in text and str(REPOSITORY) not in text
-
-
-def test_progress_lines_say_how_far_and_what_follows(project, monkeypatch):
-    monkeypatch.setenv("CI", "true")
-    silent = _Report(resolve("02_teacher", {"runtime": "reset"}))
-    silent.say = pytest.fail
-    silent.show([json.dumps({"label": "play", "unit": "episodes", "done": 40, "total": 40}) + "\n"])
-    monkeypatch.delenv("CI")
-    report = _Report(resolve("02_teacher", {"runtime": "reset"}))
-    said = []
-    report.say = said.append
-    news = [{"label": "play", "unit": "episodes", "done": done, "total": 40} for done in (0, 1, 28, 29, 40)]
-    for item in news:
-        report.show([json.dumps(item) + "\n"])
-    assert len(said) == 2  # at 70% and at the end; 1 and 29 of 40 pass no tenth
-    assert said[0].startswith("███████░░░  70% of 40 episodes  0:00 left · then 03 x2, 04 x12, 05, paper")
-    assert "left" not in said[1]
-
-
-def test_a_failed_notebook_is_one_line_and_never_the_output(project):
-    notebook(project, "01_generate", "assert 1 > 2, 'gate not reached'")
-    with run_stage_of(project, "01_generate", "--profile", "smoke") as child:
-        lines = child.stdout.read().splitlines()
-    assert child.returncode == 1
-    copy = "runs/smoke/notebooks/01_generate.failed.ipynb"
-    assert lines[1:] == [f"[ 1/18] 01 generate  failed: AssertionError: gate not reached (see {copy})"]
-    assert not (project / "runs/smoke/notebooks/01_generate.ipynb").exists()
-    assert '"gate not reached"' in (project / copy).read_text()
-
-
-def test_a_dead_kernel_is_a_failure(project):
-    notebook(project, "01_generate", "import os\nos.kill(os.getpid(), 9)")
-    with run_stage_of(project, "01_generate", "--profile", "smoke") as child:
-        lines = child.stdout.read().splitlines()
-    assert child.returncode == 1
-    assert "failed: " in lines[-1] and "Kernel died" in lines[-1]
-    assert not (project / "runs/smoke/notebooks/01_generate.ipynb").exists()
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_kernel_and_its_children_within_two_seconds(project, number):
-    notebook(project, "01_generate", SLOW)
-    with run_stage_of(project, "01_generate", "--profile", "smoke", start_new_session=True) as child:
-        wait_for(lambda: (project / "pids").exists() and len((project / "pids").read_text().split()) == 2)
-        pids = [int(pid) for pid in (project / "pids").read_text().split()]
-        began = time.monotonic()
-        child.send_signal(number)
-        assert child.wait(10) == 130
-        assert time.monotonic() - began < 2
-        wait_for(lambda: not any(running(pid) for pid in pids), 1)
-        assert "stopped; the same command goes on from here" in child.stdout.read()
-
-
-def test_the_stage_ends_when_make_is_killed(project):
-    notebook(project, "01_generate", SLOW)
-    command = [sys.executable, "-m", "knapsack_lib.runner", "01_generate", "--profile", "smoke"]
-    script = f"import subprocess; subprocess.run({command!r})"
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    make = subprocess.Popen([sys.executable, "-c", script], cwd=project, env=environment, stdout=subprocess.DEVNULL)
-    wait_for(lambda: (project / "pids").exists() and len((project / "pids").read_text().split()) == 2)
-    pids = [int(pid) for pid in (project / "pids").read_text().split()]
-    make.kill()
-    make.wait()
-    wait_for(lambda: not any(running(pid) for pid in pids), 3)
-
-
-def test_a_wrong_word_ends_the_runner_at_once(project, capsys, monkeypatch):
-    monkeypatch.setattr(signal, "signal", lambda number, action: None)
-    assert main(["04_cross_eval", "--train", "none"]) == 1
-    assert capsys.readouterr().err == "train = 'none' is unknown; choose one of: base, persistent, reset\n"

@@ -19,7 +19,7 @@ from typing import Any
 
 import pandas as pd
 
-from knapsack_lib.analysis.metrics import TURN_COLUMNS, labels, typed
+from knapsack_lib.analysis.metrics import CELL, TURN_COLUMNS, labels, tidy
 from knapsack_lib.analysis.names import Names
 from knapsack_lib.episodes import Episode, Turn
 
@@ -36,9 +36,8 @@ DISPLAYS = (ast.List, ast.Tuple, ast.Dict, ast.Set)
 
 def behaviour_frame(episodes: Iterable[Episode]) -> pd.DataFrame:
     """A row per episode and turn with the columns of COLUMNS. A turn without a block of Python has zeros."""
-    frame = pd.DataFrame([row for episode in episodes for row in _rows(episode)], columns=list(COLUMNS))
-    order = ["train", "runtime", "difficulty", "train_seed", "task_id", "turn"]
-    return typed(frame, COLUMNS).sort_values(order, kind="stable", ignore_index=True)
+    rows = (row for episode in episodes for row in _rows(episode))
+    return tidy(rows, COLUMNS, [*CELL, "train_seed", "task_id", "turn"])
 
 
 def _rows(episode: Episode) -> Iterator[dict[str, Any]]:
@@ -79,10 +78,15 @@ def _tree(code: str) -> ast.Module | None:
         return None
 
 
+@lru_cache(maxsize=500)
+def _names(tree: ast.Module) -> Names:
+    return Names.of(tree)
+
+
 def _walked(tree: ast.Module, shown: set[str]) -> tuple[Names | None, list[ast.AST]]:
     """Names and restated literals of a block; none for one that is nested too deep to be walked."""
     try:
-        return Names.of(tree), list(restated(tree, shown))
+        return _names(tree), list(restated(tree, shown))
     except RecursionError:
         return None, []
 

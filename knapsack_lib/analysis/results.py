@@ -11,11 +11,15 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import heapq
 import io
 import json
 import math
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +28,20 @@ from safetensors import safe_open
 
 from knapsack_lib.analysis.behaviour import behaviour_frame
 from knapsack_lib.analysis.metrics import CELL, episode_frame, typed
-from knapsack_lib.episodes import Episode, read_episodes, read_timings
+from knapsack_lib.episodes import Episode, EpisodeFile, read_episodes, read_timings
 from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, TRAININGS, Analysis, Run, UserError
 
-__all__ = ["KEY", "Results", "read_cells", "read_results", "results_folder", "write_results"]
+__all__ = ["KEY", "Results", "read_results", "results_folder", "write_results"]
 
 KEY = [*CELL, "train_seed", "task_id"]
 
 
 @dataclass(frozen=True)
 class Results:
-    """A whole run in memory. `digest` is the SHA-256 of the text inside cells.jsonl.gz."""
+    """A whole run: its episodes as they stand on disk, its frames in memory. `digest` is the SHA-256 of the text inside
+    cells.jsonl.gz."""
 
-    episodes: list[Episode]
+    episodes: Sequence[Episode]
     timings: pd.DataFrame
     teacher: pd.DataFrame
     expert: pd.DataFrame
@@ -94,22 +99,27 @@ def write_results(run: Run) -> Path:
     Raises UserError naming the notebook to run when a cell, the teacher, the expert or an adapter is missing.
     """
     episodes, timings = _cells(run)
-    teacher = [e for r in RUNTIMES for e in read_episodes(run.teacher(r), f"{_mend(run, '02_teacher')} -p runtime {r}")]
-    expert = [e for d in DIFFICULTIES for e in read_episodes(run.expert(d), _mend(run, "01_generate"))]
-    files = {
-        "cells.jsonl.gz": _gzip("".join(e.to_line() + "\n" for e in episodes)),
-        "teacher.csv.gz": _gzip(episode_frame(teacher).to_csv(index=False, lineterminator="\n")),
-        "expert.csv.gz": _gzip(episode_frame(expert).to_csv(index=False, lineterminator="\n")),
-        "timings.csv": timings.to_csv(index=False, lineterminator="\n").encode(),
-        "training.json": _json({train: [_training(run, train, k) for k in run.profile.seeds()] for train in RUNTIMES}),
-        "provenance.json": _json(_provenance(run)),
+    teacher = chain.from_iterable(
+        read_episodes(run.teacher(r), f"{_mend(run, '02_teacher')} -p runtime {r}") for r in RUNTIMES
+    )
+    expert = chain.from_iterable(read_episodes(run.expert(d), _mend(run, "01_generate")) for d in DIFFICULTIES)
+    files: dict[str, Iterable[bytes]] = {
+        "teacher.csv.gz": _gzip([_csv(episode_frame(teacher))]),
+        "expert.csv.gz": _gzip([_csv(episode_frame(expert))]),
+        "timings.csv": [_csv(timings)],
+        "training.json": [
+            _json({train: [_training(run, train, k) for k in run.profile.seeds()] for train in RUNTIMES})
+        ],
+        "provenance.json": [_json(_provenance(run))],
+        "cells.jsonl.gz": _gzip((e.to_line() + "\n").encode() for e in episodes),
     }
     folder = results_folder(run)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, data in files.items():
-        part = folder / f"{name}.part"
-        part.write_bytes(data)
-        part.replace(folder / name)
+    for name, parts in files.items():
+        with open(folder / f"{name}.part", "wb") as file:
+            file.writelines(parts)
+    for name in files:
+        (folder / f"{name}.part").replace(folder / name)
     return folder
 
 
@@ -119,7 +129,7 @@ def read_results(run: Run) -> Results:
     missing = [name for name in ("provenance.json", "cells.jsonl.gz") if not (folder / name).exists()]
     if missing:
         raise UserError(f"no {missing[0]} in {run.shown(folder)}; run first: {_mend(run, '05_analysis')}")
-    episodes, digest = read_cells(folder / "cells.jsonl.gz")
+    episodes = EpisodeFile(folder / "cells.jsonl.gz")
     return Results(
         episodes=episodes,
         timings=pd.read_csv(folder / "timings.csv"),
@@ -127,32 +137,28 @@ def read_results(run: Run) -> Results:
         expert=_read_frame(folder / "expert.csv.gz"),
         training=json.loads((folder / "training.json").read_text()),
         provenance=json.loads((folder / "provenance.json").read_text()),
-        digest=digest,
+        digest=episodes.digest,
     )
 
 
-def read_cells(path: Path) -> tuple[list[Episode], str]:
-    """The episodes of a cells.jsonl.gz, and the SHA-256 of its text."""
-    text = gzip.decompress(path.read_bytes())
-    return [Episode.from_line(line) for line in text.decode().splitlines()], hashlib.sha256(text).hexdigest()
-
-
-def _cells(run: Run) -> tuple[list[Episode], pd.DataFrame]:
+def _cells(run: Run) -> tuple[Iterator[Episode], pd.DataFrame]:
     """All evaluation episodes, one task's beside each other (they compress best so), and their seconds."""
-    episodes, clock = [], []
+    stores, clock = [], []
     for train, runtime, difficulty, train_seed in _places(run):
         folder = run.cell(train, runtime, difficulty, train_seed)
         words = f"-p train {train} -p runtime {runtime} -p difficulty {difficulty}{_numbered(train_seed)}"
         mend = f"{_mend(run, '04_cross_eval')} {words}"
         found, seconds = read_episodes(folder, mend), read_timings(folder)
+        played = [(e.train_seed, e.task_id) for e in found]  # an episode is called as its task
         wanted = getattr(run.profile.tasks, difficulty)
-        if len(found) != wanted or any(e.episode_id not in seconds for e in found):
-            raise UserError(f"{folder.name} holds {len(found)} of {wanted} timed episodes; run again: {mend}")
-        episodes += found
-        clock += [(train, runtime, difficulty, e.train_seed, e.task_id, seconds[e.episode_id]) for e in found]
-    episodes.sort(key=lambda e: (e.difficulty, e.task_id, e.policy, e.runtime, e.train_seed))
+        if len(played) != wanted or any(task_id not in seconds for _, task_id in played):
+            raise UserError(f"{folder.name} holds {len(played)} of {wanted} timed episodes; run again: {mend}")
+        stores.append(found.by_id())
+        clock += [(train, runtime, difficulty, seed, task_id, seconds[task_id]) for seed, task_id in played]
     timings = pd.DataFrame(clock, columns=[*KEY, "seconds"]).sort_values(KEY, ignore_index=True)
-    bare = [replace(e, turns=[replace(turn, reply_ids=None) for turn in e.turns]) for e in episodes]
+    # Every store comes in the order of its tasks, so that one episode of each at a time is enough to put all in order.
+    merged = heapq.merge(*stores, key=lambda e: (e.difficulty, e.task_id, e.policy, e.runtime, e.train_seed))
+    bare = (replace(e, turns=[replace(turn, reply_ids=None) for turn in e.turns]) for e in merged)
     return bare, timings
 
 
@@ -180,7 +186,8 @@ def _provenance(run: Run) -> dict[str, Any]:
     inputs, made_by = {}, {}
     for store in stores:
         name = store.relative_to(run.root).as_posix()
-        inputs[name] = hashlib.sha256((store / "episodes.jsonl").read_bytes()).hexdigest()
+        with open(store / "episodes.jsonl", "rb") as file:
+            inputs[name] = hashlib.file_digest(file, "sha256").hexdigest()
         record = store / "provenance.json"
         if record.exists():
             made_by[name] = json.loads(record.read_text())
@@ -206,8 +213,15 @@ def _mend(run: Run, notebook: str) -> str:
     return f"papermill notebooks/{notebook}.ipynb -p profile {run.profile.name}{seed}"
 
 
-def _gzip(text: str) -> bytes:
-    return gzip.compress(text.encode(), compresslevel=9, mtime=0)
+def _gzip(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """As gzip.compress(b"".join(parts), mtime=0), part by part."""
+    packer = zlib.compressobj(9, wbits=31)
+    yield from (packer.compress(part) for part in parts)
+    yield packer.flush()
+
+
+def _csv(frame: pd.DataFrame) -> bytes:
+    return frame.to_csv(index=False, lineterminator="\n").encode()
 
 
 def _json(data: Any) -> bytes:

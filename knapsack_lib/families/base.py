@@ -6,14 +6,14 @@ The World lives in the host process and holds everything hidden. Model-written c
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
 from knapsack_lib.profiles import UserError
 
-__all__ = ["Task", "ToolError", "World", "read_tasks", "write_tasks"]
+__all__ = ["Task", "TaskFiles", "ToolError", "World", "read_tasks", "write_tasks"]
 
 SCHEMA = "pythonformer.task.v1"  # the tag of the published task files
 
@@ -77,24 +77,57 @@ class World(Protocol):
         ...
 
 
-def write_tasks(folder: Path, tasks: list[Task]) -> None:
-    """One file a task, replaced whole; files of tasks that are no longer in the list are removed."""
+class TaskFiles(Sequence[Task]):
+    """Tasks on disk, each read when it is asked for; a slice and a sum are TaskFiles too, and what travels is the names.
+
+    Raises UserError for a file that is no task.
+    """
+
+    def __init__(self, paths: Sequence[str]):
+        self.paths = paths
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @overload
+    def __getitem__(self, place: int) -> Task: ...
+    @overload
+    def __getitem__(self, place: slice) -> TaskFiles: ...
+    def __getitem__(self, place: int | slice) -> Task | TaskFiles:
+        if isinstance(place, slice):
+            return TaskFiles(self.paths[place])
+        path = Path(self.paths[place])
+        return Task.from_json(path.read_text(), path.name)
+
+    def __add__(self, other: TaskFiles) -> TaskFiles:
+        return TaskFiles([*self.paths, *other.paths])
+
+    def __eq__(self, other: object) -> bool:
+        return list(self) == list(other) if isinstance(other, Sequence) else NotImplemented
+
+
+def write_tasks(folder: Path, tasks: Iterable[Task]) -> None:
+    """One file a task, replaced whole; files of tasks that are not among these are removed."""
     folder.mkdir(parents=True, exist_ok=True)
-    keep = {f"{task.task_id}.json" for task in tasks}
-    for stale in sorted(folder.glob("*.json")):
-        if stale.name not in keep:
-            stale.unlink()
+    keep = set()
     for task in tasks:
         path, text = folder / f"{task.task_id}.json", task.to_json()
         if not path.exists() or path.read_text() != text:
             part = path.with_suffix(".part")
             part.write_text(text)
             part.replace(path)
+        keep.add(path.name)
+    for stale in sorted(folder.glob("*.json")):
+        if stale.name not in keep:
+            stale.unlink()
 
 
-def read_tasks(folder: Path, mend: str) -> list[Task]:
-    """All tasks of a folder in id order. `mend` is the command that makes them, for the error line."""
-    files = sorted(folder.glob("*.json"))
-    if not files:
+def read_tasks(folder: Path, mend: str) -> TaskFiles:
+    """All tasks of a folder in id order, each looked at once. `mend` is the command that makes them, for the error line."""
+    paths = sorted(str(path) for path in folder.glob("*.json"))
+    if not paths:
         raise UserError(f"no tasks in {folder.name}; run first: {mend}")
-    return [Task.from_json(path.read_text(), path.name) for path in files]
+    found = TaskFiles(paths)
+    for _ in found:  # a bad one is told of before anything is played
+        pass
+    return found

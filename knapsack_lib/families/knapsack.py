@@ -96,8 +96,8 @@ def best_subset(weights: np.ndarray, values: np.ndarray, capacity: int) -> tuple
         if w > capacity:
             continue
         with_item = best[: capacity + 1 - w] + v
-        chosen[i, w:] = with_item > best[w:]
-        best[w:] = np.maximum(best[w:], with_item)
+        np.greater(with_item, best[w:], out=chosen[i, w:])
+        np.maximum(with_item, best[w:], out=best[w:])
     room, picked = capacity, []
     for i in range(len(weights) - 1, -1, -1):
         if chosen[i, room]:
@@ -115,26 +115,32 @@ def inspect_budget(size: Size, capacity: int, n: int, n_optimal: int) -> int:
     return min(max(math.ceil(wanted), 5), n)
 
 
-def _ids(rng: np.random.Generator, size: Size, n: int) -> list[str]:
+def _draw_ids(rng: np.random.Generator, size: Size, n: int) -> list[int]:
+    """What `_id_names` makes ids of, all in one call; most candidates are refused before they need names."""
     if size.ids == "syllables":
-        pieces = rng.permutation(len(SYLLABLES))[: 2 * n]
-        return [SYLLABLES[a] + SYLLABLES[b] for a, b in zip(pieces[::2], pieces[1::2], strict=True)]
-    drawn: dict[str, None] = {}  # a dict keeps order and drops the (unlikely) double
+        return rng.permutation(len(SYLLABLES))[: 2 * n].tolist()
+    drawn = dict.fromkeys(rng.integers(1 << 48, size=n).tolist())  # a dict keeps order and drops the (unlikely) double
     while len(drawn) < n:
-        drawn[f"item_{int(rng.integers(1 << 48)):012x}"] = None
+        drawn[int(rng.integers(1 << 48))] = None
     return list(drawn)
+
+
+def _id_names(size: Size, drawn: list[int]) -> list[str]:
+    if size.ids == "syllables":
+        return [SYLLABLES[a] + SYLLABLES[b] for a, b in zip(drawn[::2], drawn[1::2], strict=True)]
+    return [f"item_{number:012x}" for number in drawn]
 
 
 def _draw(size: Size, rng: np.random.Generator) -> dict[str, Any] | None:
     """One candidate instance, or None when it breaks an instance rule."""
     n = int(rng.integers(size.items[0], size.items[1] + 1))
-    ids = _ids(rng, size, n)
+    ids = _draw_ids(rng, size, n)
     weights = rng.integers(size.weight[0], size.weight[1] + 1, n)
     values = rng.integers(size.value[0], size.value[1] + 1, n)
     classes = rng.integers(size.classes, size=n)
     allowed = rng.permutation(size.classes)[: size.allowed]
     ratio = rng.uniform(*size.capacity_ratio)
-    usable = np.flatnonzero(np.isin(classes, allowed))
+    usable = np.flatnonzero((classes[:, None] == allowed).any(1))
     if len(usable) < size.min_allowed_items or usable[0] != 0:  # the first item is of an allowed class
         return None
     capacity = int(weights[usable].sum() * ratio)
@@ -143,7 +149,7 @@ def _draw(size: Size, rng: np.random.Generator) -> dict[str, Any] | None:
     if len(best) < size.min_optimal_items or max(int(values[i]) for i in best) > size.max_share * optimum:
         return None
     return {
-        "ids": ids, "weights": weights.tolist(), "values": values.tolist(), "classes": [LETTERS[c] for c in classes],
+        "ids": _id_names(size, ids), "weights": weights.tolist(), "values": values.tolist(), "classes": [LETTERS[c] for c in classes],
         "allowed": sorted(LETTERS[c] for c in allowed), "capacity": capacity, "optimum": optimum, "best": best,
         "budget": inspect_budget(size, capacity, n, len(best)),
     }  # fmt: skip

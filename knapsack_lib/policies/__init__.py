@@ -51,7 +51,8 @@ class Policy(Protocol):
     def play(self, rollouts: Iterable[Rollout]) -> Iterator[tuple[Rollout, Any]]:
         """Yield each rollout with its Episode as it ends. Raises PolicyError for infrastructure failures.
 
-        A policy whose answers do not depend on who else is playing may say so: `independent = True`.
+        A policy whose answers do not depend on who else is playing may say so: `independent = True`. One that pays, or
+        asks again by itself, may say how much and how often: `spent_usd`, `failed_requests` (both only grow).
         """
         ...
 

@@ -37,13 +37,14 @@ LONGEST_ASKED = 600.0  # seconds; a server that asks for more is out of quota fo
 class Usage:
     """`spent_usd` counts all replies of the folder, of earlier runs too, since the budget does; the rest is this object's.
 
-    `requests` were sent, `paid` of them answered. `unanswered` ended in a time-out, a broken connection or half a reply:
+    `requests` were sent, `paid` of them answered and `failed` not, for whatever reason. `unanswered` ended in a time-out, a broken connection or half a reply:
     Google may have charged for them, which nothing here can know.
     """
 
     requests: int = 0
     paid: int = 0
     from_store: int = 0
+    failed: int = 0
     unanswered: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -111,6 +112,11 @@ class GeminiPolicy:
     def requests(self) -> int:
         """Requests sent, answered or not."""
         return self._usage.requests
+
+    @property
+    def failed_requests(self) -> int:
+        """Requests without an answer, most of them asked again."""
+        return self._usage.failed
 
     @property
     def from_store(self) -> int:
@@ -209,8 +215,9 @@ class GeminiPolicy:
                 if response.candidates or response.prompt_feedback or response.usage_metadata:
                     return response
                 asked, reason = 0.0, "a reply without content"
-                self._count(unanswered=1)
+                self._count(unanswered=1, failed=1)
             except wire_errors() as error:
+                self._count(failed=1)
                 asked, reason = self._judged(error)
             if attempt + 1 < self.setting.attempts:
                 # Jitter keeps requests that failed together from coming back together; drawn from what is asked.

@@ -131,8 +131,9 @@ class PocketEngine:
         while live:
             if at == room:
                 room = min(2 * room, self.setting.context)
-                cache = [tuple(_longer(part, room) for part in pair) for pair in cache]  # type: ignore[misc]
-            logits = self.weights.step(torch.tensor([row.queue.pop(0) for row in live]), cache, at)
+                cache = [tuple(_longer(part[: len(live)], room) for part in pair) for pair in cache]  # type: ignore[misc]
+            taken_in = torch.tensor([row.queue.pop(0) for row in live])
+            logits = self.weights.step(taken_in, cache, at).double().numpy()
             at += 1
             keep = []
             for index, row in enumerate(live):
@@ -143,10 +144,10 @@ class PocketEngine:
                     yield row.rollout, episode
             if len(keep) < len(live):
                 live = [live[i] for i in keep]
-                order = torch.tensor(keep, dtype=torch.long)
-                cache = [(keys.index_select(0, order), values.index_select(0, order)) for keys, values in cache]
+                for part in (part for pair in cache for part in pair):
+                    _close_up(part, keep, at)
 
-    def _advance(self, row: _Row, logits: torch.Tensor, at: int) -> Any | None:
+    def _advance(self, row: _Row, logits: np.ndarray, at: int) -> Any | None:
         """Give the row its next token to take in, or its Episode when it ended. `at`: tokens taken in so far."""
         full = at >= self.setting.context
         if row.queue:
@@ -164,12 +165,11 @@ class PocketEngine:
         row.queue.append(token)
         return None
 
-    def _sample(self, row: _Row, logits: torch.Tensor) -> int:
+    def _sample(self, row: _Row, logits: np.ndarray) -> int:
         """Temperature sampling by inversion with the row's own generator; temperature 0 takes the first of the best."""
-        values = logits.double().numpy()
         if self.setting.temperature == 0:
-            return int(values.argmax())
-        shares = np.exp((values - values.max()) / self.setting.temperature).cumsum()
+            return int(logits.argmax())
+        shares = np.exp((logits - logits.max()) / self.setting.temperature).cumsum()
         return min(int(np.searchsorted(shares, row.rng.random() * shares[-1], side="right")), len(shares) - 1)
 
     def _answer(self, row: _Row, stop: str, at: int) -> Any | None:
@@ -193,6 +193,13 @@ class PocketEngine:
             row.queue += self.wording.message(message)
         row.messages = len(messages)
         row.queue += self.wording.ask
+
+
+def _close_up(part: torch.Tensor, keep: list[int], length: int) -> None:
+    """Move the rows `keep` (ascending) to the front, in place: only those that have to move, only what is filled."""
+    for place, row in enumerate(keep):
+        if place != row:
+            part[place, :, :length] = part[row, :, :length]
 
 
 def _longer(part: torch.Tensor, length: int) -> torch.Tensor:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from knapsack_lib.policies import Reply, Rollout, play_each
-from knapsack_lib.profiles import Teacher, check_choice, named_seed
+from knapsack_lib.profiles import Teacher, UserError, check_choice, named_seed
 from knapsack_lib.prompts import Message
 
 __all__ = ["ScriptedExpert", "ScriptedPolicy"]
@@ -68,6 +68,16 @@ print('open', len($options()))"""
 
 def _indent(text: str) -> str:
     return "\n".join("    " + line for line in text.split("\n"))
+
+
+def _value(shown: str) -> Any:
+    try:
+        return ast.literal_eval(shown)
+    except SyntaxError:
+        raise UserError(
+            f"the expert was shown half of a list ({shown[:24]!r}...): the output of a step is cut; raise"
+            " limits.output_chars in the profile"
+        ) from None
 
 
 def _number(pattern: str, text: str) -> int:
@@ -123,7 +133,7 @@ class ScriptedExpert:
         for fact in ("rest", "seen", "budget", "left", "taken", "bad"):
             found = re.search(rf"^{self._names[fact]} (.+)$", text, re.M)
             if found:
-                self._facts[fact] = ast.literal_eval(found[1])
+                self._facts[fact] = _value(found[1])
         if self._stage in ("setup", "look"):
             self._stage = "look" if self._facts["budget"] > 0 and self._facts["rest"] else "take"
         elif self._stage == "take" and re.search(r"^open 0$", text, re.M):

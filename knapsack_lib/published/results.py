@@ -16,8 +16,8 @@ from pathlib import Path
 import pandas as pd
 
 from knapsack_lib.analysis.metrics import episode_frame
-from knapsack_lib.analysis.results import KEY, Results, read_cells
-from knapsack_lib.episodes import Episode, read_episodes, read_timings
+from knapsack_lib.analysis.results import KEY, Results
+from knapsack_lib.episodes import Episode, EpisodeFile, read_episodes, read_timings
 from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, TRAININGS, Run, UserError
 from knapsack_lib.published.files import shown_name
 from knapsack_lib.published.reading import Imported, read_source
@@ -69,7 +69,7 @@ def _ours(path: Path) -> Imported | None:
     for file in files:
         if ".was-" not in file.parent.name and "expert" not in file.parts:
             known = {} if file.suffix == ".gz" else read_timings(file.parent)
-            read = read_cells(file)[0] if file.suffix == ".gz" else read_episodes(file.parent, "knapsack import")
+            read = EpisodeFile(file) if file.suffix == ".gz" else read_episodes(file.parent, "knapsack import")
             episodes += read
             seconds += [known.get(episode.episode_id) for episode in read]
     return Imported(tuple(episodes), tuple(seconds)) if episodes else None

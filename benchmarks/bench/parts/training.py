@@ -1,0 +1,160 @@
+"""Training of the pocket model: tokens that are no padding, beside a plain transformers Trainer."""
+
+from __future__ import annotations
+
+import logging
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from measure import Row, best
+
+from knapsack_lib.agent import Cast
+from knapsack_lib.families.base import write_tasks
+from knapsack_lib.families.knapsack import make_tasks
+from knapsack_lib.policies.scripted import ScriptedPolicy
+from knapsack_lib.profiles import Profile, Run, load_profile
+from knapsack_lib.rollouts import play_tasks
+from knapsack_lib.training.adapters import talks_of
+from knapsack_lib.training.conversations import Talk, base_folder
+from knapsack_lib.training.trainer import build_trainer, dataset, row_order
+
+PART = "training of the pocket model"
+
+
+@dataclass(frozen=True)
+class _Run(Run):
+    """The pocket profile's run in a folder of its own."""
+
+    place: Path
+
+    @property
+    def root(self) -> Path:
+        return self.place
+
+
+def rows(tiny: bool) -> Iterator[Row]:
+    warnings.simplefilter("ignore")
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    torch.set_num_threads(1)
+    steps = 1 if tiny else 12
+    with tempfile.TemporaryDirectory() as place:
+        run = _traces(steps, Path(place))
+        arms = {train: _arm(run, train, 1 if tiny else 3) for train in ("persistent", "reset")}
+    for row, _ in arms.values():
+        yield row
+    tokens, ours, plain = (sum(column) for column in zip(*(spent for _, spent in arms.values()), strict=True))
+    yield Row(
+        PART, "both arms of a study", tokens / ours, "tokens/s", ratio=plain / ours, against="the same", wanted=">= 1.5"
+    )  # fmt: skip
+
+
+def _traces(steps: int, place: Path) -> Run:
+    """A run with the teacher's traces for that many steps."""
+    profile = load_profile("pocket")
+    wanted = {"steps": steps, "check_every": 10_000}
+    profile = profile.model_copy(update={"training": profile.training.model_copy(update=wanted)})
+    run = _Run(profile, profile.seed, place)
+    count = steps * profile.training.episodes_per_step
+    parts = {"train": count, "validation": 1}
+    tasks = {split: make_tasks("pocket-easy", many, seed=1, split=split) for split, many in parts.items()}
+    for split, group in tasks.items():
+        write_tasks(run.tasks(split), group)
+    for runtime in ("persistent", "reset"):
+        play_tasks(
+            [task for group in tasks.values() for task in group], ScriptedPolicy(runtime, profile.teacher),
+            Cast("teacher", runtime, "easy"), profile, run.teacher(runtime), "bench", seed=1, shard=50,
+        )  # fmt: skip
+    return run
+
+
+def _arm(run: Run, train: str, repeats: int) -> tuple[Row, tuple[float, float, float]]:
+    """The row, and (useful tokens, our seconds, the plain Trainer's)."""
+    talks, held_out = talks_of(run, train)
+    order = row_order(run, 1, len(talks))
+    useful, part = sum(len(talks[i].input_ids) for i in order), run.profile.training.episodes_per_step
+    lengths = [[len(talks[i].input_ids) for i in order[k : k + part]] for k in range(0, len(order), part)]
+    padded = sum(len(group) * max(group) for group in lengths)
+    steps: dict[str, list[float]] = {"ours": [], "plain": []}
+    for _ in range(repeats):  # in turn
+        steps["ours"] += _ours(run, talks, held_out)
+        steps["plain"] += _plain(run.profile, [talks[i] for i in order])
+    found = {name: run.profile.training.steps * statistics.mean(seconds) for name, seconds in steps.items()}
+    floor, why = _floor(run.profile, useful)
+    row = Row(
+        PART, f"{train} traces, {useful / len(order):,.0f} tokens each", useful / found["ours"], "tokens/s", useful / floor, why,
+        found["plain"] / found["ours"], f"transformers' Trainer, padded batches with a mask; {1 - useful / padded:.0%} padding in both",
+    )  # fmt: skip
+    return row, (useful, found["ours"], found["plain"])
+
+
+def _clock() -> Any:
+    """A callback that has the seconds of every step in `seconds`."""
+    from transformers import TrainerCallback
+
+    class Clock(TrainerCallback):
+        seconds: list[float] = []
+
+        def on_step_begin(self, *_: Any, **__: Any) -> None:
+            self.began = time.perf_counter()
+
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            self.seconds = [*self.seconds, time.perf_counter() - self.began]
+
+    return Clock()
+
+
+def _ours(run: Run, talks: list[Talk], held_out: list[Talk]) -> list[float]:
+    with tempfile.TemporaryDirectory() as place:
+        trainer = build_trainer(run, 1, Path(place), talks, held_out, lambda done, total: None)
+        trainer.args.save_strategy = trainer.args.eval_strategy = "no"
+        trainer.add_callback(clock := _clock())
+        trainer.train()
+    return clock.seconds
+
+
+def _plain(profile: Profile, talks: list[Talk]) -> list[float]:
+    from transformers import (
+        AutoModelForCausalLM,
+        AutoTokenizer,
+        DataCollatorForSeq2Seq,
+        PrinterCallback,
+        Trainer,
+        TrainingArguments,
+    )
+
+    base, setting = base_folder(profile), profile.training
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    with tempfile.TemporaryDirectory() as place:
+        arguments = TrainingArguments(
+            output_dir=place, max_steps=setting.steps, per_device_train_batch_size=setting.episodes_per_step, use_cpu=True,
+            learning_rate=setting.learning_rate, report_to="none", save_strategy="no", disable_tqdm=True, logging_steps=10_000,
+        )  # fmt: skip
+        collator = DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(base))
+        clock = _clock()
+        trainer = Trainer(
+            model=model, args=arguments, train_dataset=dataset(talks), data_collator=collator, callbacks=[clock]
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
+    return clock.seconds
+
+
+def _floor(profile: Profile, tokens: int) -> tuple[float, str]:
+    """Seconds at six operations for each weight and token, at the rate of a matrix product of this model's size."""
+    from safetensors.torch import load_file
+
+    weights = sum(t.numel() for t in load_file(base_folder(profile) / "model.safetensors").values() if t.ndim == 2)
+    wide, inner, length = profile.base.hidden, profile.base.feed_forward, 2048
+    left, right = torch.randn(length, wide), torch.randn(wide, inner)
+    rate = 2 * length * wide * inner / best(lambda: left @ right, 30)
+    return (
+        6 * weights * tokens / rate,
+        f"6 operations a weight and token at {rate / 1e9:.0f} GFLOP/s, without attention",
+    )
