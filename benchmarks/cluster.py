@@ -24,7 +24,7 @@ from knapsack_lib.rollouts import play_tasks
 TASKS, SHARD = 240, 10
 
 
-def play(folder: Path, executor: str, progress: Callable[[int, int], None] = lambda done, total: None) -> float:
+def play(folder: Path, executor: str, progress: Callable[..., None] = lambda done, total, **counts: None) -> float:
     """Seconds taken."""
     profile = load_profile("pocket")
     tasks = make_tasks("pocket-easy", TASKS, seed=1, split="easy")
@@ -40,7 +40,7 @@ class Killing:
     def __init__(self, kill: Callable[[], None]):
         self.kill, self.at = kill, 0
 
-    def __call__(self, done: int, total: int) -> None:
+    def __call__(self, done: int, total: int, **counts: float) -> None:
         if not self.at and done >= total / 3:
             self.at = done
             self.kill()

@@ -177,8 +177,8 @@ def _told(path: Path, number: int) -> Iterator[None]:
         yield
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"line {number} of {path.parent.name}/{path.name} is no episode ({type(error).__name__}: {error}); take it"
-            " out and run the same command: that task is played again"
+            f"line {number} of {path.parent.name}/{path.name} is no episode ({type(error).__name__}: {error}); a line of"
+            " a run's own store may be taken out: the same command plays that task again"
         ) from None
 
 
@@ -238,8 +238,8 @@ class EpisodeStore:
         self._timings.flush()
         self._episodes.write(episode.to_line() + "\n")
         self._episodes.flush()
-        os.fsync(self._episodes.fileno())
         self.done.add(episode.episode_id)
+        os.fsync(self._episodes.fileno())
 
     def close_sorted(self) -> None:
         """When all are there: put them in id order, so that equal episodes are equal files; drop the turn log."""

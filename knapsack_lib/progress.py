@@ -60,7 +60,7 @@ def clock(seconds: float) -> str:
 
 def _short(number: int) -> str:
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= size:
+        if number >= 0.9995 * size:
             return f"{number / size:.3g} {letter}"
     return str(number)
 
@@ -95,14 +95,19 @@ def _to_file(path: Path, label: str, unit: str) -> Show:
 def _to_bar(label: str, unit: str) -> Show:
     from tqdm.auto import tqdm  # here, since it looks for a notebook front end when it is imported
 
-    bar, meter = None, Meter(unit)
+    bar, meter, ended = None, Meter(unit), False
 
     def show(done: int, total: int, *, tokens: int = 0, usd: float = 0.0, errors: int = 0) -> None:
-        nonlocal bar, meter
+        nonlocal bar, meter, ended
         if bar is None:
+            if ended and done >= total:  # a shard that is played again whole goes on after its last new episode
+                return
             meter = Meter(unit)
-            # disable=None: no bar where the output is neither a terminal nor a notebook.
-            bar = tqdm(total=total, initial=done, bar_format="{desc} {bar}", dynamic_ncols=True, disable=None)
+            # disable=None: no bar where the output is neither a terminal nor a notebook. miniters=0: tokens and cost move
+            # between two that are done.
+            bar = tqdm(
+                total=total, initial=done, bar_format="{desc} {bar}", dynamic_ncols=True, disable=None, miniters=0
+            )
         bar.total = total
         bar.set_description_str(
             f"{label} {meter.text(done, total, tokens=tokens, usd=usd, errors=errors)}", refresh=False
@@ -111,6 +116,6 @@ def _to_bar(label: str, unit: str) -> Show:
         if done >= total:
             bar.refresh()
             bar.close()
-            bar = None
+            bar, ended = None, True
 
     return show

@@ -54,6 +54,10 @@ def play_tasks(
     """
     with EpisodeStore(folder, key) as store:
         tally = _Tally(lambda **counts: progress(len(store.done), len(tasks), **counts), policy)
+        beside = folder / "shards"
+        if beside.exists():  # what a cluster brought before its driver was lost is of an earlier run
+            _merge(beside, store)
+            shutil.rmtree(beside)
         tally.tell()
         try:
             if executor != "local":
@@ -78,8 +82,8 @@ class _Tally:
     def __post_init__(self) -> None:
         self._spent, self._failed = (getattr(self.policy, name, 0) for name in ("spent_usd", "failed_requests"))
 
-    def add(self, turn: Turn) -> None:
-        self.tokens += turn.prompt_tokens + turn.completion_tokens
+    def add(self, *turns: Turn) -> None:
+        self.tokens += sum(turn.prompt_tokens + turn.completion_tokens for turn in turns)
 
     def tell(self) -> None:
         """A policy that pays, or asks again by itself, says what it spent and how often it failed."""
@@ -93,7 +97,7 @@ def _companies(tasks: Sequence[Task], policy: Policy, store: EpisodeStore, shard
         company = tasks[first : first + shard]
         left = [task for task in company if task.task_id not in store.done]
         if left:
-            yield left if getattr(policy, "independent", False) else company
+            yield left if getattr(policy, "independent", False) and len(left) < len(company) else company
 
 
 def _play_far(
@@ -128,16 +132,17 @@ def _play_apart(job: tuple[Sequence[Task], Policy, Cast, Profile, int, Path]) ->
             folder.rename(beside / tasks[0].task_id)
 
 
-def _merge(beside: Path, store: EpisodeStore, tally: _Tally) -> None:
+def _merge(beside: Path, store: EpisodeStore, tally: _Tally | None = None) -> None:
     """Whole shards into the store, each episode once."""
     for folder in sorted(p for p in beside.iterdir() if not p.name.startswith(".")):
         seconds = read_timings(folder)
         for episode in read_episodes(folder, ""):
             store.write(episode, seconds[episode.episode_id])
-            for turn in episode.turns:
-                tally.add(turn)
+            if tally:
+                tally.add(*episode.turns)
         shutil.rmtree(folder)
-        tally.tell()
+        if tally:
+            tally.tell()
 
 
 def _play_shard(
@@ -150,7 +155,7 @@ def _play_shard(
             return
         except PolicyError as error:
             reason = str(error)
-            tally.failures += 1
+            tally.failures += not hasattr(policy, "failed_requests")  # else it has counted this one itself
             tally.tell()
             if attempt + 1 < RETRIES:
                 time.sleep(min(30.0, 2.0**attempt))

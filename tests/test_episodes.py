@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import tracemalloc
 from dataclasses import replace
 
 import pytest
@@ -287,7 +288,7 @@ def test_a_file_that_shrinks_while_it_is_read_is_told(five):
 def test_a_damaged_line_is_told_with_its_place_and_mend(five, damage):
     lines = (five / "episodes.jsonl").read_text().splitlines()
     (five / "episodes.jsonl").write_text("\n".join([*lines[:2], damage, *lines[3:]]) + "\n")
-    with pytest.raises(UserError, match=r"^line 3 of s/episodes.jsonl is no episode .* take it out") as caught:
+    with pytest.raises(UserError, match=r"^line 3 of s/episodes.jsonl is no episode .* may be taken out") as caught:
         list(read_episodes(five, "make"))
     assert "\n" not in str(caught.value)
     if "episode_id" not in damage:  # opening looks for the ids alone
@@ -305,3 +306,21 @@ def test_a_cut_line_longer_than_a_block_is_dropped(five):
     (five / "episodes.jsonl").write_bytes(b"y" * 200_000)
     with EpisodeStore(five, "k1") as store:
         assert not store.done
+
+
+def test_a_store_is_opened_ordered_and_read_an_episode_at_a_time(tmp_path):
+    long = [replace(TURN, observation="x" * 50_000)]
+    with EpisodeStore(tmp_path / "s", "k1") as store:
+        for number in range(200):
+            store.write(episode(number, turns=long), 1.0)
+    assert (tmp_path / "s" / "episodes.jsonl").stat().st_size > 10_000_000
+    tracemalloc.start()
+    try:
+        with EpisodeStore(tmp_path / "s", "k1") as store:
+            assert len(store.done) == 200
+            store.close_sorted()
+        assert sum(len(e.turns) for e in read_episodes(tmp_path / "s", "make")) == 200
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1_000_000

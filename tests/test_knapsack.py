@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import os
+import pickle
 import statistics
 import subprocess
 import sys
@@ -314,6 +315,37 @@ def test_a_task_folder_holds_exactly_the_tasks_written_last(tmp_path):
     before = {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in tmp_path.iterdir()}
     write_tasks(tmp_path, tasks[:3])
     assert {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in tmp_path.iterdir()} == before
+
+
+def test_tasks_on_disk_are_a_sequence_that_travels_as_names(tmp_path):
+    tasks = make_tasks("pocket-easy", 5, seed=1, split="train")
+    write_tasks(tmp_path / "a", tasks[:3])
+    write_tasks(tmp_path / "b", iter(tasks[3:]))
+    found = read_tasks(tmp_path / "a", "make") + read_tasks(tmp_path / "b", "make")
+    assert len(found) == 5 and found == tasks and found[-1] == tasks[-1] and found[1:4] == tasks[1:4]
+    assert found != tasks[:4] and found != "tasks"
+    assert pickle.loads(pickle.dumps(found[2:])) == tasks[2:] and len(pickle.dumps(found[2:])) < 1000
+
+
+def test_tasks_that_cannot_all_be_made_leave_the_folder_as_it_was(tmp_path):
+    write_tasks(tmp_path, make_tasks("pocket-easy", 4, seed=1, split="train"))
+    before = list(read_tasks(tmp_path, "make tasks"))
+
+    def half():
+        yield from make_tasks("pocket-easy", 2, seed=2, split="train")
+        raise UserError("200 draws in a row broke its rules")
+
+    with pytest.raises(UserError):
+        write_tasks(tmp_path, half())
+    assert read_tasks(tmp_path, "make tasks") == before
+
+
+def test_a_bad_task_file_is_told_before_anything_is_played(tmp_path):
+    write_tasks(tmp_path, make_tasks("pocket-easy", 5, seed=1, split="train"))
+    (tmp_path / "knapsack-train-00004.json").write_text("{")
+    with pytest.raises(UserError, match="knapsack-train-00004.json is not a JSON object") as caught:
+        read_tasks(tmp_path, "make tasks")
+    one_line(caught)
 
 
 def test_missing_tasks_name_the_command_that_makes_them(tmp_path):

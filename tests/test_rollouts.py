@@ -124,7 +124,16 @@ def test_progress_tells_of_money_and_of_failures_of_this_run(rolls, pocket, no_w
         paid.spent_usd, paid.failed_requests = 2.75, 4
 
     rolls("a", paid, count=2, shard=1, progress=show)
-    assert told[0] == (0, 0.0, 0) and told[-1] == (2, 0.25, 2)  # one that the policy mended, one that ended a shard
+    assert told[0] == (0, 0.0, 0) and told[-1] == (
+        2,
+        0.25,
+        1,
+    )  # it counts its failures itself, also the one that ends a shard
+
+    del paid.failed_requests, paid.spent_usd
+    paid.replies = 0
+    rolls("b", paid, count=2, shard=1, progress=lambda done, total, **counts: told.append((done, counts["errors"])))
+    assert told[-1] == (2, 1)
 
 
 def test_a_stopped_run_says_what_is_saved_and_goes_on(rolls, pocket):

@@ -52,6 +52,7 @@ def test_progress_goes_to_the_runner_s_file(tmp_path, monkeypatch):
         (54, {}, " 54% of 100 episodes · 0:09 left · 5.0/s"),
         (5, {"tokens": 81_234}, "  5% of 100 episodes · 15:50 left · 6.0/min · 81.2 k tokens"),
         (100, {"usd": 0.0123, "errors": 2}, "100% of 100 episodes · 9.6/s · $0.0123 · 2 errors"),
+        (100, {"tokens": 999_700}, "100% of 100 episodes · 9.6/s · 1 M tokens"),
         (100, {"usd": 12.5, "tokens": 2_500_000}, "100% of 100 episodes · 9.6/s · 2.5 M tokens · $12.50"),
     ],
 )
@@ -70,7 +71,9 @@ def test_a_terminal_shows_the_line_and_a_bar(monkeypatch):
         "from knapsack_lib.progress import progress; import time\n"
         "show = progress('04 reset in reset', 'episodes')\n"
         "show(0, 4)\n"
-        "for n in (1, 2, 3, 4): time.sleep(0.15); show(n, 4, tokens=1500 * n, usd=0.25 * n, errors=1)"
+        "for n in (1, 2, 3, 4): time.sleep(0.15); show(n, 4, tokens=1500 * n, usd=0.25 * n, errors=1)\n"
+        "show(4, 4, tokens=9999)\n"
+        "show(0, 2); time.sleep(0.15); show(0, 2, tokens=77); time.sleep(0.15); show(0, 2, tokens=88)"
     )
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.delenv("KNAPSACK_PROGRESS", raising=False)
@@ -78,6 +81,8 @@ def test_a_terminal_shows_the_line_and_a_bar(monkeypatch):
     last = screen.replace("\n", "\r").split("\r")
     assert any("50% of 4 episodes · 0:00 left · " in line and "3 k tokens · $0.50 · 1 error" in line for line in last)
     assert any("100% of 4 episodes" in line and "6 k tokens · $1.00 · 1 error █" in line for line in last)
+    assert not any("10 k tokens" in line for line in last)  # what comes after the end begins no new bar
+    assert any("77 tokens" in line for line in last) and any("88 tokens" in line for line in last)
 
 
 def test_progress_is_silent_in_ci_and_off_a_terminal(monkeypatch, capfd):

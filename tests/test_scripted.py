@@ -214,9 +214,13 @@ def test_one_vocabulary_can_be_asked_for():
     }
 
 
-def test_an_observation_that_is_cut_is_one_line_with_the_mend(make_limits, play_script):
+@pytest.mark.parametrize("characters", [100, 300, 700])
+def test_an_observation_that_is_cut_is_one_line_with_the_mend(make_limits, play_script, characters):
     task = make_tasks("medium", 1, seed=2, split="scripted")[0]
-    with Pool(make_limits(output_chars=700, turns=40, tool_calls=25)) as pool, pytest.raises(UserError) as caught:
+    with (
+        Pool(make_limits(output_chars=characters, turns=40, tool_calls=25)) as pool,
+        pytest.raises(UserError) as caught,
+    ):
         play_script(pool, task, "persistent", teacher())
     assert "raise limits.output_chars" in str(caught.value) and "\n" not in str(caught.value)
 

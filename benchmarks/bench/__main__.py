@@ -2,7 +2,7 @@
 
     python benchmarks/bench [part ...] [--tiny] [--keep]
 
-Prints a table; with --keep it goes to benchmarks/bench.txt and one line of JSON is added to benchmarks/bench.jsonl.
+Prints a table (single runs where a part says no ratio); with --keep it goes to benchmarks/bench.txt and one line of JSON is added to benchmarks/bench.jsonl.
 Ratios are of one run, medians of alternated repeats; seconds are this machine's. `--tiny` only tries the code.
 """
 
@@ -35,10 +35,14 @@ def main() -> None:
     given = parser.parse_args()
     if unknown := [part for part in given.parts if part not in PARTS]:
         parser.error(f"there is no part {unknown[0]!r}; choose of: {', '.join(PARTS)}")
+    if given.keep and (given.parts or given.tiny):
+        parser.error("--keep is for a whole run, without --tiny or the names of parts")
     rows: list[Row] = []
     for part in given.parts or PARTS:
         began = time.monotonic()
-        rows += importlib.import_module(f"parts.{part}").rows(given.tiny)
+        for row in importlib.import_module(f"parts.{part}").rows(given.tiny):
+            rows.append(row)
+            print(*list(table([row]))[1:], sep="\n", file=sys.stderr, flush=True)
         print(f"{part}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     text = "\n".join([f"{_processor()}, {os.cpu_count()} cores; one thread", "", *table(rows)])
     print(text)

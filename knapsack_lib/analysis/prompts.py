@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from knapsack_lib.analysis.output import write_tex
@@ -42,8 +42,8 @@ def write(results: Results, path: Path) -> Path:
     return write_tex("\n".join(parts), path, results.stamp)
 
 
-def _first(episodes: Sequence[Episode], runtime: str) -> Episode:
-    mine = [e for e in episodes if (e.policy, e.runtime, e.difficulty) == (runtime, runtime, "easy")]
+def _first(episodes: Iterable[Episode], runtime: str) -> Episode:
+    mine = (e for e in episodes if (e.policy, e.runtime, e.difficulty) == (runtime, runtime, "easy"))
     return min(mine, key=lambda e: (e.task_id, e.train_seed))
 
 

@@ -107,19 +107,20 @@ class TaskFiles(Sequence[Task]):
 
 
 def write_tasks(folder: Path, tasks: Iterable[Task]) -> None:
-    """One file a task, replaced whole; files of tasks that are not among these are removed."""
+    """One file a task, replaced whole once all of them are made; files of tasks that are not among these are removed."""
     folder.mkdir(parents=True, exist_ok=True)
-    keep = set()
+    keep, changed = set(), []
     for task in tasks:
         path, text = folder / f"{task.task_id}.json", task.to_json()
         if not path.exists() or path.read_text() != text:
-            part = path.with_suffix(".part")
-            part.write_text(text)
-            part.replace(path)
+            path.with_suffix(".part").write_text(text)
+            changed.append(path.name)
         keep.add(path.name)
     for stale in sorted(folder.glob("*.json")):
         if stale.name not in keep:
             stale.unlink()
+    for name in changed:
+        (folder / name).with_suffix(".part").replace(folder / name)
 
 
 def read_tasks(folder: Path, mend: str) -> TaskFiles:

@@ -70,16 +70,6 @@ def _indent(text: str) -> str:
     return "\n".join("    " + line for line in text.split("\n"))
 
 
-def _value(shown: str) -> Any:
-    try:
-        return ast.literal_eval(shown)
-    except SyntaxError:
-        raise UserError(
-            f"the expert was shown half of a list ({shown[:24]!r}...): the output of a step is cut; raise"
-            " limits.output_chars in the profile"
-        ) from None
-
-
 def _number(pattern: str, text: str) -> int:
     found = re.search(pattern, text)
     if found is None:
@@ -126,6 +116,8 @@ class ScriptedExpert:
             self._facts.update(taken=[], bad=[])
             self._batch = min(self._batch, self._calls - 1)
             return
+        if "\n[output cut at " in text:
+            raise UserError("the expert's output was cut, and with it what it has to know; raise limits.output_chars")
         self._mending = "NameError" in text
         if self._mending:
             self._slip = None
@@ -133,7 +125,7 @@ class ScriptedExpert:
         for fact in ("rest", "seen", "budget", "left", "taken", "bad"):
             found = re.search(rf"^{self._names[fact]} (.+)$", text, re.M)
             if found:
-                self._facts[fact] = _value(found[1])
+                self._facts[fact] = ast.literal_eval(found[1])
         if self._stage in ("setup", "look"):
             self._stage = "look" if self._facts["budget"] > 0 and self._facts["rest"] else "take"
         elif self._stage == "take" and re.search(r"^open 0$", text, re.M):

@@ -24,7 +24,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 from knapsack_lib.agent import Cast
-from knapsack_lib.episodes import Episode, read_episodes
+from knapsack_lib.episodes import read_episodes
 from knapsack_lib.families.base import read_tasks
 from knapsack_lib.policies.pocket import PocketEngine
 from knapsack_lib.profiles import Profile, Run, Training, UserError
@@ -138,8 +138,7 @@ def talks_of(run: Run, train: str) -> tuple[list[Talk], list[Talk]]:
     longest = run.profile.training.max_tokens
 
     def encoded(kind: str) -> list[Talk]:
-        chosen: list[Episode] = [e for e in episodes if f"-{kind}-" in e.task_id]
-        talks = [encode_episode(wording, e) for e in chosen]
+        talks = [encode_episode(wording, e) for e in episodes if f"-{kind}-" in e.task_id]
         check_mask(talks)
         too_long = sum(len(t.input_ids) > longest for t in talks)
         if too_long or not talks:

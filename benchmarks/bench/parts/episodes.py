@@ -10,7 +10,7 @@ from pathlib import Path
 from measure import Row, alternated
 
 from knapsack_lib.agent import Cast
-from knapsack_lib.episodes import EpisodeFile, read_episodes
+from knapsack_lib.episodes import Episode, read_episodes
 from knapsack_lib.families import FAMILIES
 from knapsack_lib.families.knapsack import make_tasks
 from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
@@ -35,9 +35,9 @@ def rows(tiny: bool) -> Iterator[Row]:
                 )  # fmt: skip
 
             play()
-            episodes = read_episodes(Path(place) / "0", "")
+            episodes = list(read_episodes(Path(place) / "0", ""))
 
-            def blocks(runtime: str = runtime, episodes: EpisodeFile = episodes) -> None:
+            def blocks(runtime: str = runtime, episodes: list[Episode] = episodes) -> None:
                 with Pool(profile.limits) as pool:
                     for task, episode in zip(tasks, episodes, strict=True):
                         world = FAMILIES["knapsack"].World(task)
@@ -45,7 +45,7 @@ def rows(tiny: bool) -> Iterator[Row]:
                             for turn in episode.turns:
                                 interpreter.run(turn.code or "")
 
-            def lines(place: str = place, episodes: EpisodeFile = episodes) -> None:
+            def lines(place: str = place, episodes: list[Episode] = episodes) -> None:
                 with open(Path(place) / "lines", "w") as file:
                     for episode in episodes:
                         file.write(episode.to_line())

@@ -106,11 +106,11 @@ def _beside_generate(profile: Profile, episodes: Sequence[Episode], regime: str,
         batch=lambda: _generate_together(model, engine, episodes),
     )
     ours, one, batch = made / found["ours"], few_made / found["one"], made / found["batch"]
-    read = _bytes_read(profile, engine, episodes)
+    rate, read = bytes_a_second(), _bytes_read(profile, engine, episodes)
     yield Row(
-        PART, f"{regime}: {len(episodes)} episodes side by side", ours, "tokens/s", made * bytes_a_second() / read,
-        f"{read / 1e9:,.0f} GB of keys and values read at {bytes_a_second() / 1e9:.0f} GB/s",
-        ours / one, f"generate, one episode at a time ({one:,.0f} tokens/s)", ">= 8",
+        PART, f"{regime}: {len(episodes)} episodes side by side", ours, "tokens/s", made * rate / read,
+        f"{read / 1e9:,.0f} GB of keys and values read at {rate / 1e9:.0f} GB/s",
+        ours / one, f"generate, one episode at a time, the conversation read anew in each turn ({one:,.0f} tokens/s)", ">= 8",
     )  # fmt: skip
     yield Row(
         PART, f"{regime}: the same", ours, "tokens/s", ratio=ours / batch,

@@ -59,6 +59,7 @@ def _stopped() -> float:
         store = Path(place) / "s"
         run = subprocess.Popen([sys.executable, "-c", LONG, str(store)], cwd=ROOT, stderr=subprocess.PIPE, text=True)
         while not (store / "episodes.jsonl").exists() or (store / "episodes.jsonl").stat().st_size < 100_000:
+            assert run.poll() is None, run.communicate()[1]
             time.sleep(0.05)
         began = time.perf_counter()
         run.send_signal(signal.SIGINT)

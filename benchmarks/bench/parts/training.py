@@ -83,9 +83,9 @@ def _arm(run: Run, train: str, repeats: int) -> tuple[Row, tuple[float, float, f
     padded = sum(len(group) * max(group) for group in lengths)
     steps: dict[str, list[float]] = {"ours": [], "plain": []}
     for _ in range(repeats):  # in turn
-        steps["ours"] += _ours(run, talks, held_out)
-        steps["plain"] += _plain(run.profile, [talks[i] for i in order])
-    found = {name: run.profile.training.steps * statistics.mean(seconds) for name, seconds in steps.items()}
+        steps["ours"].append(sum(_ours(run, talks, held_out)))
+        steps["plain"].append(sum(_plain(run.profile, [talks[i] for i in order])))
+    found = {name: statistics.median(seconds) for name, seconds in steps.items()}
     floor, why = _floor(run.profile, useful)
     row = Row(
         PART, f"{train} traces, {useful / len(order):,.0f} tokens each", useful / found["ours"], "tokens/s", useful / floor, why,
@@ -135,6 +135,7 @@ def _plain(profile: Profile, talks: list[Talk]) -> list[float]:
         arguments = TrainingArguments(
             output_dir=place, max_steps=setting.steps, per_device_train_batch_size=setting.episodes_per_step, use_cpu=True,
             learning_rate=setting.learning_rate, report_to="none", save_strategy="no", disable_tqdm=True, logging_steps=10_000,
+            train_sampling_strategy="sequential",
         )  # fmt: skip
         collator = DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(base))
         clock = _clock()
