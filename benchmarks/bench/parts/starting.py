@@ -57,7 +57,10 @@ def _stopped() -> float:
     """Seconds from SIGINT, in the middle of a run, until it has ended with every episode whole on disk."""
     with tempfile.TemporaryDirectory() as place:
         store = Path(place) / "s"
-        run = subprocess.Popen([sys.executable, "-c", LONG, str(store)], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        run = subprocess.Popen(
+            [sys.executable, "-c", LONG, str(store)], cwd=ROOT, stderr=subprocess.PIPE, text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
+        )  # fmt: skip
         while not (store / "episodes.jsonl").exists() or (store / "episodes.jsonl").stat().st_size < 100_000:
             assert run.poll() is None, run.communicate()[1]
             time.sleep(0.05)
