@@ -248,7 +248,7 @@ def _play_validation(run: Run, cast: Cast, candidate: Path) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as store:
         where = Path(store) / "play"
         play_tasks(tasks, engine, cast, profile, where, "validation", seed=run.seed, shard=profile.evaluation.shard)
-        episodes = read_episodes(where, "")
+        episodes = list(read_episodes(where, ""))
     return {
         "optimality": sum(e.outcome["optimality"] for e in episodes) / len(episodes),
         "finished": sum(e.finish == "finish" for e in episodes) / len(episodes),

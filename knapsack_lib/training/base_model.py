@@ -53,7 +53,7 @@ def tokenizer_texts(profile: Profile) -> list[str]:
             with tempfile.TemporaryDirectory() as folder:
                 store, policy = Path(folder) / "store", ScriptedPolicy(style, profile.teacher)
                 play_tasks(tasks, policy, Cast("teacher", style, word), profile, store, "key", seed=0, shard=50)
-                episodes = read_episodes(store, "")
+                episodes = list(read_episodes(store, ""))
             texts += [m["content"] for e in episodes for m in e.messages()]
             texts += [m["content"] for m in episodes[0].opening] * 1500
     texts += [*REFUSALS.values(), *(s for said in SAYINGS.values() for s in said)] * 300

@@ -6,5 +6,5 @@
 import time
 
 print("so far")
-time.sleep(0.4)
+time.sleep(1.5)
 print("REACHED")
