@@ -172,7 +172,7 @@ sandbox: $(ENV) ## which protections of the interpreter hold on this machine, fo
 	@$(PY) -m knapsack_lib.interpreter
 
 .PHONY: bench
-bench: $(ENV) ## where the time goes: every part beside another way and its floor (some 20 minutes; benchmarks/bench.txt)
+bench: $(ENV) ## where the time goes: every part beside its floor (some 20 minutes; benchmarks/bench.txt)
 	@$(PY) benchmarks/bench --keep
 
 .PHONY: bench-more

@@ -83,9 +83,7 @@ class Episode:
         return out
 
     def to_line(self) -> str:
-        record = vars(self) | {
-            "turns": [vars(turn) for turn in self.turns]
-        }  # asdict copies all of it, at ten times the cost
+        record = vars(self) | {"turns": [vars(turn) for turn in self.turns]}  # asdict would copy all of it
         return json.dumps(record, sort_keys=True, separators=(",", ":"))
 
     @classmethod
