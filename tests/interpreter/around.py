@@ -5,8 +5,9 @@ import os
 import select
 import socket
 import subprocess
-import time
 from pathlib import Path
+
+from processes import is_running
 
 SECRET = "secret-of-the-task"
 REPOSITORY = Path(__file__).parents[2]
@@ -101,19 +102,3 @@ def is_powerful():
 def children_of(pid):
     """Children of a process that run: one that is dead and not yet reaped does not."""
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split() if is_running(word)]
-
-
-def is_running(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
-def comes_true(condition):
-    """Whether it does within some seconds. Counted in tries, so that a machine that stands still is no failure."""
-    for _ in range(600):
-        if condition():
-            return True
-        time.sleep(0.005)
-    return False

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import gone
 
 from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
 
@@ -28,7 +29,7 @@ for _ in range(20):
 
 @pytest.mark.parametrize("first", ["pass", "os.setsid()"], ids=["plain", "in sessions of their own"])
 @BOTH
-def test_processes_a_block_leaves_behind_hold_nothing_up_and_end_with_the_episode(open_pool, steps, gone, mode, first):
+def test_processes_a_block_leaves_behind_hold_nothing_up_and_end_with_the_episode(open_pool, steps, mode, first):
     start = time.monotonic()
     seen, after = steps(open_pool, mode, SLEEPERS.format(first=first), "print('on')")
     took = time.monotonic() - start
@@ -37,7 +38,7 @@ def test_processes_a_block_leaves_behind_hold_nothing_up_and_end_with_the_episod
     assert len(pids) == 20 and after.stdout == "on\n" and took < 4
 
 
-def test_processes_of_a_reset_step_end_with_it_and_not_with_the_episode(open_pool, gone):
+def test_processes_of_a_reset_step_end_with_it_and_not_with_the_episode(open_pool):
     with Interpreter(open_pool, persistence_named("reset"), {}, 1) as interpreter:
         pids = [int(word) for word in interpreter.run(SLEEPERS.format(first="os.setsid()")).stdout.split()]
         assert len(pids) == 20 and gone(pids)
@@ -46,7 +47,7 @@ def test_processes_of_a_reset_step_end_with_it_and_not_with_the_episode(open_poo
 
 
 @pytest.mark.parametrize("kill", ["os._exit(0)", "while True: pass"])
-def test_processes_a_killed_block_leaves_behind_end_with_it(make_limits, steps, gone, kill):
+def test_processes_a_killed_block_leaves_behind_end_with_it(make_limits, steps, kill):
     persistent = persistence_named("persistent")
     with (
         Pool(make_limits(wall_seconds=1), without=("files", "syscalls", "privileges")) as pool,
@@ -92,7 +93,7 @@ def test_a_confined_block_cannot_reach_the_warm_parent(pool, steps):
 
 
 @BOTH
-def test_no_child_and_no_zombie_is_left_when_a_pool_closes(make_limits, tools, steps, children, gone, mode):
+def test_no_child_and_no_zombie_is_left_when_a_pool_closes(make_limits, tools, steps, children, mode):
     before = set(children())
     with Pool(make_limits(wall_seconds=0.3)) as pool:
         parent = (set(children()) - before).pop()
@@ -124,7 +125,7 @@ def descendants(children, pid):
 
 
 @pytest.mark.parametrize("size", [0, 100 << 20], ids=["small", "large"])
-def test_copies_of_the_state_do_not_add_up(make_limits, tools, children, gone, size):
+def test_copies_of_the_state_do_not_add_up(make_limits, tools, children, size):
     """A large state takes the kernel a moment to take down, so that ended copies are easily forgotten."""
     with Pool(make_limits(memory_mb=512)) as pool:
         with Interpreter(pool, persistence_named("persistent"), tools, 1) as interpreter:
@@ -220,7 +221,7 @@ with Pool(limits) as pool, Interpreter(pool, persistence_named("persistent"), {}
 """
 
 
-def test_a_killed_host_leaves_no_process_behind(children, gone):
+def test_a_killed_host_leaves_no_process_behind(children):
     host = subprocess.Popen(
         [sys.executable, "-c", HOST], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}
     )

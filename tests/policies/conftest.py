@@ -17,6 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from processes import comes_true
 
 from knapsack_lib.agent import Cast
 from knapsack_lib.families.knapsack import make_tasks
@@ -84,7 +85,15 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def do_POST(self):
-        google = self.server
+        with self.server.lock:
+            self.server.under_way += 1
+        try:
+            self.post(self.server)
+        finally:
+            with self.server.lock:
+                self.server.under_way -= 1
+
+    def post(self, google):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         path = re.fullmatch(r"/v1(beta)?/models/([\w.-]+):generateContent", self.path)
         digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
@@ -119,7 +128,7 @@ class Handler(BaseHTTPRequestHandler):
         half = b'{"candidates": [{"content": {"role": "model", "parts": [{"text": "I li'
         info = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "0.06s"}
         if fault == "hang":
-            self.server.gone.wait(8)
+            self.rfile.read(1)  # until the client gives up
         elif fault == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         elif fault == "half":
@@ -138,15 +147,20 @@ class Handler(BaseHTTPRequestHandler):
 class Google(ThreadingHTTPServer):
     """`fault(digest, attempt)` names a fault or None. `answered`: a digest for every answer that left whole."""
 
-    daemon_threads = True
+    daemon_threads, request_queue_size = True, 128  # more than ask at once: none is turned away before it is heard
 
     def __init__(self, answer, fault=lambda digest, attempt: None):
         super().__init__(("127.0.0.1", 0), Handler)
         self.answer, self.fault, self.slow = answer, fault, 0.0
         self.headers, self.says = [], ""  # of every refusal
-        self.lock, self.gone = threading.Lock(), threading.Event()
+        self.lock, self.under_way = threading.Lock(), 0
         self.asked, self.faults, self.answered, self.times, self.bodies = Counter(), Counter(), [], {}, []
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+    def settle(self):
+        """Wait until every request that came has been dealt with: whoever asked is told before the lists above are."""
+        assert comes_true(lambda: not self.under_way)
+        return self
 
     def handle_error(self, request, client_address):
         pass  # a client that was killed
@@ -181,7 +195,6 @@ def google(brisk):
 
     yield start
     for server in servers:
-        server.gone.set()
         server.shutdown()
         server.server_close()
 
@@ -206,7 +219,8 @@ PRICES = load_prices(Path(__file__).parents[2] / "params" / "prices" / "gemini.y
 def gemini_setting(**changed):
     usual = dict(
         model="gemini-3-flash-preview", temperature=1.0, max_output_tokens=512, context=100_000, concurrency=8,
-        attempts=6, timeout_seconds=4.0, budget_usd=50.0,
+        attempts=6, budget_usd=50.0,
+        timeout_seconds=20.0,  # far more than an answer takes on a machine that others use
     )  # fmt: skip
     return Gemini(**{**usual, **changed})
 

@@ -25,10 +25,10 @@ def test_a_budget_is_never_passed_and_the_run_goes_on_when_it_is_raised(play, go
         play("a", server, budget_usd=whole.spent_usd / 2)
     spent = sum(line["usd"] for line in paid(tmp_path / "a-replies"))
     assert 0 < spent <= whole.spent_usd / 2 and play.policy.spent_usd == pytest.approx(spent)
-    before = len(server.answered)
+    before = len(server.settle().answered)
     with pytest.raises(UserError, match="budget"):  # a new run has no new budget
         play("a", server, budget_usd=whole.spent_usd / 2)
-    assert len(server.answered) == before == len(paid(tmp_path / "a-replies")) and no_waiting == []
+    assert len(server.settle().answered) == before == len(paid(tmp_path / "a-replies")) and no_waiting == []
     found, policy = play("a", server)
     assert (
         found == expected
@@ -43,7 +43,7 @@ def test_requests_at_once_do_not_pass_the_budget_together(play, google, tmp_path
     worst = PRICES.of("gemini-3-flash-preview").usd(200, 512)
     with pytest.raises(UserError, match="budget"):
         play("a", server, 8, budget_usd=2 * worst)
-    assert len(server.answered) == 2 == len(paid(tmp_path / "a-replies"))
+    assert len(server.settle().answered) == 2 == len(paid(tmp_path / "a-replies"))
 
 
 def test_an_estimate_says_what_it_rests_on(setting):
