@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from common import one_line
 
 from knapsack_lib import profiles
 from knapsack_lib.profiles import UserError, check_choice, load_profile, named_seed
@@ -30,12 +31,6 @@ def changed_profile(project, change):
     change(data)
     (project / "params" / "odd.yaml").write_text(yaml.safe_dump(data))
     return "odd"
-
-
-def one_line(caught):
-    text = str(caught.value)
-    assert text and "\n" not in text
-    return text
 
 
 def test_the_pocket_profile_keeps_prompts_equal_in_every_cell(project):

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from processes import gone
+from common import gone
 
 from knapsack_lib.agent import Cast
 from knapsack_lib.episodes import read_episodes, read_timings

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import nbformat
 import pexpect
 import pytest
-from processes import comes_true, gone
+from common import comes_true, gone
 
 from knapsack_lib import progress as progress_module
 from knapsack_lib.runner import _Report, main

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from processes import comes_true, gone
+from common import comes_true, gone
 
 from knapsack_lib.profiles import Serving, UserError, load_profile, project_root
 from knapsack_lib.serving import Reference, VllmServer, check_template, peft_reference, prove_adapters

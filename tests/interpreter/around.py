@@ -7,7 +7,7 @@ import socket
 import subprocess
 from pathlib import Path
 
-from processes import is_running
+from common import is_running
 
 SECRET = "secret-of-the-task"
 REPOSITORY = Path(__file__).parents[2]

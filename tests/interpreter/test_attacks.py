@@ -25,7 +25,7 @@ from types import SimpleNamespace
 
 import pytest
 from around import REPOSITORY, Place, children_of, is_powerful
-from processes import comes_true
+from common import comes_true
 
 from knapsack_lib.families.knapsack import KnapsackWorld, make_task
 from knapsack_lib.interpreter import Interpreter, Observation, Pool, persistence_named

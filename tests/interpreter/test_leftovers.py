@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from processes import gone
+from common import gone
 
 from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from processes import comes_true
+from common import comes_true
 
 from knapsack_lib.agent import Cast
 from knapsack_lib.families.knapsack import make_tasks

@@ -1,10 +1,9 @@
-"""Opaque Knapsack: exact optimum, the paper's instance rules, the published schema, a world that hides what it must."""
+"""Opaque Knapsack's tasks: the optimum is exact, the paper's instance rules hold, the same seed gives the same bytes."""
 
 import hashlib
 import json
 import math
 import os
-import pickle
 import statistics
 import subprocess
 import sys
@@ -13,14 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from common import one_line
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from knapsack_lib.families.base import Task, ToolError, read_tasks, write_tasks
 from knapsack_lib.families.knapsack import (
     SIZES,
-    KnapsackWorld,
     Size,
     best_subset,
     inspect_budget,
@@ -28,10 +26,9 @@ from knapsack_lib.families.knapsack import (
     make_tasks,
     size_named,
 )
-from knapsack_lib.profiles import Cues, UserError
-from knapsack_lib.prompts import opening
+from knapsack_lib.profiles import UserError
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 TASK_KEYS = {
     "difficulty", "family", "nl", "private", "public", "reference", "run_name", "schema_version", "seed", "task_id",
     "tools",
@@ -42,12 +39,6 @@ NESTED_KEYS = {
     "public": {"allowed_classes", "capacity", "inspect_budget", "item_ids"},
     "reference": {"optimal_item_ids", "optimal_value", "optimal_weight"},
 }
-
-
-def one_line(caught):
-    text = str(caught.value)
-    assert text and "\n" not in text
-    return text
 
 
 # The optimum ----------------------------------------------------------------------------------------------------------
@@ -255,105 +246,6 @@ def test_no_test_task_is_a_training_task():
     assert len(train) == 400 and len(test) == 100 and not train & test
 
 
-# The published schema -------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", SIZES)
-def test_a_task_file_has_the_keys_of_the_published_ones(name):
-    data = json.loads(make_task(name, seed=1, split="x", index=0).to_json())
-    assert set(data) == TASK_KEYS and data["schema_version"] == "pythonformer.task.v1"
-    for key, inner in NESTED_KEYS.items():
-        assert set(data[key]) == inner
-    assert all(set(item) == {"class", "value", "weight"} for item in data["private"]["items"].values())
-
-
-def test_a_published_task_file_is_read_with_its_clock_ignored():
-    data = json.loads(make_task("easy", seed=1, split="x", index=0).to_json())
-    for absent in ("nl", "tools"):  # the published files lack these and carry a clock
-        del data[absent]
-    data["generated_at"] = "2026-01-01T00:00:00Z"
-    task = Task.from_json(json.dumps(data))
-    assert KnapsackWorld(task).outcome()["optimal_value"] == data["reference"]["optimal_value"]
-
-
-@given(name=st.sampled_from(list(SIZES)), seed=st.integers(0, 2**40), index=st.integers(0, 10**6))
-@settings(max_examples=40, deadline=None)
-def test_a_task_survives_the_way_through_json(name, seed, index):
-    task = make_task(name, seed=seed, split="x", index=index)
-    again = Task.from_json(task.to_json())
-    assert again == task and again.to_json() == task.to_json()
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("{", "JSON"),
-        ("[]", "JSON"),
-        ("null", "JSON"),
-        ("{}", "lacks the key"),
-        ('{"schema_version": "v9"}', "lacks|schema"),
-    ],
-)
-def test_a_broken_task_file_is_one_line_that_names_it(text, says):
-    with pytest.raises(UserError, match=says) as caught:
-        Task.from_json(text, "knapsack-7.json")
-    assert "knapsack-7.json" in one_line(caught)
-
-
-def test_a_task_of_another_schema_is_refused():
-    data = json.loads(make_task("easy", seed=1, split="x", index=0).to_json())
-    with pytest.raises(UserError, match="pythonformer.task.v2") as caught:
-        Task.from_json(json.dumps({**data, "schema_version": "pythonformer.task.v2"}))
-    one_line(caught)
-
-
-def test_a_task_folder_holds_exactly_the_tasks_written_last(tmp_path):
-    tasks = make_tasks("pocket-easy", 5, seed=1, split="train")
-    write_tasks(tmp_path, tasks)
-    write_tasks(tmp_path, tasks[:3])
-    assert read_tasks(tmp_path, "make tasks") == tasks[:3]
-    before = {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in tmp_path.iterdir()}
-    write_tasks(tmp_path, tasks[:3])
-    assert {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in tmp_path.iterdir()} == before
-
-
-def test_tasks_on_disk_are_a_sequence_that_travels_as_names(tmp_path):
-    tasks = make_tasks("pocket-easy", 5, seed=1, split="train")
-    write_tasks(tmp_path / "a", tasks[:3])
-    write_tasks(tmp_path / "b", iter(tasks[3:]))
-    found = read_tasks(tmp_path / "a", "make") + read_tasks(tmp_path / "b", "make")
-    assert len(found) == 5 and found == tasks and found[-1] == tasks[-1] and found[1:4] == tasks[1:4]
-    assert found != tasks[:4] and found != "tasks"
-    assert pickle.loads(pickle.dumps(found[2:])) == tasks[2:] and len(pickle.dumps(found[2:])) < 1000
-
-
-def test_tasks_that_cannot_all_be_made_leave_the_folder_as_it_was(tmp_path):
-    write_tasks(tmp_path, make_tasks("pocket-easy", 4, seed=1, split="train"))
-    before = list(read_tasks(tmp_path, "make tasks"))
-
-    def half():
-        yield from make_tasks("pocket-easy", 2, seed=2, split="train")
-        raise UserError("200 draws in a row broke its rules")
-
-    with pytest.raises(UserError):
-        write_tasks(tmp_path, half())
-    assert read_tasks(tmp_path, "make tasks") == before
-
-
-def test_a_bad_task_file_is_told_before_anything_is_played(tmp_path):
-    write_tasks(tmp_path, make_tasks("pocket-easy", 5, seed=1, split="train"))
-    (tmp_path / "knapsack-train-00004.json").write_text("{")
-    with pytest.raises(UserError, match="knapsack-train-00004.json is not a JSON object") as caught:
-        read_tasks(tmp_path, "make tasks")
-    one_line(caught)
-
-
-def test_missing_tasks_name_the_command_that_makes_them(tmp_path):
-    with pytest.raises(UserError, match="papermill notebooks/01") as caught:
-        read_tasks(tmp_path, "papermill notebooks/01_generate.ipynb")
-    one_line(caught)
-
-
 # Impossible settings --------------------------------------------------------------------------------------------------
 
 GOOD = Size("good", (9, 12), (2, 12), (3, 30), 6, 3, (0.45, 0.65))
@@ -399,195 +291,3 @@ def test_an_unknown_size_lists_the_sizes():
     with pytest.raises(UserError, match="easy, medium, pocket-easy, pocket-medium") as caught:
         size_named("hardest")
     one_line(caught)
-
-
-# The world ------------------------------------------------------------------------------------------------------------
-
-HAND_MADE = {
-    "task_id": "t", "family": "knapsack", "seed": 1, "difficulty": {}, "tools": [],
-    "public": {"item_ids": ["a", "b", "c", "d", "e"], "capacity": 10, "inspect_budget": 4, "allowed_classes": ["A",
-    "B"]},
-    "private": {"items": {
-        "a": {"class": "A", "value": 10, "weight": 6}, "b": {"class": "B", "value": 6, "weight": 4},
-        "c": {"class": "C", "value": 99, "weight": 1}, "d": {"class": "A", "value": 7, "weight": 5},
-        "e": {"class": "A", "value": 1, "weight": 3},
-    }},
-    "reference": {"optimal_item_ids": ["a", "b"], "optimal_value": 16, "optimal_weight": 10},
-}  # fmt: skip
-
-
-@pytest.fixture
-def world():
-    return KnapsackWorld(Task.from_json(json.dumps(HAND_MADE)))
-
-
-def refused(tool, *args):
-    with pytest.raises(ToolError) as caught:
-        tool(*args)
-    assert caught.value.kind in ("ValueError", "RuntimeError", "PermissionError")
-    return str(caught.value)
-
-
-def test_the_optimum_can_be_taken_and_is_solved(world):
-    assert json.loads(world.list_items()) == ["a", "b", "c", "d", "e"]
-    assert json.loads(world.inspect("a")) == {"class": "A", "value": 10, "weight": 6}
-    world.inspect("b")
-    assert world.take_item("a") is None
-    assert (world.outcome()["optimality"], world.outcome()["solved"]) == (0.625, False)
-    world.take_item("b")
-    out = world.outcome()
-    assert (out["value"], out["optimality"], out["solved"], out["weight_used"], out["items_taken"]) == (
-        16,
-        1.0,
-        True,
-        10,
-        2,
-    )
-    assert not world.done
-    world.finish()
-    assert world.done
-
-
-def test_an_item_that_was_not_inspected_cannot_be_taken(world):
-    assert "never inspected" in refused(world.take_item, "a")
-    assert world.outcome()["value"] == 0
-    world.inspect("a")
-    world.take_item("a")
-    assert world.outcome()["value"] == 10
-
-
-def test_an_item_of_a_disallowed_class_cannot_be_taken(world):
-    world.inspect("c")
-    assert "not allowed" in refused(world.take_item, "c")
-    assert world.taken == []
-
-
-def test_a_take_over_capacity_is_refused_and_leaves_the_rest_as_it_was(world):
-    for item in "ade":
-        world.inspect(item)
-    world.take_item("a")
-    assert "fit" in refused(world.take_item, "d")
-    assert world.weight == 6
-    world.take_item("e")
-    assert world.weight == 9
-
-
-def test_an_item_counts_once_however_often_it_is_taken(world):
-    world.inspect("b")
-    world.take_item("b")
-    assert "already" in refused(world.take_item, "b")
-    assert (world.outcome()["value"], world.weight) == (6, 4)
-
-
-def test_the_budget_counts_distinct_items_and_repeats_are_free(world):
-    for item in "abcd" * 3:
-        world.inspect(item)
-    assert "budget" in refused(world.inspect, "e")
-    assert json.loads(world.inspect("a"))["weight"] == 6
-    assert world.outcome()["items_inspected"] == 4
-
-
-def test_a_refused_inspection_costs_nothing(world):
-    for odd in ("zz", 3, None):
-        refused(world.inspect, odd)
-    for item in "abcd":
-        world.inspect(item)
-
-
-ODD = [
-    "",
-    "A",
-    " a",
-    "zz",
-    5,
-    0,
-    -1,
-    2.5,
-    float("nan"),
-    True,
-    None,
-    [],
-    ["a"],
-    {},
-    {"a": 1},
-    "x" * 10**6,
-    "\x00",
-    "\n",
-    "é",
-    "0" * 4000,
-]
-
-
-@pytest.mark.parametrize("odd", ODD, ids=lambda o: repr(o)[:12])
-@pytest.mark.parametrize("tool", ["inspect", "take_item"])
-def test_an_odd_id_is_refused_with_a_short_line(world, tool, odd):
-    assert len(refused(world.tools[tool], odd)) < 200
-    assert world.inspected == [] and world.taken == []
-
-
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(), lambda s: st.lists(s) | st.dictionaries(st.text(), s)
-    )
-)
-@settings(max_examples=80, deadline=None)
-def test_no_json_value_breaks_a_tool(value):
-    world = KnapsackWorld(Task.from_json(json.dumps(HAND_MADE)))
-    if value not in ("a", "b", "c", "d", "e"):
-        refused(world.inspect, value)
-        refused(world.take_item, value)
-
-
-def test_finish_settles_the_score(world):
-    world.inspect("a")
-    world.finish()
-    before = world.outcome()
-    refused(world.take_item, "a")
-    assert world.outcome() == before and world.done
-
-
-def test_two_worlds_of_one_task_share_nothing():
-    task = Task.from_json(json.dumps(HAND_MADE))
-    one, two = KnapsackWorld(task), KnapsackWorld(task)
-    one.inspect("a")
-    one.take_item("a")
-    one.finish()
-    assert not two.done and two.inspected == [] and two.outcome()["value"] == 0
-    assert task == Task.from_json(json.dumps(HAND_MADE))
-
-
-# Nothing hidden -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("prompt", ["brief", "full"])
-@pytest.mark.parametrize("name", SIZES)
-def test_the_opening_holds_nothing_that_is_hidden(name, prompt, make_limits):
-    """It is the same text when weights, values, ids, the allowed classes and the optimum are all others."""
-    cues = Cues(prompt=prompt, cue="stated", list_bindings=True)
-    for task in make_tasks(name, 10, seed=4, split="hide"):
-        data = json.loads(task.to_json())
-        text = json.dumps(opening("knapsack", KnapsackWorld(task).facts(), "reset", make_limits(), cues))
-        classes = sorted({item["class"] for item in data["private"]["items"].values()})
-        data["public"]["allowed_classes"] = [
-            c for c in classes if c not in data["public"]["allowed_classes"]
-        ] or classes
-        data["public"]["item_ids"] = [f"other_{k}" for k in range(len(data["public"]["item_ids"]))]
-        changed = [{"class": i["class"], "weight": 7777, "value": 8888} for i in data["private"]["items"].values()]
-        data["private"]["items"] = dict(zip(data["public"]["item_ids"], changed, strict=True))
-        data["reference"] = {"optimal_item_ids": [], "optimal_value": 9999, "optimal_weight": 1}
-        other = KnapsackWorld(Task.from_json(json.dumps(data)))
-        assert json.dumps(opening("knapsack", other.facts(), "reset", make_limits(), cues)) == text
-        assert ", ".join(classes) in text
-        assert not any(i in text for i in task.public["item_ids"])
-
-
-def test_facts_are_capacity_budget_and_every_class_that_occurs(world):
-    assert world.facts() == {"capacity": 10, "budget": 4, "classes": ["A", "B", "C"]}
-    world.inspect("a")
-    assert world.facts() == {"capacity": 10, "budget": 4, "classes": ["A", "B", "C"]}
-
-
-def test_a_refusal_does_not_tell_what_is_allowed_or_what_items_weigh(world):
-    world.inspect("c")
-    said = refused(world.take_item, "c") + refused(world.take_item, "b")
-    assert not any(hidden in said for hidden in ("99", "A", "B", "4", "6"))

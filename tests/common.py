@@ -1,4 +1,4 @@
-"""Whether processes are there, told in a way that a busy machine does not change."""
+"""What many tests ask: whether processes are there, in a way that a busy machine does not change, and for one clear line."""
 
 import contextlib
 import os
@@ -33,3 +33,10 @@ def gone(pids) -> bool:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     return False
+
+
+def one_line(caught) -> str:
+    """The error that pytest caught, as the user sees it."""
+    text = str(caught.value)
+    assert text and "\n" not in text
+    return text
