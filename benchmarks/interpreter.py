@@ -105,7 +105,7 @@ def smolagents() -> Iterator[Runner]:
     try:
         from smolagents.local_python_executor import LocalPythonExecutor
     except ImportError:
-        print("smolagents is not installed: pip install -c constraints.txt 'knapsack-lib[bench]'", file=sys.stderr)
+        print("smolagents is not installed: pip install -c constraints.txt -e '.[bench]'", file=sys.stderr)
         return
     executor = LocalPythonExecutor(additional_authorized_imports=[])
     executor.send_tools(dict(TOOLS))

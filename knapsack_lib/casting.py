@@ -93,15 +93,16 @@ def acting(run: Run, cast: Cast) -> Iterator[Acting]:
 
     name = "base" if cast.policy == "base" else folder.name
     files = {"base": base} if cast.policy == "base" else {"base": base, "adapter": folder}
-    with served(run) as (url, story):
+    with served(run, run.cell(cast.policy, cast.runtime, cast.difficulty, cast.train_seed).name) as (url, story):
         serving = profile.evaluation.serving
         called = serving.names.get(name, name) if serving else name
         yield Acting(ChatServerPolicy(url, called, profile.evaluation, wording_of(run)), tasks | files, story)
 
 
 @contextmanager
-def served(run: Run) -> Iterator[tuple[str, str]]:
-    """(URL, what is known of it) of the server that has the base and every adapter of the run.
+def served(run: Run, name: str = "") -> Iterator[tuple[str, str]]:
+    """(URL, what is known of it) of the server that has the base and every adapter of the run. Its log and proof lie in
+    serving/<name>: cells that start servers of their own, side by side, do not meet.
 
     A server that is started here is proved first: base and adapters answer differently, and each as PEFT has it.
     """
@@ -112,13 +113,13 @@ def served(run: Run) -> Iterator[tuple[str, str]]:
         yield serving.url, f"the server at {serving.url}; its adapters were not proved by this run"
         return
     if given := os.environ.get(SERVER):
-        yield given, _kept_proof(run)
+        yield given, _kept_proof(run.root / "serving")
         return
     from knapsack_lib.serving import VllmServer, peft_reference, prove_adapters
 
     base, training = base_folder(run.profile), run.profile.training
     adapters = {folder.name: _adapter_of(folder) for folder in _adapters(run)}
-    place = run.root / "serving"
+    place = run.root / "serving" / name
     place.mkdir(parents=True, exist_ok=True)
     (place / "chat_template.jinja").write_text(CHAT_TEMPLATE)
     (place / "proof.json").unlink(missing_ok=True)  # it was about another server
@@ -143,7 +144,7 @@ def served(run: Run) -> Iterator[tuple[str, str]]:
                 seconds=serving.timeout_seconds,
             )
             (place / "proof.json").write_text(json.dumps(asdict(proof), indent=1, sort_keys=True) + "\n")
-        yield server.url, _kept_proof(run)
+        yield server.url, _kept_proof(place)
 
 
 def _python(given: str) -> str:
@@ -162,8 +163,8 @@ def _adapters(run: Run) -> list[Path]:
     return [folder for folder in folders if (_adapter_of(folder) / "adapter_config.json").exists()]
 
 
-def _kept_proof(run: Run) -> str:
-    file = run.root / "serving" / "proof.json"
+def _kept_proof(place: Path) -> str:
+    file = place / "proof.json"
     if not file.exists():
         return "served by vLLM without an adapter: there was nothing to prove"
     proof = json.loads(file.read_text())

@@ -17,7 +17,7 @@ from pathlib import Path
 from knapsack_lib.interpreter.confine import PROTECTIONS
 from knapsack_lib.needs import GIB, Needs, needs
 from knapsack_lib.policies.prices import load_prices
-from knapsack_lib.profiles import Profile, load_profile, project_root
+from knapsack_lib.profiles import Profile, installs, load_profile, project_root
 
 __all__ = ["Machine", "examine", "look"]
 
@@ -95,9 +95,7 @@ def _of_machine(machine: Machine) -> list[str]:
         f"extras    {', '.join(extra for extra, lack in machine.lacking.items() if not lack) or 'none'}",
     ]
     lines += [
-        f"  missing {extra}: {', '.join(lack)} (pip install 'knapsack-lib[{extra}]')"
-        for extra, lack in machine.lacking.items()
-        if lack
+        f"  missing {extra}: {', '.join(lack)} ({installs(extra)})" for extra, lack in machine.lacking.items() if lack
     ]
     lines += [f"  missing {name}, for {PROGRAMS[name]}" for name, there in machine.programs.items() if not there]
     lines.append(f"API key   {'set' if machine.key else 'none (GEMINI_API_KEY in the environment or in .env)'}")
@@ -121,6 +119,9 @@ def _lacking(profile: Profile, need: Needs, machine: Machine) -> list[str]:
     extras = ["notebooks", "train"] if not need.gpu else ["notebooks", "gpu", "serve"]
     extras += ["gemini"] if profile.teacher.policy == "gemini" else []
     found += [f"the extra {extra}" for extra in extras if machine.lacking[extra]]
+    serving = profile.evaluation.serving
+    if serving and serving.python and not (project_root() / serving.python).exists():
+        found.append(f"{serving.python} (make check-vllm makes it)")
     if need.disk > machine.disk:
         found.append(f"{need.disk / GIB:.0f} GiB of disk")
     if profile.teacher.policy == "gemini" and not machine.key:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from knapsack_lib.profiles import UserError, check_choice
+from knapsack_lib.profiles import UserError, check_choice, installs
 
 __all__ = ["EXECUTORS", "WorkerLost", "as_done"]
 
@@ -39,7 +39,7 @@ def as_done(work: Callable[[Any], Any], jobs: Sequence[Any], executor: str) -> I
     try:
         from joblib import Parallel, delayed, effective_n_jobs
     except ImportError:
-        raise UserError(f"joblib is not installed; run: pip install 'knapsack-lib[{executor}]'") from None
+        raise UserError(f"joblib is not installed; run: {installs(executor)}") from None
     with _backend(executor) as lost:
         # Ray's backend gives nothing back before all is done: it is asked in waves.
         wave = WAVES * effective_n_jobs(-1) if executor == "ray" else len(jobs)
@@ -79,7 +79,7 @@ def _ray() -> Iterator[tuple[type[BaseException], ...]]:
         import ray
         from ray.util.joblib import register_ray
     except ImportError:
-        raise UserError("ray is not installed; run: pip install 'knapsack-lib[ray]'") from None
+        raise UserError(f"ray is not installed; run: {installs('ray')}") from None
     try:
         ray.init(address=os.environ.get("RAY_ADDRESS"), ignore_reinit_error=True, log_to_driver=False)
     except (ConnectionError, OSError, RuntimeError) as error:
@@ -94,7 +94,7 @@ def _dask() -> Iterator[tuple[type[BaseException], ...]]:
         from distributed import Client, KilledWorker, LocalCluster
         from distributed.comm import CommClosedError
     except ImportError:
-        raise UserError("dask's distributed is not installed; run: pip install 'knapsack-lib[dask]'") from None
+        raise UserError(f"dask's distributed is not installed; run: {installs('dask')}") from None
     address = os.environ.get("DASK_SCHEDULER_ADDRESS")
     try:
         client = (

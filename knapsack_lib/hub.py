@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from knapsack_lib.profiles import UserError
+from knapsack_lib.profiles import UserError, installs
 
 __all__ = ["ID", "fetched"]
 
@@ -52,7 +52,7 @@ def _fetch(kind: str, source: str) -> str:
             RevisionNotFoundError,
         )
     except ImportError:
-        raise UserError("huggingface_hub is not installed; run: pip install 'knapsack-lib[hub]'") from None
+        raise UserError(f"huggingface_hub is not installed; run: {installs('hub')}") from None
     name, _, revision = source.partition("@")
     try:
         return snapshot_download(name, repo_type=kind, revision=revision or None, allow_patterns=WANTED[kind])

@@ -8,7 +8,7 @@ Every assumption is a name below or in the line that uses it. Sizes of known mod
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -21,6 +21,7 @@ GIB = 2**30
 OVERHEAD = 1.5 * GIB  # CUDA context, kernels, fragments
 ANSWER_SHARE = 0.3  # of an evaluation's tokens, those that are generated and not prefilled from a kept prefix
 TRACE_TOKENS = {"persistent": 4_000, "reset": 7_000}  # a training conversation: our expert's, easy, 3 characters each
+BASE_TOKENS = 200_000  # an episode of the untrained base: the paper says hundreds of thousands
 TRAIN_FLOP = 6  # per weight and token; LoRA still runs the whole backward pass
 UTILISATION = 0.3  # of the GPU's peak in training
 DECODED = 1500.0  # tokens a second from vLLM, all rows together, of an 8 B model on one 80 GB GPU
@@ -74,7 +75,8 @@ class Needs:
         memory = [f"GPU memory, {what}: {value / GIB:.0f} GiB" for what, value in self.gpu.items()]
         time = [f"{what}: about {value:.1f} GPU-hours" for what, value in self.hours.items()]
         money = [f"API: about ${self.usd:.0f}"] if self.usd else ["API: nothing"]
-        return [*(memory or ["GPU: none needed"]), *time, f"disk: {self.disk / GIB:.1f} GiB", *money, *self.notes]
+        disk = [f"disk: {self.disk / GIB:.1f} GiB"] if self.disk else []
+        return [*(memory or ["GPU: none needed"] * bool(disk)), *time, *disk, *money, *self.notes]
 
 
 def needs(profile: Profile, prices: Prices) -> Needs:
@@ -84,10 +86,11 @@ def needs(profile: Profile, prices: Prices) -> Needs:
         own = "on two CPU cores: see the README for what was measured"
         return Needs(profile.name, disk=0.5 * GIB, notes=(own,))
     if model is None:
-        return Needs(profile.name, notes=(f"the shape of {profile.training.base} is not in knapsack_lib/needs.py",))
+        unknown = f"the shape of {profile.training.base} is not in knapsack_lib/needs.py: memory, disk and hours are not worked out"
+        return Needs(profile.name, notes=(unknown,))
     adapters = profile.train_seeds * len(RUNTIMES)
     lora = model.lora_weights(profile.training.lora_rank)
-    episodes = _episodes(profile)
+    episodes, of_base = _episodes(profile, TRAININGS), _episodes(profile, ("base",))
     usd = 0.0
     if profile.teacher.gemini is not None:
         traces = profile.tasks.train + profile.tasks.validation
@@ -100,7 +103,7 @@ def needs(profile: Profile, prices: Prices) -> Needs:
             "serving, at least": _serving_bytes(model, lora, profile, adapters),
         },
         disk=2 * model.weights + adapters * 4 * lora * 4 + episodes * 400e3,
-        hours=_hours(model, profile, adapters, episodes),
+        hours=_hours(model, profile, adapters, episodes - of_base, of_base),
         usd=usd,
         notes=(
             f"{adapters} adapters of {lora / 1e6:.0f} million weights, {episodes:,} evaluation episodes",
@@ -132,15 +135,15 @@ def _serving_bytes(model: Model, lora: int, profile: Profile, adapters: int) -> 
     return 2 * model.weights + 2 * lora * adapters + model.kv_bytes(profile.evaluation.context) + OVERHEAD
 
 
-def _episodes(profile: Profile) -> int:
-    cells = sum(len(profile.seeds(train)) for train in TRAININGS) * len(RUNTIMES)
+def _episodes(profile: Profile, trainings: Iterable[str]) -> int:
+    cells = sum(len(profile.seeds(train)) for train in trainings) * len(RUNTIMES)
     return cells * sum(getattr(profile.tasks, d) for d in DIFFICULTIES)
 
 
-def _hours(model: Model, profile: Profile, adapters: int, episodes: int) -> dict[str, float]:
-    """Training by FLOP at UTILISATION; evaluation by generated tokens, an episode taken as long as the paper's mean."""
+def _hours(model: Model, profile: Profile, adapters: int, tuned: int, of_base: int) -> dict[str, float]:
+    """Training by FLOP at UTILISATION; evaluation by generated tokens, an adapter's episode as long as the paper's traces."""
     step = profile.training.steps * profile.training.episodes_per_step
     seen = sum(TRACE_TOKENS.values()) / 2 * step * adapters
     training = TRAIN_FLOP * model.weights * seen / (PEAK * UTILISATION) / 3600
-    said = episodes * ANSWER_SHARE * sum(PAPER.values()) / 2
+    said = ANSWER_SHARE * (tuned * sum(PAPER.values()) / 2 + of_base * BASE_TOKENS)
     return {"training": training, "evaluation": said / (DECODED * 8.19e9 / model.weights) / 3600}

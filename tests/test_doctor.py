@@ -42,6 +42,8 @@ def test_more_of_anything_needs_more():
     assert needs(longer, prices).gpu["serving, at least"] > needs(paper, prices).gpu["serving, at least"]
     twice = paper.model_copy(update={"train_seeds": 2})
     assert needs(twice, prices).hours["training"] == pytest.approx(2 * needs(paper, prices).hours["training"])
+    base_only = needs(paper, prices).hours["evaluation"] - needs(twice, prices).hours["evaluation"] / 2
+    assert base_only > 0.3 * needs(paper, prices).hours["evaluation"]  # it is not trained twice, and plays long
     assert needs(twice, prices).usd == needs(paper, prices).usd
 
 
@@ -54,6 +56,15 @@ def test_a_machine_that_has_all_can_run_all_and_what_lacks_is_named():
     for part in ("a GPU of", "the extra gemini", "GiB of disk", "an API key"):
         assert part in verdict
     assert any("missing latexmk" in line for line in examine("paper", bare))
+
+
+def test_a_server_in_an_environment_of_its_own_is_missed_where_it_is_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor, "project_root", lambda: tmp_path)
+    (verdict,) = [line for line in examine("served-smoke", BIG) if "run here" in line]
+    assert verdict.endswith("cannot run here: .venv-vllm/bin/python (make check-vllm makes it)")
+    (tmp_path / ".venv-vllm" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv-vllm" / "bin" / "python").touch()
+    assert any("can run here" in line for line in examine("served-smoke", BIG))
 
 
 def test_the_command_is_one_screen_and_tells_no_key(monkeypatch):

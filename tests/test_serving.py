@@ -227,7 +227,7 @@ def test_nothing_is_left_when_somebody_kills_the_watcher(tmp_path):
 def test_an_environment_without_vllm_is_told_what_to_install(tmp_path):
     server = served(tmp_path, "good")
     server._environment["PYTHONPATH"] = ""
-    with pytest.raises(UserError, match=r"run: pip install 'knapsack-lib\[gpu\]'"):
+    with pytest.raises(UserError, match=r"run: make env PROFILE=paper"):
         server.__enter__()
 
 

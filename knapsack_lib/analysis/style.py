@@ -64,7 +64,7 @@ def panel_title(difficulty: str, rows: pd.DataFrame) -> str:
     if rows.empty:
         return f"{SIZES[difficulty]}\n(no episodes)"
     n, seeds = int(rows.n.max()), int(rows.seeds.max())
-    return f"{SIZES[difficulty]}\n(n = {n} tasks, {seeds} training seed{'s' if seeds > 1 else ''})"
+    return f"{SIZES[difficulty]}\n(n = {n} tasks, {seeds} training seed{'s' if seeds > 1 else ''} a regime)"
 
 
 def places() -> list[tuple[float, tuple[str, str]]]:
@@ -115,7 +115,8 @@ def _place(figure: Figure, above: Sequence[Artist], below: Sequence[Artist]) -> 
     """Two rows of columns; matplotlib fills a legend column by column."""
     blank = Line2D([], [], ls="none", label=" ")
     pairs = [handle for pair in zip_longest(above, below, fillvalue=blank) for handle in pair]
-    figure.legend(handles=pairs, loc="outside lower center", ncols=max(len(above), len(below)), columnspacing=1.4)
+    figure.legend(handles=pairs, loc="outside lower center", ncols=max(len(above), len(below)), columnspacing=1.2,
+                  handlelength=1.6)  # fmt: skip
 
 
 def new_figure(rows: int, columns: int, size: tuple[float, float], **shared: Any) -> tuple[Figure, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from knapsack_lib.policies import PolicyError, Reply, Rollout
 from knapsack_lib.policies.together import Ask, play_together
-from knapsack_lib.profiles import Evaluation, UserError
+from knapsack_lib.profiles import Evaluation, UserError, installs
 from knapsack_lib.training.conversations import Wording
 
 __all__ = ["ChatServerPolicy"]
@@ -113,7 +113,7 @@ def _client(url: str, seconds: float) -> Any:
     try:
         import openai
     except ImportError:
-        raise UserError("the openai client is not installed; run: pip install 'knapsack-lib[serve]'") from None
+        raise UserError(f"the openai client is not installed; run: {installs('serve')}") from None
     return openai.OpenAI(base_url=url, api_key="none", timeout=seconds, max_retries=ATTEMPTS - 1)
 
 

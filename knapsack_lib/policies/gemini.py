@@ -1,4 +1,4 @@
-"""A teacher behind Google's API (pip install 'knapsack-lib[gemini]'). Every reply is paid for once and kept.
+"""A teacher behind Google's API (the extra gemini). Every reply is paid for once and kept.
 
     policy = GeminiPolicy(setting, folder, load_prices())
     for rollout, episode in policy.play(rollouts): ...

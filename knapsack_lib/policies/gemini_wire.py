@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from knapsack_lib.profiles import Gemini, UserError, project_root
+from knapsack_lib.profiles import Gemini, UserError, installs, project_root
 from knapsack_lib.prompts import Message
 
 __all__ = ["KEY_NAMES", "asked_pause", "connect", "record_of", "request_of", "wire_errors"]
@@ -30,7 +30,7 @@ def connect(timeout_seconds: float, base_url: str | None) -> tuple[Any, Callable
         from google import genai
         from google.genai.types import HttpOptions, HttpRetryOptions
     except ImportError:
-        raise UserError("policy gemini needs google-genai; install it: pip install 'knapsack-lib[gemini]'") from None
+        raise UserError(f"policy gemini needs google-genai; run: {installs('gemini')}") from None
     key = _key()
     options = HttpOptions(
         base_url=base_url,

@@ -84,7 +84,7 @@ class Estimate:
     def __str__(self) -> str:
         return (
             f"{self.model}: about {self.requests:,} requests, {self.prompt_tokens:,} tokens in and "
-            f"{self.completion_tokens:,} out, ${self.usd:.2f} of a budget of ${self.budget_usd:.2f} ({self.source})"
+            f"{self.completion_tokens:,} out, ${self.usd:.2f} of this regime's budget of ${self.budget_usd:.2f} ({self.source})"
         )
 
 

@@ -36,7 +36,8 @@ from knapsack_lib.profiles.settings import (
 
 __all__ = [
     "Analysis", "Base", "Cues", "Evaluation", "Gates", "Gemini", "Interpreting", "Limits", "Profile", "Run", "SPELLINGS",
-    "Serving", "TaskCounts", "Teacher", "Training", "UserError", "check_choice", "load_profile", "named_seed", "project_root",
+    "Serving", "TaskCounts", "Teacher", "Training", "UserError", "check_choice", "installs", "load_profile", "named_seed",
+    "project_root",
 ]  # fmt: skip
 
 RUNTIMES = ("persistent", "reset")
@@ -51,6 +52,11 @@ class UserError(Exception):
     def _render_traceback_(self) -> list[str]:
         # IPython asks an exception for this: notebooks then show the line instead of a stack of frames.
         return [f"UserError: {self}"]
+
+
+def installs(extra: str) -> str:
+    """The command, typed in the project's folder, that installs an extra at the versions the project pins."""
+    return "make env PROFILE=paper" if extra == "gpu" else f"pip install -c constraints.txt -e '.[{extra}]'"
 
 
 def named_seed(root: int, *names: object) -> int:

@@ -70,7 +70,9 @@ class Gemini(Strict):
     concurrency: int = Field(ge=1, description="requests at once")
     attempts: int = Field(ge=1, description="of one request, before the run stops")
     timeout_seconds: float = Field(gt=0, description="of one request")
-    budget_usd: float = Field(gt=0, description="the run stops before a request that could go beyond it")
+    budget_usd: float = Field(
+        gt=0, description="of each regime: its run stops before a request that could go beyond it"
+    )
 
 
 class Teacher(Strict):

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from knapsack_lib.profiles import Serving, UserError
+from knapsack_lib.profiles import Serving, UserError, installs
 from knapsack_lib.serving.asking import BASE, ask, is_healthy
 
 __all__ = ["VllmServer"]
@@ -148,7 +148,7 @@ class VllmServer:
             if FAULT.match(line)
         ]
         shown = list(dict.fromkeys([faults[0], faults[-1]] if faults else lines[-2:])) or ["it said nothing"]
-        mend = "; run: pip install 'knapsack-lib[gpu]'" if "No module named 'vllm" in shown[0] + shown[-1] else ""
+        mend = f"; run: {installs('gpu')}" if "No module named 'vllm" in shown[0] + shown[-1] else ""
         return f"{' | '.join(line[:300] for line in shown)} (log: {os.path.relpath(self.log)}){mend}"
 
 

@@ -12,11 +12,11 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from knapsack_lib.profiles import Training, UserError
+from knapsack_lib.profiles import Training, UserError, installs
 
 __all__ = ["load_model", "prepare"]
 
-INSTALL = "it is in the extra gpu: pip install 'knapsack-lib[gpu]', or set training.trainer: trl"
+INSTALL = f"run: {installs('gpu')}, or set training.trainer: trl"
 
 
 def prepare(setting: Training) -> Any:

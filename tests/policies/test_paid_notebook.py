@@ -56,7 +56,11 @@ def test_the_notebook_says_what_it_will_cost_and_what_it_did(study, google, key)
     done, name = notebook(study, "02_teacher", "-p", "runtime", "reset", GEMINI_BASE_URL=server.url)
     assert done.returncode == 0, done.stderr[-2000:]
     text = said(study, name)
-    assert "gemini-3-flash-preview: about" in text and "of a budget of $1.00" in text and "spent in all" in text
+    assert (
+        "gemini-3-flash-preview: about" in text
+        and "of this regime's budget of $1.00" in text
+        and "spent in all" in text
+    )
     assert len(server.answered) > 12 and key not in text
     episodes = (study / "runs/paid/teacher/reset/episodes.jsonl").read_bytes()
     shutil.rmtree(study / "runs/paid/teacher/reset")  # the traces are gone, what was paid for is not

@@ -108,7 +108,7 @@ def test_the_environment_comes_before_the_file(project, monkeypatch):
 
 def test_a_missing_package_is_one_line_with_the_command(play, google, monkeypatch):
     monkeypatch.setitem(sys.modules, "google", None)
-    with pytest.raises(UserError, match=r"pip install 'knapsack-lib\[gemini\]'"):
+    with pytest.raises(UserError, match=r"run: pip install -c constraints.txt -e '\.\[gemini\]'"):
         play("a", google())
 
 

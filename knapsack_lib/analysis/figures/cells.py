@@ -62,7 +62,7 @@ def draw_main_result(data: pd.DataFrame) -> Figure:
     expert = Line2D([], [], color=INK, lw=1, ls=":", label="the scripted expert")
     more = [expert] if data.expert_optimality.notna().any() else []
     if len(adapters.train_seed.unique()) > 1:
-        more.append(Line2D([], [], ls="none", marker="|", ms=6, color=INK, label="one training seed each"))
+        more.append(Line2D([], [], ls="none", marker="|", ms=6, color=INK, label="one training seed"))
     style.legend_bars(figure, more)
     return figure
 
@@ -80,7 +80,8 @@ def _bars(axis: Axes, rows: pd.DataFrame, dots: pd.DataFrame, measure: str) -> N
         if len(own) > 1:
             axis.plot(own[measure], [place + 0.24] * len(own), ls="none", marker="|", ms=4.5, mew=1, color=INK)
         text = f"{value:,.0f}" if measure == "tokens" else f"{value:.2f}" if measure == "optimality" else f"{value:.0%}"
-        axis.annotate(text, (max(high, value), place), (4, 0), textcoords="offset points", va="center", fontsize=7.5)
+        axis.annotate(text, (max(high, value), place), (4, 0), textcoords="offset points", va="center", fontsize=7.5,
+                      bbox={"fc": "white", "ec": "none", "pad": 0.6})  # fmt: skip
     axis.set_yticks([place for place, _ in style.places()], [cell_name(*cell) for _, cell in style.places()])
     axis.tick_params(axis="y", length=0)
     if measure == "tokens":

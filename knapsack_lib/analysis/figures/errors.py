@@ -60,7 +60,7 @@ def draw_survival(data: pd.DataFrame) -> Figure:
             axis.step(curve.turn, curve.without_error + 0.018 * lift[same], where="post", color=COLOUR[str(train)],
                       ls=LINE[str(runtime)], lw=1.7)  # fmt: skip
         title = style.panel_title(difficulty, here)
-        axis.set(title=title, ylabel="no such error yet", ylim=(-0.03, 1.1), xlim=(0, data.turn.max()))
+        axis.set(title=title, ylabel="no missing\nvariable yet", ylim=(-0.03, 1.1), xlim=(0, data.turn.max()))
         axis.yaxis.set_major_formatter(PercentFormatter(1))
         axis.set_yticks([0, 0.25, 0.5, 0.75, 1])
         axis.grid()
