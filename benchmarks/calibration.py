@@ -2,7 +2,7 @@
 
     python benchmarks/calibration.py [--repeats 2000]
 
-A line is one procedure of knapsack_lib/analysis/statistics.py on one shape of data, 100 tasks a repeat: how often a 95%
+A line is one procedure of knapsack_lib/analysis/intervals.py or statistics.py on one shape of data, 100 tasks a repeat: how often a 95%
 interval holds the true value, how often a test at 0.05 rejects what is true, and whether that lies in its band. True
 values are worked out, not estimated. Seeds are fixed: the same number of repeats gives the same table.
 """
@@ -19,18 +19,9 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
+from knapsack_lib.analysis.intervals import Interval, efficiency_ratio, mean_interval, rate_interval, ratio_interval
 from knapsack_lib.analysis.power import power_curve
-from knapsack_lib.analysis.statistics import (
-    Interval,
-    efficiency_ratio,
-    interaction_model,
-    mcnemar,
-    mean_interval,
-    rate_interval,
-    ratio_interval,
-    tost,
-    wilcoxon,
-)
+from knapsack_lib.analysis.statistics import interaction_model, mcnemar, tost, wilcoxon
 from knapsack_lib.profiles import named_seed
 
 SEED, N, ALPHA = 2026, 100, 0.05

@@ -121,7 +121,7 @@ def served(run: Run, name: str = "") -> Iterator[tuple[str, str]]:
     adapters = {folder.name: _adapter_of(folder) for folder in _adapters(run)}
     place = run.root / "serving" / name
     place.mkdir(parents=True, exist_ok=True)
-    (place / "chat_template.jinja").write_text(CHAT_TEMPLATE)
+    (place / "chat_template.jinja").write_text(CHAT_TEMPLATE, encoding="utf-8")
     (place / "proof.json").unlink(missing_ok=True)  # it was about another server
     reference = None
     if adapters:  # PEFT answers, and gives its memory back, before the server takes the GPU's
@@ -143,7 +143,9 @@ def served(run: Run, name: str = "") -> Iterator[tuple[str, str]]:
                 reference=reference,
                 seconds=serving.timeout_seconds,
             )
-            (place / "proof.json").write_text(json.dumps(asdict(proof), indent=1, sort_keys=True) + "\n")
+            (place / "proof.json").write_text(
+                json.dumps(asdict(proof), indent=1, sort_keys=True) + "\n", encoding="utf-8"
+            )
         yield server.url, _kept_proof(place)
 
 
@@ -167,7 +169,7 @@ def _kept_proof(place: Path) -> str:
     file = place / "proof.json"
     if not file.exists():
         return "served by vLLM without an adapter: there was nothing to prove"
-    proof = json.loads(file.read_text())
+    proof = json.loads(file.read_text(encoding="utf-8"))
     each = [
         f"{name} {proof['alone'][name]:.1e} alone, {proof['batch'][name]:.1e} in a batch" for name in proof["alone"]
     ]

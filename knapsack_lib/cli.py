@@ -117,16 +117,31 @@ def table(spec: Path, out: Path | None) -> None:
 
     \b
     Example:  knapsack table spec.json --out main.tex
+
+    SPEC is a JSON file; the paths in it are taken from its folder:
+
+    \b
+        {"caption": "...", "label": "tab:main",
+         "score_scale": "auto", "solved_format": "percent",
+         "cells": [{"difficulty": "easy", "train": "persistent",
+                    "runtime": "stateless", "path": "summary.json",
+                    "metrics_path": "persistent_stateless_easy/",
+                    "score_override": null}]}
+
+    `path` is a summary file, or a folder or archive of result files. With `metrics_path` (result files) the score and
+    its interval come from the episodes. `score_override` replaces the score and takes its interval away. A cell that
+    does not exist is declared: {"...": "...", "absent": true}. `score_scale` is auto, fraction or percent,
+    `solved_format` percent or count. The caption is plain text, not LaTeX.
     """
+    from knapsack_lib.published.files import written_whole
     from knapsack_lib.published.table import latex_table
 
     text = latex_table(spec)
     if out is None:
         click.echo(text, nl=False)
     else:
-        part = out.with_name(f"{out.name}.part")
-        part.write_text(text, encoding="utf-8")
-        part.replace(out)
+        with written_whole(out) as part:
+            part.write_text(text, encoding="utf-8")
         click.echo(f"wrote {out}")
 
 
@@ -134,8 +149,8 @@ def table(spec: Path, out: Path | None) -> None:
 @click.argument("source")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="a new folder, for a store per cell")
 @click.option("--train", default="published", show_default=True, help="for folders whose name does not say the cell")
-@click.option("--runtime", default="persistent", show_default=True)
-@click.option("--difficulty", default="easy", show_default=True)
+@click.option("--runtime", default="persistent", show_default=True, help="or reset (stateless)")
+@click.option("--difficulty", default="easy", show_default=True, help="or medium (hard)")
 def import_(source: str, out: Path, train: str, runtime: str, difficulty: str) -> None:
     """Published files (a folder, an archive, traces.jsonl, a data set id) as episodes, to be explored and analysed.
 
@@ -167,17 +182,17 @@ def export(source: str, out: Path, form: str) -> None:
     """
     from knapsack_lib.explorer.catalogue import open_catalogue
     from knapsack_lib.published.episodes import write_chat, write_published
+    from knapsack_lib.published.files import written_whole
 
     catalogue = open_catalogue(source)
     episodes = [catalogue.open(place) for place in catalogue.frame.index]
     if form == "parquet":
-        out.parent.mkdir(parents=True, exist_ok=True)
-        catalogue.frame.assign(episode=[episode.to_line() for episode in episodes]).to_parquet(out, index=False)
+        with written_whole(out) as part:
+            catalogue.frame.assign(episode=[episode.to_line() for episode in episodes]).to_parquet(part, index=False)
+    elif form == "published":
+        write_published(episodes, out, catalogue.frame.seconds.tolist())
     else:
-        if form == "published":
-            write_published(episodes, out, catalogue.frame.seconds.tolist())
-        else:
-            write_chat(episodes, out)
+        write_chat(episodes, out)
     click.echo(f"{len(episodes)} episodes in {out}")
 
 
@@ -213,12 +228,21 @@ def _say_notes(notes: dict[str, Sequence[str]]) -> None:
             click.echo(f"note{f' ({name})' if name else ''}: {line}")
 
 
+def _line(error: UserError | OSError) -> str:
+    """What the user is told of an error; of what the file system refuses, the path and its reason."""
+    if isinstance(error, UserError):
+        return str(error)
+    where = error.filename2 or error.filename  # the second of two is what was to be replaced
+    reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
+    return f"{repr(str(where))[1:-1]}: {reason}; give another path" if where else reason
+
+
 def main() -> None:
-    """Run the command; a user's mistake is one line and exit code 2."""
+    """Run the command; a user's mistake, and what the file system refuses, is one line and exit code 2."""
     try:
         knapsack()
-    except UserError as error:
-        click.echo(f"error: {error}", err=True)
+    except (UserError, OSError) as error:
+        click.echo(f"error: {_line(error)}", err=True)
         sys.exit(2)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from knapsack_lib.interpreter.confine import PROTECTIONS
 from knapsack_lib.needs import GIB, Needs, needs
+from knapsack_lib.policies.gemini_wire import has_key
 from knapsack_lib.policies.prices import load_prices
 from knapsack_lib.profiles import Profile, installs, load_profile, project_root
 
@@ -52,7 +53,7 @@ def look() -> Machine:
     return Machine(
         f"{platform.system()} {platform.machine()}, Python {platform.python_version()}", os.cpu_count() or 1,
         os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), shutil.disk_usage(project_root()).free, _gpus(), lacking,
-        {name: shutil.which(name) is not None for name in PROGRAMS}, _has_key(),
+        {name: shutil.which(name) is not None for name in PROGRAMS}, has_key(),
     )  # fmt: skip
 
 
@@ -71,13 +72,6 @@ def _gpus() -> tuple[tuple[str, int], ...]:
         return ()
     rows = [line.rsplit(",", 1) for line in said.strip().splitlines() if "," in line]
     return tuple((name.strip(), int(float(mib)) * 2**20) for name, mib in rows)
-
-
-def _has_key() -> bool:
-    names = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
-    file = project_root() / ".env"
-    written = file.read_text(errors="replace") if file.is_file() else ""
-    return any(os.environ.get(name) or f"{name}=" in written for name in names)
 
 
 def examine(profile: str = "", machine: Machine | None = None) -> list[str]:

@@ -11,6 +11,7 @@ is opened, put in order or read.
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import hashlib
 import json
@@ -22,7 +23,7 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, overload
+from typing import IO, Any, overload
 
 from knapsack_lib.profiles import UserError
 from knapsack_lib.prompts import Message
@@ -162,26 +163,30 @@ def _places(path: Path) -> Iterator[tuple[str, tuple[int, int]]]:
 
 
 def _lines_by_id(path: Path) -> Iterator[bytes]:
-    places = sorted(_places(path))
+    """Each episode's line once: the first, should one be there twice."""
+    places: dict[str, tuple[int, int]] = {}
+    for episode_id, place in _places(path):
+        places.setdefault(episode_id, place)
     with open(path, "rb") as file:
-        for _, (begins, length) in places:
+        for _, (begins, length) in sorted(places.items()):
             file.seek(begins)
             yield file.read(length)
 
 
 @contextmanager
-def _told(path: Path, number: int) -> Iterator[None]:
+def _told(path: Path, number: int, what: str = "episode") -> Iterator[None]:
     try:
         yield
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"line {number} of {path.parent.name}/{path.name} is no episode ({type(error).__name__}: {error}); a line of"
+            f"line {number} of {path.parent.name}/{path.name} is no {what} ({type(error).__name__}: {error}); a line of"
             " a run's own store may be taken out: the same command plays that task again"
         ) from None
 
 
 class EpisodeStore:
-    """Append-only. `key` stands for everything that shapes an episode; a store with another key is set aside."""
+    """Append-only, and one writer at a time: a second one gets a UserError. `key` stands for everything that shapes an
+    episode. A store with another key is set aside, which is printed, and comes back when its key does."""
 
     def __init__(self, folder: Path, key: str):
         self.folder, self.key = folder, key
@@ -189,8 +194,7 @@ class EpisodeStore:
         self.set_aside: Path | None = None
 
     def __enter__(self) -> EpisodeStore:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._check_key()
+        self._lock = self._own()
         _drop_cut_line(self._path("timings"))
         _drop_cut_line(self._path("episodes"))
         self.done = {episode_id for episode_id, _ in _places(self._path("episodes"))}
@@ -202,25 +206,41 @@ class EpisodeStore:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for file in (self._episodes, self._timings, self._turns):
+        for file in (self._episodes, self._timings, self._turns, self._lock):
             file.close()
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.jsonl"
 
-    def _check_key(self) -> None:
-        mark = self.folder / "key"
-        old = mark.read_text().strip() if mark.exists() else None
-        if old is not None and old != self.key:
-            self.set_aside = self.folder.with_name(f"{self.folder.name}.was-{old[:8]}")
-            if self.set_aside.exists():
-                raise UserError(f"{self.set_aside.name} exists already beside {self.folder.name}; remove or rename it")
-            self.folder.rename(self.set_aside)
-            self.folder.mkdir()
-        if old != self.key:
-            part = mark.with_suffix(".part")
-            part.write_text(self.key + "\n")
-            part.replace(mark)
+    def _own(self) -> IO[str]:
+        """The folder for this key, and the file that keeps other writers out until it is closed."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        mark = open(self.folder / "key", "a+", encoding="utf-8")  # noqa: SIM115, it stays open as long as the store
+        try:
+            _lock(mark, self.folder)
+            mark.seek(0)
+            old = mark.read().strip()
+            if old in ("", self.key):
+                mark.write(self.key + "\n" if not old else "")
+                mark.flush()
+                return mark
+            self._set_aside(old)
+        except BaseException:
+            mark.close()
+            raise
+        mark.close()
+        return self._own()
+
+    def _set_aside(self, old: str) -> None:
+        beside = self.folder.parent
+        self.set_aside, back = (beside / f"{self.folder.name}.was-{key[:8]}" for key in (old, self.key))
+        if self.set_aside.exists():
+            raise UserError(f"{self.set_aside.name} exists already beside {self.folder.name}; remove or rename it")
+        self.folder.rename(self.set_aside)
+        print(f"{self.folder.name} was made by other settings or code: it is kept as {self.set_aside.name}")
+        if back.exists() and (back / "key").read_text(encoding="utf-8").strip() == self.key:
+            back.rename(self.folder)
+            print(f"{back.name} was made as things are now: it is {self.folder.name} again")
 
     def log_turn(self, episode_id: str, number: int, turn: Turn) -> None:
         """Every turn as it happens: what can be read of an episode that never ended."""
@@ -244,8 +264,20 @@ class EpisodeStore:
         part = self.folder / "episodes.part"
         with open(part, "wb") as file:
             file.writelines(_lines_by_id(self._path("episodes")))
+            file.flush()
+            os.fsync(file.fileno())  # it takes the place of lines that are safe
         part.replace(self._path("episodes"))
         self._path("turns").unlink(missing_ok=True)
+
+
+def _lock(mark: IO[str], folder: Path) -> None:
+    try:
+        fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        name = f"{folder.parent.name}/{folder.name}"
+        raise UserError(f"another run writes {name}; wait for it or stop it, then run the same command") from None
+    except OSError:  # a file system without locks
+        pass
 
 
 def _drop_cut_line(path: Path) -> None:
@@ -278,6 +310,9 @@ def read_timings(folder: Path) -> dict[str, float]:
     path = folder / "timings.jsonl"
     if not path.exists():
         return {}
-    with open(path, encoding="utf-8") as file:
-        rows = (json.loads(line) for line in file if line.endswith("}\n"))
-        return {row["episode_id"]: row["seconds"] for row in rows}
+    found = {}
+    for number, line in enumerate(_whole_lines(path), start=1):
+        with _told(path, number, "timing"):
+            row = json.loads(line)
+            found[row["episode_id"]] = float(row["seconds"])
+    return found

@@ -81,20 +81,19 @@ class Needs:
 
 def needs(profile: Profile, prices: Prices) -> Needs:
     """By the formulas below. Raises UserError for a paid teacher whose model has no price."""
-    model = MODELS.get(profile.training.base)
-    if profile.evaluation.engine == "pocket":
-        own = "on two CPU cores: see the README for what was measured"
-        return Needs(profile.name, disk=0.5 * GIB, notes=(own,))
-    if model is None:
-        unknown = f"the shape of {profile.training.base} is not in knapsack_lib/needs.py: memory, disk and hours are not worked out"
-        return Needs(profile.name, notes=(unknown,))
-    adapters = profile.train_seeds * len(RUNTIMES)
-    lora = model.lora_weights(profile.training.lora_rank)
-    episodes, of_base = _episodes(profile, TRAININGS), _episodes(profile, ("base",))
-    usd = 0.0
+    model, usd = MODELS.get(profile.training.base), 0.0
     if profile.teacher.gemini is not None:
         traces = profile.tasks.train + profile.tasks.validation
         usd = sum(estimate(traces, profile.teacher.gemini, prices, regime).usd for regime in RUNTIMES)
+    if profile.evaluation.engine == "pocket":
+        own = "on two CPU cores: see the README for what was measured"
+        return Needs(profile.name, disk=0.5 * GIB, usd=usd, notes=(own,))
+    if model is None:
+        unknown = f"the shape of {profile.training.base} is not in knapsack_lib/needs.py: memory, disk and hours are not worked out"
+        return Needs(profile.name, usd=usd, notes=(unknown,))
+    adapters = profile.train_seeds * len(RUNTIMES)
+    lora = model.lora_weights(profile.training.lora_rank)
+    episodes, of_base = _episodes(profile, TRAININGS), _episodes(profile, ("base",))
     rows = profile.training.episodes_per_step / profile.training.accumulation
     return Needs(
         profile.name,

@@ -178,6 +178,8 @@ def with_default_output(arguments: list[str]) -> list[str] | None:
     if not options["prepare_only"]:
         stage.require()  # the notebook asks too; here it costs no kernel
     output = stage.output
+    if options["prepare_only"]:  # the other name only ever holds a notebook that ran to its end
+        output = output.with_suffix(".prepared.ipynb")
     output.parent.mkdir(parents=True, exist_ok=True)
     engine = [] if options["engine"] else ["--engine", "knapsack"]
     return [*engine, *arguments, str(output)]  # at the end it can only be the second path: no option lacks a value
@@ -211,7 +213,7 @@ def _parameters(options: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters in papermill's order: base64, files, YAML, -p, -r; the last one given wins."""
     import yaml
 
-    given: dict[str, Any] = {}
+    given: dict[Any, Any] = {}
     try:
         texts = [base64.b64decode(text) for text in options["parameters_base64"]]
         texts += [Path(name).read_bytes() for name in options["parameters_file"]]
@@ -221,7 +223,7 @@ def _parameters(options: Mapping[str, Any]) -> dict[str, Any]:
         raise UserError(f"the parameters given as YAML cannot be read: {' '.join(str(error).split())}") from None
     given.update((name, _value(text)) for name, text in options["parameters"])
     given.update(options["parameters_raw"])
-    return given
+    return {str(name): value for name, value in given.items()}
 
 
 def _value(text: str) -> Any:

@@ -95,7 +95,7 @@ def write_provenance(run: Run, path: Path, inputs: Mapping[str, Path]) -> None:
     """Write `provenance(run, inputs)` as JSON, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
-    part.write_text(json.dumps(provenance(run, inputs), indent=1, sort_keys=True) + "\n")
+    part.write_text(json.dumps(provenance(run, inputs), indent=1, sort_keys=True) + "\n", encoding="utf-8")
     part.replace(path)
 
 

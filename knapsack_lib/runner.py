@@ -35,7 +35,7 @@ def run_stage(at: StageRun) -> int:
     at.require()
     at.output.parent.mkdir(parents=True, exist_ok=True)
     feed = at.output.with_name(f".{at.output.stem}.progress")
-    feed.write_text("")
+    feed.write_text("", encoding="utf-8")
     failed_copy(at.output).unlink(missing_ok=True)
     report = _Report(at)
     report.say("started")
@@ -43,9 +43,11 @@ def run_stage(at: StageRun) -> int:
         child = _start(at, feed, errors)
         try:
             status = _follow(child, feed, report)
-        except KeyboardInterrupt:
+        except BaseException as error:  # whatever it is (make | head closes our output), nothing runs on unwatched
             end_descendants(child.pid)
             child.kill()
+            if not isinstance(error, KeyboardInterrupt):
+                raise
             report.say(f"stopped; what had ended is saved, the same command goes on from there ({at.command})")
             return 130
         finally:
@@ -85,7 +87,7 @@ def _reason(at: StageRun, errors: IO[bytes], status: int) -> str:
     """The error of a failed run in one line, and where the executed notebook is."""
     failed = failed_copy(at.output)
     if failed.exists():
-        for cell in json.loads(failed.read_text())["cells"]:
+        for cell in json.loads(failed.read_text(encoding="utf-8"))["cells"]:
             for output in cell.get("outputs", []):
                 if output["output_type"] == "error":
                     first = (output["evalue"].splitlines() or [""])[0]

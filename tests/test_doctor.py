@@ -9,6 +9,7 @@ from knapsack_lib import doctor
 from knapsack_lib.cli import knapsack
 from knapsack_lib.doctor import Machine, examine
 from knapsack_lib.needs import GIB, MODELS, needs
+from knapsack_lib.policies.gemini_wire import KEY_NAMES
 from knapsack_lib.policies.prices import load_prices
 from knapsack_lib.profiles import UserError, load_profile
 
@@ -56,6 +57,22 @@ def test_a_machine_that_has_all_can_run_all_and_what_lacks_is_named():
     for part in ("a GPU of", "the extra gemini", "GiB of disk", "an API key"):
         assert part in verdict
     assert any("missing latexmk" in line for line in examine("paper", bare))
+
+
+def test_a_paid_teacher_costs_whatever_learns_from_it():
+    prices, paper, pocket = load_prices(), load_profile("paper"), load_profile("pocket")
+    unknown = paper.model_copy(update={"training": paper.training.model_copy(update={"base": "Qwen/Qwen3-32B"})})
+    taught = pocket.model_copy(update={"teacher": paper.teacher, "tasks": paper.tasks})
+    assert needs(unknown, prices).usd == needs(taught, prices).usd == needs(paper, prices).usd > 10
+    assert not any("none needed" in line for line in needs(unknown, prices).lines())
+
+
+@pytest.mark.parametrize("text, there", [("# GEMINI_API_KEY=abc", False), ("GEMINI_API_KEY = abc", True), ("", False)])
+def test_a_key_is_there_when_the_teacher_would_find_it(project, monkeypatch, text, there):
+    for name in KEY_NAMES:
+        monkeypatch.delenv(name, raising=False)
+    (project / ".env").write_text(text)
+    assert doctor.look().key is there
 
 
 def test_a_server_in_an_environment_of_its_own_is_missed_where_it_is_not(tmp_path, monkeypatch):

@@ -169,15 +169,44 @@ def test_a_store_made_under_another_key_is_set_aside_whole(tmp_path):
 
 
 def test_what_was_set_aside_is_never_written_over(tmp_path):
-    filled(tmp_path / "s", 1, "one")
-    filled(tmp_path / "s", 2, "two")
-    filled(tmp_path / "s", 3, "one")
+    filled(tmp_path / "s", 1, "the same beginning, one")
+    filled(tmp_path / "s", 2, "the same beginning, two")
     with pytest.raises(UserError, match="remove or rename") as caught:
-        filled(tmp_path / "s", 4, "two")
+        filled(tmp_path / "s", 3, "the same beginning, three")
     one_line(caught)
-    assert len(read_episodes(tmp_path / "s.was-one", "make")) == 1
-    assert len(read_episodes(tmp_path / "s.was-two", "make")) == 2
-    assert len(read_episodes(tmp_path / "s", "make")) == 3
+    assert len(read_episodes(tmp_path / "s.was-the same", "make")) == 1
+    assert len(read_episodes(tmp_path / "s", "make")) == 2
+
+
+def test_a_store_that_was_set_aside_comes_back_with_its_key_and_both_ways_are_told(tmp_path, capsys):
+    filled(tmp_path / "s", 3, "one")
+    filled(tmp_path / "s", 1, "two")
+    assert capsys.readouterr().out == "s was made by other settings or code: it is kept as s.was-one\n"
+    with EpisodeStore(tmp_path / "s", "one") as store:
+        assert len(store.done) == 3
+    assert len(read_episodes(tmp_path / "s.was-two", "make")) == 1 and not (tmp_path / "s.was-one").exists()
+    assert "s.was-one was made as things are now: it is s again" in capsys.readouterr().out
+
+
+def test_a_second_writer_is_kept_out_and_leaves_the_first_alone(tmp_path):
+    with EpisodeStore(tmp_path / "s", "k") as store:
+        store.write(episode(0), 0.5)
+        for key in ("k", "another"):
+            with pytest.raises(UserError, match="another run writes .*/s; wait for it") as caught:
+                EpisodeStore(tmp_path / "s", key).__enter__()
+            one_line(caught)
+        store.write(episode(1), 0.5)
+    filled(tmp_path / "s", 3, "k")
+    assert [e.seed for e in read_episodes(tmp_path / "s", "make")] == [0, 1, 2]
+
+
+def test_an_episode_that_is_there_twice_is_put_in_order_once(tmp_path):
+    filled(tmp_path / "s", 2)
+    log = tmp_path / "s" / "episodes.jsonl"
+    log.write_bytes(log.read_bytes() * 2)
+    with EpisodeStore(tmp_path / "s", "k1") as store:
+        store.close_sorted()
+    assert [e.seed for e in read_episodes(tmp_path / "s", "make")] == [0, 1]
 
 
 # Readers --------------------------------------------------------------------------------------------------------------
@@ -202,6 +231,16 @@ def test_a_store_that_was_cut_is_read_as_far_as_it_goes_or_refused_in_one_line(t
         assert "make evaluate" in str(error) and "\n" not in str(error)
     else:
         assert found == [episode(0), episode(1)]
+
+
+@pytest.mark.parametrize("damage", ["{}", "[]", '{"episode_id": "e-001", "seconds": "long"}', "\x00"])
+def test_a_damaged_timing_is_told_with_its_place(tmp_path, damage):
+    filled(tmp_path / "s", 1)
+    with open(tmp_path / "s" / "timings.jsonl", "a") as file:
+        file.write(damage + "\n")
+    with pytest.raises(UserError, match="line 2 of s/timings.jsonl is no timing") as caught:
+        read_timings(tmp_path / "s")
+    one_line(caught)
 
 
 def test_a_store_without_timings_has_none(tmp_path):

@@ -35,6 +35,7 @@ def test_a_study_needs_eighteen_notebooks():
     assert len(plan(resolve("01_generate", {"profile": "smoke"}))) == 1 + 2 + 2 + 12 + 1
 
 
+@pytest.mark.timeout(2700)  # the whole graph, and other tests beside it
 def test_every_notebook_runs_at_the_smoke_profile(project):
     stages = plan(resolve("01_generate", {"profile": "smoke"}))
     out = project / "out"

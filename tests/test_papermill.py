@@ -227,7 +227,8 @@ def test_every_way_to_give_a_parameter_names_the_output(project):
     seed = base64.b64encode(b"seed: 7").decode()
     words = ["-f", "given.yaml", "-y", "{runtime: reset}", "-b", seed, "-p", "train", "base", "--prepare-only"]
     assert command(CELL, *words).returncode == 0
-    assert (project / "runs/pocket-seed7/notebooks/04_cross_eval-base-reset-medium.ipynb").exists()
+    made = project / "runs/pocket-seed7/notebooks/04_cross_eval-base-reset-medium.ipynb"
+    assert made.with_suffix(".prepared.ipynb").exists() and not made.exists()  # make would take it for one that ran
 
 
 def test_option_values_are_not_taken_for_paths(project):
@@ -238,6 +239,8 @@ def test_option_values_are_not_taken_for_paths(project):
     assert with_default_output([*TYPED, "--engine", "nbclient"])[0] == CELL
     with pytest.raises(UserError):
         with_default_output([CELL, "-ptrain", "nothing"])
+    with pytest.raises(UserError, match="has no parameter '1'"):
+        with_default_output([*TYPED, "-y", "1: 2"])
 
 
 def test_two_runs_of_one_stage_do_not_meet(project):

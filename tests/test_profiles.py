@@ -28,6 +28,7 @@ def project(tmp_path, monkeypatch):
 
 def changed_profile(project, change):
     data = yaml.safe_load(POCKET.read_text())
+    data["name"] = "odd"
     change(data)
     (project / "params" / "odd.yaml").write_text(yaml.safe_dump(data))
     return "odd"
@@ -54,6 +55,10 @@ def test_the_pocket_profile_keeps_prompts_equal_in_every_cell(project):
         (lambda d: d.update(difficulties={"easy": "pocket-easy"}), "difficulties"),
         (lambda d: d.update(seed=-1), "seed"),
         (lambda d: d.update(family="chess"), "family"),
+        (lambda d: d.update(name="pocket"), "name is 'pocket'; write 'odd'"),
+        (lambda d: d.update(name=""), "name is ''"),
+        (lambda d: d["limits"].update(turns=True), "turns is true"),
+        (lambda d: d["limits"].update(wall_seconds=float("inf")), "limits.wall_seconds"),
     ],
 )
 def test_a_wrong_setting_is_one_line_that_names_file_and_key(project, change, where):
@@ -70,9 +75,13 @@ def test_a_batch_of_no_items_is_refused(project, batch):
     assert "batch_sizes" in one_line(caught)
 
 
-@pytest.mark.parametrize("text", ["a: [1", "", "- 1\n- 2", "just words"])
+@pytest.mark.parametrize(
+    "text",
+    ["a: [1", "", "- 1\n- 2", "just words", "seed: 2024-13-45", "\udcff", "like: bad", "like: empty"],
+)
 def test_a_file_that_is_no_profile_is_one_line(project, text):
-    (project / "params" / "bad.yaml").write_text(text)
+    (project / "params" / "bad.yaml").write_bytes(text.encode(errors="surrogateescape"))
+    (project / "params" / "empty.yaml").write_text("")
     with pytest.raises(UserError) as caught:
         load_profile("bad")
     assert "bad.yaml" in one_line(caught)
@@ -107,7 +116,7 @@ def test_every_setting_changes_the_digest(project):
     ]  # fmt: skip
     for change in changes:
         digests.add(load_profile(changed_profile(project, change)).digest())
-    digests.add(load_profile("pocket").digest())
+    digests.add(load_profile(changed_profile(project, lambda d: None)).digest())
     assert len(digests) == len(changes) + 1 and data
 
 
@@ -121,8 +130,8 @@ def test_judging_otherwise_plays_the_same_episodes():
 
 def test_the_digest_does_not_depend_on_how_the_file_is_written(project):
     data = yaml.safe_load(POCKET.read_text())
-    (project / "params" / "again.yaml").write_text(yaml.safe_dump(dict(reversed(list(data.items())))))
-    assert load_profile("again").digest() == load_profile("pocket").digest()
+    (project / "pocket.yaml").write_text(yaml.safe_dump(dict(reversed(list(data.items())))))
+    assert load_profile(str(project / "pocket.yaml")).digest() == load_profile("pocket").digest()
 
 
 @pytest.mark.parametrize(
@@ -193,6 +202,25 @@ def test_a_profile_like_another_differs_in_what_it_says_alone(project):
     with pytest.raises(UserError, match="'nothing' has no file") as caught:
         load_profile("own")
     one_line(caught)
+
+
+def test_a_profile_may_be_like_one_that_is_like_another_but_its_name_and_place_are_its_own(project):
+    (project / "params" / "mine.yaml").write_text("like: pocket-seeds\nseed: 7\n")
+    mine = load_profile("mine")
+    assert (mine.name, mine.seed, mine.train_seeds, mine.published) == ("mine", 7, 3, False)
+    assert mine.run().root == project / "runs" / "mine" == mine.run().published_root
+    with pytest.raises(UserError, match="has no file"):
+        load_profile("n" * 300)
+
+
+def test_which_model_a_server_calls_what_is_part_of_what_plays():
+    served = load_profile("served-smoke")
+    serving = served.evaluation.serving
+    change = lambda **more: served.model_copy(  # noqa: E731
+        update={"evaluation": served.evaluation.model_copy(update={"serving": serving.model_copy(update=more)})}
+    )
+    assert change(timeout_seconds=9.0, url="http://a/v1").episode_digest() == served.episode_digest()
+    assert change(names={"base": "another"}).episode_digest() != served.episode_digest()
 
 
 def test_training_seeds_have_draws_and_places_of_their_own(project):

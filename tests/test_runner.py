@@ -16,7 +16,7 @@ import pytest
 from common import comes_true, gone
 
 from knapsack_lib import progress as progress_module
-from knapsack_lib.runner import _Report, main
+from knapsack_lib.runner import _Report, main, run_stage
 from knapsack_lib.stages import STAGES, resolve
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -179,6 +179,21 @@ def test_a_signal_ends_the_kernel_and_its_children(project, number):
         said = child.stdout.read()
         assert "what had ended is saved" in said
         assert "(papermill notebooks/01_generate.ipynb -p profile smoke)" in said
+
+
+def test_a_stage_whose_lines_nobody_can_read_any_more_ends(project, monkeypatch):
+    """As in `make paper | head`: the stage is in a session of its own, and would run on unwatched."""
+    notebook(project, "01_generate", SLOW)
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+
+    def closed(self, lines):
+        if (project / "pids").exists() and len((project / "pids").read_text().split()) == 2:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(_Report, "show", closed)
+    with pytest.raises(BrokenPipeError):
+        run_stage(resolve("01_generate", {"profile": "smoke"}))
+    assert gone((project / "pids").read_text().split())
 
 
 def test_the_stage_ends_when_make_is_killed(project):

@@ -18,7 +18,7 @@ from types import MappingProxyType
 import pandas as pd
 
 from knapsack_lib.analysis.evidence import Evidence, NotThere, training_traces
-from knapsack_lib.analysis.statistics import Interval, rate_interval
+from knapsack_lib.analysis.intervals import Interval, rate_interval
 from knapsack_lib.profiles import DIFFICULTIES
 
 __all__ = ["CLAIMS", "Claim", "claims", "kept_of_the_teachers_gap", "verdicts"]

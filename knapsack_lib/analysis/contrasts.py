@@ -20,16 +20,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from knapsack_lib.analysis.intervals import mean_interval
 from knapsack_lib.analysis.power import detectable_difference, power_curve, tasks_needed
 from knapsack_lib.analysis.results import Results
-from knapsack_lib.analysis.statistics import (
-    holm,
-    interaction_model,
-    mcnemar,
-    mean_interval,
-    tost,
-    wilcoxon,
-)
+from knapsack_lib.analysis.statistics import holm, interaction_model, mcnemar, tost, wilcoxon
 from knapsack_lib.analysis.summary import task_means
 from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, Analysis, named_seed
 
@@ -121,7 +115,8 @@ def _row(cells: pd.DataFrame, outcome: str, name: str, analysis: Analysis, seed:
     own = named_seed(seed, "bootstrap", outcome, name, difficulty)
     found = mean_interval(x, seed=own, resamples=analysis.resamples, level=analysis.level)
     test = wilcoxon(x)
-    adapters = [float(values(part, outcome, contrast)[0].mean()) for _, part in cells.groupby("train_seed") if len(x)]
+    each = [values(part, outcome, contrast)[0] for _, part in cells.groupby("train_seed")]
+    adapters = [float(one.mean()) for one in each if len(one)]  # one regime may have more adapters than the other
     back = math.exp if outcome == "tokens" else float
     row = {
         "outcome": outcome, "difficulty": difficulty, "contrast": name, "title": contrast.title,
@@ -144,12 +139,12 @@ def _row(cells: pd.DataFrame, outcome: str, name: str, analysis: Analysis, seed:
 
 def _mcnemar(cells: pd.DataFrame, contrast: Contrast) -> tuple[float, str]:
     """The exact p of each adapter by itself, the largest of them: a task is played once by each. NaN and why where no
-    adapter's pairs differ; an adapter without such pairs counts as p = 1."""
+    adapter's pairs differ; an adapter whose pairs do not counts as p = 1, one without pairs (of the other cell) not."""
     (a, _), (b, _) = contrast.weights.items()
     found = []
     for _, part in cells.groupby("train_seed"):
         pairs = task_means(part, "missing_variable").reindex(columns=[a, b]).dropna()
-        found.append(mcnemar(pairs[a] > 0.5, pairs[b] > 0.5))
+        found += [mcnemar(pairs[a] > 0.5, pairs[b] > 0.5)] if len(pairs) else []
     if all(math.isnan(test.p) for test in found):
         return math.nan, next((test.note for test in found), "no pairs")
     return max(1.0 if math.isnan(test.p) else test.p for test in found), ""

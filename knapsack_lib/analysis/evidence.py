@@ -16,9 +16,9 @@ import pandas as pd
 
 from knapsack_lib.analysis.contrasts import at, contrast_table, power_table
 from knapsack_lib.analysis.failures import failure_counts
+from knapsack_lib.analysis.intervals import Interval, efficiency_ratio, rate_interval, ratio_interval
 from knapsack_lib.analysis.metrics import CELL
 from knapsack_lib.analysis.results import Results
-from knapsack_lib.analysis.statistics import Interval, efficiency_ratio, rate_interval, ratio_interval
 from knapsack_lib.analysis.summary import cell_summary, seed_summary, task_means
 from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, Analysis, named_seed
 
@@ -30,8 +30,8 @@ class NotThere(LookupError):
 
 
 def training_traces(teacher: pd.DataFrame) -> pd.DataFrame:
-    """The teacher's episodes on training tasks (a teacher store holds the validation tasks' traces too)."""
-    return teacher[teacher.task_id.str.contains("-train-")]
+    """The teacher's episodes on training tasks: a store of ours holds the validation tasks' traces too."""
+    return teacher[~teacher.task_id.str.contains("-validation-")]
 
 
 @dataclass(frozen=True)

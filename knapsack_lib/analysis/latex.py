@@ -10,6 +10,7 @@ __all__ = ["escaped", "number", "percent", "span", "tabular"]
 
 ESCAPES = {
     "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_", "→": r"$\to$", "×": r"$\times$", "+": "$+$", "−": "$-$",
+    "$": r"\$", "{": r"\{", "}": r"\}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "\\": r"\textbackslash{}",
     "±": r"$\pm$", "<": "$<$", ">": "$>$", "α": r"$\alpha$", "–": "--", "≥": r"$\geq$", "≤": r"$\leq$",
 }  # fmt: skip
 

@@ -8,17 +8,19 @@ on persistent traces that acts in the reset runtime on easy tasks; Low and High 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from knapsack_lib.analysis.claims import kept_of_the_teachers_gap, p_text, verdicts
 from knapsack_lib.analysis.contrasts import PLANNED
 from knapsack_lib.analysis.evidence import Evidence
+from knapsack_lib.analysis.intervals import Interval
 from knapsack_lib.analysis.latex import escaped
 from knapsack_lib.analysis.metrics import CELL
 from knapsack_lib.analysis.output import write_tex
-from knapsack_lib.analysis.statistics import Interval
 from knapsack_lib.analysis.tables import rules_text, teacher_table
+from knapsack_lib.families.knapsack import size_named
 from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES
 
 __all__ = ["numbers", "write"]
@@ -50,7 +52,7 @@ def numbers(evidence: Evidence) -> dict[str, str]:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("two macros share a name")
-    return {name: "–" if "nan" in value else value for name, value in found.items()}
+    return {name: "–" if re.search(r"\bnan\b", value) else value for name, value in found.items()}
 
 
 def _settings(evidence: Evidence) -> Iterator[tuple[str, str]]:
@@ -77,6 +79,9 @@ def _settings(evidence: Evidence) -> Iterator[tuple[str, str]]:
                       ("memoryLimit", "memory_mb"), ("outputLimit", "output_chars")):  # fmt: skip
         yield name, f"{own['limits'][key]:,g}"
     yield "validationTasks", str(own["tasks"]["validation"])
+    for difficulty, size in own["difficulties"].items():
+        low, high = size_named(size).items
+        yield f"items{difficulty.capitalize()}", f"{low} to {high}" if high > low else str(low)
     yield "gateShare", f"{own['gates']['share_of_expert']:.0%}"
     yield "gateFinished", f"{own['gates']['finished']:.0%}"
     yield "failureRules", rules_text(evidence)

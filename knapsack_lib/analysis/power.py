@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
-from knapsack_lib.analysis.statistics import FEWEST, NAN, Interval, as_row, is_flat
+from knapsack_lib.analysis.intervals import FEWEST, NAN, Interval, as_row, is_flat
 
 __all__ = ["detectable_difference", "power_curve", "tasks_needed"]
 

@@ -16,7 +16,7 @@ import io
 import json
 import math
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -126,19 +126,18 @@ def write_results(run: Run) -> Path:
 def read_results(run: Run) -> Results:
     """Read results/<profile>/. Raises UserError naming the command that makes it when it is not there."""
     folder = results_folder(run)
-    missing = [name for name in ("provenance.json", "cells.jsonl.gz") if not (folder / name).exists()]
-    if missing:
-        raise UserError(f"no {missing[0]} in {run.shown(folder)}; run first: {_mend(run, '05_analysis')}")
-    episodes = EpisodeFile(folder / "cells.jsonl.gz")
-    return Results(
-        episodes=episodes,
-        timings=pd.read_csv(folder / "timings.csv"),
-        teacher=_read_frame(folder / "teacher.csv.gz"),
-        expert=_read_frame(folder / "expert.csv.gz"),
-        training=json.loads((folder / "training.json").read_text()),
-        provenance=json.loads((folder / "provenance.json").read_text()),
-        digest=episodes.digest,
-    )
+    found: dict[str, Any] = {}
+    for field, (name, read) in READERS.items():
+        try:
+            found[field] = read(folder / name)
+        except FileNotFoundError:
+            raise UserError(f"no {name} in {run.shown(folder)}; run first: {_mend(run, '05_analysis')}") from None
+        except (OSError, EOFError, ValueError, KeyError, zlib.error) as error:
+            said = " ".join(str(error).split())
+            raise UserError(
+                f"{run.shown(folder / name)} is damaged ({said}); make it again: {_mend(run, '05_analysis')}"
+            ) from None
+    return Results(**found, digest=found["episodes"].digest)
 
 
 def _cells(run: Run) -> tuple[Iterator[Episode], pd.DataFrame]:
@@ -172,7 +171,7 @@ def _training(run: Run, train: str, train_seed: int) -> dict[str, Any]:
     if not path.exists():
         words = f"-p train {train}{_numbered(train_seed)}"
         raise UserError(f"no {run.shown(path)}; run first: {_mend(run, '03_finetune')} {words}")
-    return json.loads(path.read_text())
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _numbered(train_seed: int) -> str:
@@ -190,7 +189,7 @@ def _provenance(run: Run) -> dict[str, Any]:
             inputs[name] = hashlib.file_digest(file, "sha256").hexdigest()
         record = store / "provenance.json"
         if record.exists():
-            made_by[name] = json.loads(record.read_text())
+            made_by[name] = json.loads(record.read_text(encoding="utf-8"))
     profile = run.profile
     return {
         "profile": profile.name, "profile_digest": profile.digest(), "seed": run.seed,
@@ -232,3 +231,27 @@ def _read_frame(path: Path) -> pd.DataFrame:
     text = gzip.decompress(path.read_bytes()).decode()
     empty = {"first_missing_turn": [""], "recovered": [""]}
     return typed(pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=empty))
+
+
+def _read_cells(path: Path) -> EpisodeFile:
+    found = EpisodeFile(path)
+    if not found:
+        raise ValueError("no episode is in it")
+    return found
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    found = json.loads(path.read_bytes())
+    if not isinstance(found, dict):
+        raise ValueError("no object of names and values")
+    return found
+
+
+READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {  # of read_results: field -> file, how it is read
+    "provenance": ("provenance.json", _read_json),
+    "episodes": ("cells.jsonl.gz", _read_cells),
+    "timings": ("timings.csv", pd.read_csv),
+    "teacher": ("teacher.csv.gz", _read_frame),
+    "expert": ("expert.csv.gz", _read_frame),
+    "training": ("training.json", _read_json),
+}

@@ -8,12 +8,13 @@ Spread over tasks (intervals) and spread over training seeds (`*_seed_sd`) are n
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
 
+from knapsack_lib.analysis.intervals import mean_interval, rate_interval
 from knapsack_lib.analysis.metrics import CELL
-from knapsack_lib.analysis.statistics import mean_interval, rate_interval
 from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, TRAININGS, Analysis, named_seed
 
 __all__ = ["cell_summary", "seed_summary", "task_means"]
@@ -56,7 +57,8 @@ def _summary(key: tuple[str, str, str], cell: pd.DataFrame, analysis: Analysis, 
         rate = rate_interval(float(tasks[name].sum()), len(tasks), level=analysis.level)
         row |= {name: rate.estimate, f"{name}_low": rate.low, f"{name}_high": rate.high}
     means = {name: float(cell[name].mean()) for name in MEANS}
-    return row | means | {"score_per_1k": 100 * row["optimality"] / (row["tokens"] / 1000)}
+    per_1k = 100 * row["optimality"] / (row["tokens"] / 1000) if row["tokens"] else math.nan  # not recorded
+    return row | means | {"score_per_1k": per_1k}
 
 
 def seed_summary(cells: pd.DataFrame) -> pd.DataFrame:

@@ -77,7 +77,7 @@ def expected() -> list[Expected]:
     """The lines of results/expected.yaml, in order. Raises UserError for a line that is not as it must be."""
     path = project_root() / "results" / "expected.yaml"
     try:
-        return TypeAdapter(list[Expected]).validate_python(yaml.safe_load(path.read_text()))
+        return TypeAdapter(list[Expected]).validate_python(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (OSError, yaml.YAMLError) as error:
         raise UserError(f"results/expected.yaml cannot be read: {' '.join(str(error).split())}") from None
     except ValidationError as error:

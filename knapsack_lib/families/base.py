@@ -53,6 +53,9 @@ class Task:
             tag = data.get("schema_version", SCHEMA)
             data = {"nl": "", "tools": [], "run_name": "", **data}
             fields = {name: data[name] for name in cls.__dataclass_fields__}
+            for name in ("difficulty", "public", "private", "reference"):
+                if not isinstance(fields[name], dict):
+                    raise ValueError(f"{name} holds no names and values")
         except (ValueError, AttributeError) as error:
             raise UserError(f"{where} is not a JSON object ({error}); make it again with notebook 01") from None
         except KeyError as error:
@@ -97,7 +100,7 @@ class TaskFiles(Sequence[Task]):
         if isinstance(place, slice):
             return TaskFiles(self.paths[place])
         path = Path(self.paths[place])
-        return Task.from_json(path.read_text(), path.name)
+        return Task.from_json(path.read_text(encoding="utf-8", errors="replace"), path.name)
 
     def __add__(self, other: TaskFiles) -> TaskFiles:
         return TaskFiles([*self.paths, *other.paths])
@@ -112,8 +115,8 @@ def write_tasks(folder: Path, tasks: Iterable[Task]) -> None:
     keep, changed = set(), []
     for task in tasks:
         path, text = folder / f"{task.task_id}.json", task.to_json()
-        if not path.exists() or path.read_text() != text:
-            path.with_suffix(".part").write_text(text)
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.with_suffix(".part").write_text(text, encoding="utf-8")
             changed.append(path.name)
         keep.add(path.name)
     for stale in sorted(folder.glob("*.json")):

@@ -26,6 +26,8 @@ __all__ = ["SIZES", "KnapsackWorld", "Size", "best_subset", "make_task", "make_t
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 SYLLABLES = tuple(c + v for c in "BDFGKLMNRT" for v in "aeiou")
 TOOLS = ("list_items", "inspect", "take_item", "finish")
+HIGHEST = {"items": 10_000, "weight": 10**6, "value": 10**12, "capacity_ratio": 10}  # sums over a task fit into 64 bits
+TABLES = 2**28  # bytes of what finds the optimum (best_subset): a byte per item and two int64 per unit of capacity
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,10 @@ class Size:
 
         for name in ("items", "weight", "value", "capacity_ratio"):
             low, high = getattr(self, name)
-            if low > high or low <= 0:
+            if not 0 < low <= high:  # neither is a range that ends in NaN
                 fail(f"{name} = [{low}, {high}] is an empty range; give 0 < low <= high")
+            if high > HIGHEST[name]:
+                fail(f"{name} = [{low}, {high}] goes too high; give at most {HIGHEST[name]:,}")
         if not 1 <= self.classes <= len(LETTERS):
             fail(f"classes = {self.classes}; give 1 to {len(LETTERS)}")
         if not 1 <= self.allowed <= self.classes:
@@ -64,6 +68,8 @@ class Size:
             fail(f"ids = {self.ids!r}; choose hex or syllables")
         if self.capacity_ratio[1] * self.items[1] * self.weight[1] < self.weight[0]:
             fail("no item can ever fit the capacity; raise capacity_ratio")
+        if self.capacity_ratio[1] * self.items[1] * self.weight[1] * (self.items[1] + 16) > TABLES:
+            fail(f"the optimum would need more than {TABLES // 2**20} MiB; lower items, weight or capacity_ratio")
 
 
 SIZES = {

@@ -88,7 +88,7 @@ class ChatServerPolicy:
             raise UserError(
                 f"the server of {self.model} gives no token ids; set evaluation.serving.prompts to messages"
             )
-        ended = choice.finish_reason == "stop"
+        ended = self._ended(choice.finish_reason)
         said = tuple(ids) if not ended or ids[-1] == self.wording.end else (*ids, self.wording.end)
         self._said[ask.key].append(said)
         return Reply(self.wording.text(said), len(prompt), len(said), self._stop(ended, most), said)
@@ -101,8 +101,14 @@ class ChatServerPolicy:
         choice, usage = found.choices[0], found.usage
         text = choice.message.content or ""
         spent = usage.completion_tokens if usage else len(self.wording.content(text))
-        stop = self._stop(choice.finish_reason != "length", most)
+        stop = self._stop(self._ended(choice.finish_reason), most)
         return Reply(text, usage.prompt_tokens if usage else counted, spent, stop)
+
+    def _ended(self, reason: str | None) -> bool:
+        """Whether the model ended its reply. What else than that or its length stopped it is no doing of the model's."""
+        if reason not in ("stop", "length"):
+            raise PolicyError(f"the server of {self.model} broke a reply off (finish_reason {reason})")
+        return reason == "stop"
 
     def _stop(self, ended: bool, most: int) -> str:
         """A reply that the end of the context cut is told from one that was too long for a turn."""

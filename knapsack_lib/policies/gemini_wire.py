@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from knapsack_lib.profiles import Gemini, UserError, installs, project_root
 from knapsack_lib.prompts import Message
 
-__all__ = ["KEY_NAMES", "asked_pause", "connect", "record_of", "request_of", "wire_errors"]
+__all__ = ["KEY_NAMES", "asked_pause", "connect", "has_key", "record_of", "request_of", "wire_errors"]
 
 KEY_NAMES = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 
@@ -120,6 +120,14 @@ def _word(value: Any) -> str:
 
 
 # The key --------------------------------------------------------------------------------------------------------------
+
+
+def has_key() -> bool:
+    """Whether there is a key that `connect` would use."""
+    try:
+        return bool(_key())
+    except UserError:
+        return False
 
 
 def _key() -> str:

@@ -35,7 +35,7 @@ class Weights:
 
     def __init__(self, folder: Path):
         try:
-            self.config = json.loads((folder / "config.json").read_text())
+            self.config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
             tensors = load_file(folder / "model.safetensors")
         except FileNotFoundError as error:
             raise UserError(
@@ -114,6 +114,10 @@ class PocketEngine:
         torch.set_num_threads(setting.threads)
         self._folder = folder
         self.weights, self.setting = Weights(folder), setting
+        if setting.context > (positions := self.weights.config["max_position_embeddings"]):
+            raise UserError(
+                f"evaluation.context = {setting.context} is more than the {positions} positions of the model"
+            )
         self.wording = Wording(Tokenizer.from_file(str(folder / "tokenizer.json")))
 
     def __reduce__(self) -> tuple[Any, ...]:

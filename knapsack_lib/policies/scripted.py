@@ -1,8 +1,9 @@
 """The scripted expert: solves Opaque Knapsack as a careful CodeAct agent would, reading only what an agent is shown.
 
 One plan, two styles. `persistent` defines state and helpers once and reuses them; `reset` restates the state it needs
-as literals in every block. For one task both styles make the same tool calls and print the same lines, so paired
-traces differ in the code alone. All variety (wording, names, batch size, order, slips) is drawn from the task's seed.
+as literals in every block. For one task both styles make the same tool calls and print the same lines outside the
+slips, so paired traces differ in the code alone. All variety (wording, names, batch size, order, slips) is drawn from the
+task's seed.
 """
 
 from __future__ import annotations
@@ -114,6 +115,10 @@ class ScriptedExpert:
             self._facts["left"] = _number(r"Capacity:? (\d+)", task)
             self._facts["budget"] = _number(r"Inspection[^\d]*(\d+)", task)
             self._facts.update(taken=[], bad=[])
+            if self._calls < 2:
+                raise UserError(
+                    "the expert lists the items and looks at one in its first turn; raise limits.tool_calls to 2"
+                )
             self._batch = min(self._batch, self._calls - 1)
             return
         if "\n[output cut at " in text:

@@ -76,7 +76,9 @@ def check_choice(name: str, value: object, allowed: tuple[str, ...]) -> str:
 class Profile(Strict):
     """One study. `difficulties` maps the words easy and medium to named sizes in the family."""
 
-    name: str
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="that of its file: outputs go to runs/<name>"
+    )
     about: str
     seed: int = Field(ge=0)
     train_seeds: int = Field(
@@ -144,9 +146,8 @@ class Profile(Strict):
                 "timeout_seconds",
                 "agreement",
                 "url",
-                "names",
                 "python",
-            }
+            }  # not `names`: they say which model answers
         }
         text = self.model_dump_json(exclude=beside, exclude_defaults=True)
         return hashlib.sha256(json.dumps(json.loads(text), sort_keys=True).encode()).hexdigest()
@@ -238,17 +239,16 @@ def project_root() -> Path:
 
 
 def load_profile(name: str) -> Profile:
-    """Read params/<name>.yaml (or a path that ends in .yaml). `like: <name>` takes that profile's keys, then its own.
+    """Read params/<name>.yaml (or a path that ends in .yaml). `like: <name>` takes that profile's sections, then its own.
 
     Raises UserError with one line for a missing file, an unknown or missing key, or a value out of range.
     """
     path = _profile_file(name)
-    data = _read_yaml(path)
-    if isinstance(data, dict) and "like" in data:
-        data = {
-            **_read_yaml(_profile_file(data["like"])),
-            **{key: value for key, value in data.items() if key != "like"},
-        }
+    data = _settings(path)
+    if isinstance(data, dict) and data.setdefault("name", path.stem) != path.stem:
+        raise UserError(
+            f"{path.name}: name is {data['name']!r}; write {path.stem!r}, as its file is called, or leave it out"
+        )
     try:
         return Profile.model_validate(data)
     except ValidationError as error:
@@ -259,14 +259,32 @@ def load_profile(name: str) -> Profile:
 
 def _profile_file(name: str) -> Path:
     path = Path(name) if str(name).endswith(".yaml") else project_root() / "params" / f"{name}.yaml"
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError:  # too long a name, for one
+        there = False
+    if not there:
         known = sorted(p.stem for p in (project_root() / "params").glob("*.yaml"))
         raise UserError(f"profile {name!r} has no file {path.name} in params/; choose one of: {', '.join(known)}")
     return path
 
 
+def _settings(path: Path, above: tuple[Path, ...] = ()) -> Any:
+    """What a file says, over what the profile that it is like says; a name, and being the published one, are its own."""
+    data = _read_yaml(path)
+    if not isinstance(data, dict) or "like" not in data:
+        return data
+    other = _profile_file(str(data.pop("like")))
+    if other in (path, *above):
+        raise UserError(f"{path.name}: like: {other.stem} leads back to itself; name a profile that is whole")
+    given = _settings(other, (path, *above))
+    if not isinstance(given, dict):
+        raise UserError(f"{path.name}: like: {other.stem} holds no settings; name another profile")
+    return {**given, "published": False, "name": path.stem, **data}
+
+
 def _read_yaml(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from None

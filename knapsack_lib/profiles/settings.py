@@ -5,7 +5,7 @@ A field that came later has a default, which leaves the digest of profiles that 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
@@ -16,9 +16,17 @@ __all__ = [
 
 
 class Strict(BaseModel):
-    """Frozen, and without room for a misspelt key."""
+    """Frozen, and without room for a misspelt key, for `yes` where a number is meant, or for infinity."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, data: Any) -> Any:
+        for name, value in data.items() if isinstance(data, dict) else ():
+            if isinstance(value, bool) and name in cls.model_fields and cls.model_fields[name].annotation is not bool:
+                raise ValueError(f"{name} is {str(value).lower()}, which is no value for it")
+        return data
 
 
 class TaskCounts(Strict):

@@ -18,7 +18,7 @@ from knapsack_lib.episodes import Episode, Turn
 from knapsack_lib.profiles import SPELLINGS, UserError
 from knapsack_lib.published.episodes import FINISHES, to_episode
 from knapsack_lib.published.files import shown_name
-from knapsack_lib.published.records import Record, as_number, as_object, read_json
+from knapsack_lib.published.records import Record, as_count, as_number, as_object, read_json
 
 __all__ = ["CHATS", "read_chats"]
 
@@ -87,8 +87,8 @@ def _conversation(
     outcome: dict[str, Any] = {
         "optimality": math.nan if score is None else score, "solved": solved is True, "value": metrics.get("agent_value", 0),
         "optimal_value": metrics.get("optimal_value", 0), "weight_used": metrics.get("weight_used", 0),
-        "capacity": metrics.get("capacity") or math.nan, "items_taken": int(metrics.get("items_taken_count", 0)),
-        "items_inspected": int(metrics.get("inspected_count", 0)),
+        "capacity": metrics.get("capacity") or math.nan, "items_taken": as_count(metrics.get("items_taken_count")),
+        "items_inspected": as_count(metrics.get("inspected_count")),
     }  # fmt: skip
     ended = bool(turns) and turns[-1].observation is None and "finish(" in (turns[-1].code or "")
     finish = FINISHES.get(str(line.get("finish_reason")), "finish" if ended else "unknown")

@@ -18,9 +18,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
 from knapsack_lib.episodes import Episode, Turn
-from knapsack_lib.published.files import part_of
-from knapsack_lib.published.records import Record, as_count, as_object
+from knapsack_lib.published.files import must_be_new, plain_name, written_whole
+from knapsack_lib.published.records import Record, as_count, as_number, as_object
 
 __all__ = ["to_episode", "to_episodes", "write_chat", "write_published"]
 
@@ -28,6 +30,22 @@ FINISHES = {"finish_tool": "finish", "max_turns": "max_turns"}
 PUBLISHED = {"finish": "finish_tool", "max_turns": "max_turns", "context": "error"}
 WORDS = {"reset": "stateless", "medium": "hard"}
 OURS = "knapsack_lib"  # the key under which a trace of ours keeps what the format has no place for
+
+
+class _Outcome(BaseModel):
+    """What an episode's outcome must hold to be written and reported on; NaN stands for what was not recorded."""
+
+    value: float
+    optimal_value: float
+    optimality: float
+    solved: bool
+    weight_used: float
+    capacity: float
+    items_taken: int
+    items_inspected: int
+
+
+EPISODE = TypeAdapter(Episode)
 
 
 def to_episodes(
@@ -39,12 +57,9 @@ def to_episodes(
 
 def to_episode(record: Record, cell: tuple[str, str, str] = ("published", "persistent", "easy")) -> Episode:
     """One record as an episode."""
-    kept = (record.trace or {}).get(OURS)
-    if isinstance(kept, dict):  # written by write_published: nothing was lost
-        try:
-            return Episode(**{**kept, "turns": [Turn(**turn) for turn in kept["turns"]]})
-        except (KeyError, TypeError, AttributeError):
-            pass  # of another version: read it as any other
+    kept = _kept((record.trace or {}).get(OURS))
+    if kept is not None:
+        return kept
     train, runtime, difficulty = record.cell or cell
     metrics = record.metrics
     prompts = record.summary.get("system_prompts")
@@ -61,6 +76,21 @@ def to_episode(record: Record, cell: tuple[str, str, str] = ("published", "persi
         runtime=runtime, seed=0, opening=opening, turns=[_turn(step) for step in record.step_events],
         finish=_finish(record), outcome=outcome,
     )  # fmt: skip
+
+
+def _kept(data: Any) -> Episode | None:
+    """The episode as write_published kept it, nothing lost; None where there is none, or it was damaged or is of another
+    version: then it is read as any other."""
+    try:
+        episode = EPISODE.validate_python(data)
+        outcome = _Outcome.model_validate(episode.outcome, strict=True)
+    except ValidationError:
+        return None
+    measures = (outcome.value, outcome.optimal_value, outcome.optimality, outcome.weight_used, outcome.capacity)
+    counts = [outcome.items_taken, outcome.items_inspected, episode.train_seed]
+    counts += [number for turn in episode.turns for number in (turn.prompt_tokens, turn.completion_tokens)]
+    usable = all(math.isnan(x) or as_number(x) is not None for x in measures) and all(as_count(x) == x for x in counts)
+    return episode if usable else None
 
 
 def _finish(record: Record) -> str:
@@ -91,6 +121,8 @@ def _error(problem: object) -> tuple[str | None, str | None]:
     if isinstance(problem, dict):
         return str(problem.get("type") or "Error"), str(problem.get("message") or "")
     lines = [line for line in str(problem).splitlines() if line.strip()]
+    if not lines:
+        return None, None  # an error that says nothing is none, as the empty one
     kind, _, message = lines[-1].strip().partition(":")
     return (kind, message.strip()) if re.fullmatch(r"[A-Za-z_][\w.]*", kind) else ("Error", lines[-1].strip())
 
@@ -103,26 +135,33 @@ def write_published(episodes: Sequence[Episode], folder: Path, seconds: Sequence
     these a summary.json. Further adapters of a regime go into seed2/, seed3/, ...
 
     Clocks begin at zero and end at `seconds`, where these are known. Reading the files again gives the same episodes.
-    Returns how many were written. Raises UserError when `folder` is there already.
+    Returns how many were written. Raises UserError when `folder` is there already, or a word or task id cannot be in a
+    file's name.
     """
-    part = part_of(folder)
+    must_be_new(folder)
     cells: dict[Path, list[tuple[Episode, float | None]]] = {}
     for episode, spent in zip(episodes, seconds or [None] * len(episodes), strict=True):
         words = (episode.policy, episode.runtime, episode.difficulty)
+        cell = plain_name("_".join(WORDS.get(word, word) for word in words), "the cell")
+        plain_name(episode.task_id, "task id")
         place = Path(*([f"seed{episode.train_seed}"] if episode.train_seed > 1 else []))
         known = None if spent is None or math.isnan(spent) else spent
-        cells.setdefault(place / "_".join(WORDS.get(word, word) for word in words), []).append((episode, known))
-    for cell, rows in cells.items():
-        place = part / cell / "knapsack"
-        place.mkdir(parents=True)
-        results = []
-        for episode, spent in rows:
-            results.append(_result(episode, spent or 0.0))
-            _write(place / f"knapsack-{episode.task_id}.json", results[-1])
-            _write(place / f"knapsack-{episode.task_id}.trace.json", _trace(episode))
-        _write(part / cell / "summary.json", _summary([episode for episode, _ in rows], results))
-    part.rename(folder)
+        cells.setdefault(place / cell, []).append((episode, known))
+    with written_whole(folder) as part:
+        for path, rows in cells.items():
+            _write_cell(part / path, rows)
     return len(episodes)
+
+
+def _write_cell(cell: Path, rows: Sequence[tuple[Episode, float | None]]) -> None:
+    place = cell / "knapsack"
+    place.mkdir(parents=True)
+    results = []
+    for episode, spent in rows:
+        results.append(_result(episode, spent or 0.0))
+        _write(place / f"knapsack-{episode.task_id}.json", results[-1])
+        _write(place / f"knapsack-{episode.task_id}.trace.json", _trace(episode))
+    _write(cell / "summary.json", _summary([episode for episode, _ in rows], results))
 
 
 def _summary(episodes: Sequence[Episode], results: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -150,9 +189,7 @@ def _summary(episodes: Sequence[Episode], results: Sequence[dict[str, Any]]) -> 
 
 
 def _write(path: Path, data: Any) -> None:
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-    part.replace(path)
+    path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
 
 
 def _result(episode: Episode, seconds: float) -> dict[str, Any]:
@@ -202,10 +239,7 @@ def _usage(turns: Sequence[Turn]) -> dict[str, int]:
 def write_chat(episodes: Sequence[Episode], path: Path) -> int:
     """A line {"messages": [...]} per episode, as TRL and Axolotl read it. Deliberate slips are in
     it like any other turn; our own training gives them no loss."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    with open(part, "w", encoding="utf-8") as file:
+    with written_whole(path) as part, open(part, "w", encoding="utf-8") as file:
         for episode in episodes:
             file.write(json.dumps({"messages": episode.messages()}, ensure_ascii=False) + "\n")
-    part.replace(path)
     return len(episodes)

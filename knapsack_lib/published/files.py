@@ -1,6 +1,7 @@
-"""Files of a folder or an archive, read without unpacking anything.
+"""Files of a folder or an archive, read without unpacking anything; and whatever is written, whole or not at all.
 
     for name, data in members("benchmarks.tar.gz", wanted=lambda name: name.endswith(".json")): ...
+    with written_whole(Path("main.tex")) as part: part.write_text(...)
 
 An archive's members are read in memory and never written, so that no name in it can reach a file of ours. Names that
 point outside, links, devices and what is too large are refused in one line.
@@ -8,20 +9,23 @@ point outside, links, devices and what is too large are refused in one line.
 
 from __future__ import annotations
 
+import lzma
 import os
-import shutil
 import tarfile
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from knapsack_lib.profiles import UserError
 
-__all__ = ["LARGEST", "is_archive", "members", "part_of", "shown_name"]
+__all__ = ["LARGEST", "is_archive", "members", "must_be_new", "plain_name", "shown_name", "written_whole"]
 
 LARGEST = 512 * 2**20  # bytes of one file
 TOTAL = 8 * 2**30  # bytes of all files of an archive
 MOST = 200_000  # members
+DAMAGED = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)  # bz2 and gzip raise OSError
 
 
 def members(source: str | Path, wanted: Callable[[str], bool] = lambda name: True) -> Iterator[tuple[str, bytes]]:
@@ -33,29 +37,49 @@ def members(source: str | Path, wanted: Callable[[str], bool] = lambda name: Tru
     elif path.is_file() and is_archive(path):
         yield from _of_archive(path, wanted)
     elif path.is_file():
-        yield path.name, _read(path)
+        if wanted(path.name):
+            yield path.name, _read(path)
     else:
         raise UserError(f"{shown_name(source)}: no such folder, archive or file")
 
 
 def is_archive(path: Path) -> bool:
     """Whether a file is a tar archive, by its name or its bytes."""
-    if path.name.endswith((".tar", ".tar.gz", ".tgz")):
+    if path.name.endswith((".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")):
         return True  # also when it is damaged: then it is told so
     try:
         return tarfile.is_tarfile(path)
-    except (OSError, EOFError):
+    except (lzma.LZMAError, OSError, EOFError):
         return False
 
 
-def part_of(folder: Path) -> Path:
-    """Where a folder is written before it gets its name: empty of what a kill left. Raises UserError when it is there."""
-    if folder.exists():
+def must_be_new(folder: Path) -> None:
+    """Raises UserError when something stands there."""
+    if folder.exists() or folder.is_symlink():
         raise UserError(f"{shown_name(folder)} is there already; choose another folder or remove it")
-    part = folder.with_name(f"{folder.name}.part")
-    if part.exists():
-        shutil.rmtree(part)
-    return part
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Where to write a file or a folder that gets the name `path` when the block ends, and goes away when it fails.
+
+    It is made in a fresh folder beside `path`: no name that a user may have given to something is written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UserError(f"{shown_name(path)}: a file stands where its folder would be; choose another place") from None
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".knapsack-") as beside:
+        part = Path(beside) / "part"
+        yield part
+        part.replace(path)
+
+
+def plain_name(name: str, what: str) -> str:
+    """A word that becomes a part of a file's name. Raises UserError for one that would lead elsewhere or cannot be one."""
+    if "/" in name or "\\" in name or not name.isprintable():
+        raise UserError(f"{what} '{shown_name(name)}' cannot be in a file's name; give it a plain name in the source")
+    return name
 
 
 def shown_name(name: object) -> str:
@@ -105,7 +129,7 @@ def _of_archive(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str
                 file = archive.extractfile(member)
                 if file is not None:
                     yield member.name, file.read()
-    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
+    except DAMAGED as error:
         raise UserError(f"{path.name}: the archive is damaged ({shown_name(error)}); fetch it again") from None
 
 

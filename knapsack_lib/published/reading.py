@@ -8,21 +8,23 @@ write_stores(found, Path("runs/theirs"))
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from knapsack_lib.episodes import Episode
 from knapsack_lib.hub import ID, fetched
-from knapsack_lib.profiles import UserError
+from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, SPELLINGS, UserError, check_choice
 from knapsack_lib.published.chats import CHATS, read_chats
 from knapsack_lib.published.episodes import to_episode
-from knapsack_lib.published.files import is_archive, members, part_of, shown_name
+from knapsack_lib.published.files import is_archive, members, must_be_new, plain_name, shown_name, written_whole
 from knapsack_lib.published.records import read_records
 
 __all__ = ["Imported", "read_source", "write_stores"]
 
 LINES = 20  # problems of one file that are told
 ANY_CELL = ("published", "persistent", "easy")
+TRAIN = re.compile(r"[A-Za-z0-9_-]+")  # it becomes a part of a folder's name
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,10 @@ class Imported:
 def read_source(source: str | Path, cell: tuple[str, str, str] = ANY_CELL) -> Imported:
     """Read a path or a data set id; archives inside a folder are read too.
 
-    `cell` (train, runtime, difficulty) is for files whose folder does not say. Raises UserError when there is nothing.
+    `cell` (train, runtime, difficulty) is for files whose folder does not say. Raises UserError when there is nothing,
+    and for a cell that is none.
     """
-    path = _local(source)
+    cell, path = _canonical(cell), _local(source)
     places = [path]
     if path.is_dir():
         places += [
@@ -52,6 +55,14 @@ def read_source(source: str | Path, cell: tuple[str, str, str] = ANY_CELL) -> Im
     episodes = tuple(episode for part in parts for episode in part.episodes)
     seconds = tuple(second for part in parts for second in part.seconds)
     return Imported(episodes, seconds, tuple(note for part in parts for note in part.notes))
+
+
+def _canonical(cell: tuple[str, str, str]) -> tuple[str, str, str]:
+    train, runtime, difficulty = cell
+    if not TRAIN.fullmatch(train):
+        raise UserError(f"train = {train!r:.80} is no plain word; use letters, digits, _ and -")
+    runtime = check_choice("runtime", runtime, RUNTIMES)
+    return SPELLINGS.get(train, train), runtime, check_choice("difficulty", difficulty, DIFFICULTIES)
 
 
 def _local(source: str | Path) -> Path:
@@ -84,19 +95,23 @@ def _read(place: Path, cell: tuple[str, str, str]) -> list[Imported]:
 def write_stores(found: Imported, out: Path) -> list[Path]:
     """A store per cell, OUT/<train>-<runtime>-<difficulty>/: episodes.jsonl, and timings.jsonl where clocks were kept.
 
-    Whole or not at all. Raises UserError when `out` is there already.
+    Whole or not at all. Raises UserError when `out` is there already, or a cell's word cannot be in a folder's name.
     """
-    part = part_of(out)
+    must_be_new(out)
     cells: dict[str, list[tuple[Episode, float | None]]] = {}
     for episode, seconds in zip(found.episodes, found.seconds, strict=True):
-        cells.setdefault(f"{episode.policy}-{episode.runtime}-{episode.difficulty}", []).append((episode, seconds))
-    for name, rows in sorted(cells.items()):
-        folder = part / name
-        folder.mkdir(parents=True)
-        rows.sort(key=lambda row: (row[0].train_seed, row[0].episode_id))
-        (folder / "episodes.jsonl").write_text("".join(e.to_line() + "\n" for e, _ in rows), encoding="utf-8")
-        timed = [{"episode_id": e.episode_id, "seconds": round(s, 3)} for e, s in rows if s is not None]
-        if timed:
-            (folder / "timings.jsonl").write_text("".join(json.dumps(line) + "\n" for line in timed))
-    part.rename(out)
+        name = plain_name(f"{episode.policy}-{episode.runtime}-{episode.difficulty}", "the cell")
+        cells.setdefault(name, []).append((episode, seconds))
+    with written_whole(out) as part:
+        for name, rows in sorted(cells.items()):
+            _write_store(part / name, rows)
     return [out / name for name in sorted(cells)]
+
+
+def _write_store(folder: Path, rows: list[tuple[Episode, float | None]]) -> None:
+    folder.mkdir(parents=True)
+    rows.sort(key=lambda row: (row[0].train_seed, row[0].episode_id))
+    (folder / "episodes.jsonl").write_text("".join(e.to_line() + "\n" for e, _ in rows), encoding="utf-8")
+    timed = [{"episode_id": e.episode_id, "seconds": round(s, 3)} for e, s in rows if s is not None]
+    if timed:
+        (folder / "timings.jsonl").write_text("".join(json.dumps(line) + "\n" for line in timed))

@@ -10,7 +10,6 @@ A result file is knapsack-<task_id>.json, its trace knapsack-<task_id>.trace.jso
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ TRACE = ".trace.json"
 NAME = re.compile(r"(?:^|/)knapsack-([^/]+?)(\.trace)?\.json$")
 CELL = re.compile(r"(?:^|/)(base|persistent|stateless|reset)_(persistent|stateless|reset)_(easy|hard|medium)(?:/|$)")
 STATUSES = ("completed", "timeout", "error")
+LARGEST_COUNT, LARGEST_NUMBER = 2.0**53, 1e300  # beyond them nothing was counted or measured, and sums would overflow
 
 
 @dataclass(frozen=True)
@@ -174,15 +174,15 @@ def as_object(value: Any) -> Mapping[str, Any]:
 def as_count(value: Any) -> int:
     """A number of things; 0 for anything else."""
     number = as_number(value)
-    return int(number) if number is not None and 0 <= number < 2**63 else 0
+    return int(number) if number is not None and 0 <= number < LARGEST_COUNT else 0
 
 
 def as_number(value: Any) -> float | None:
-    """A finite number; None for anything else."""
+    """A finite number that sums can be made of; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:
         number = float(value)
     except OverflowError:  # an integer of hundreds of digits
         return None
-    return number if math.isfinite(number) else None
+    return number if abs(number) < LARGEST_NUMBER else None

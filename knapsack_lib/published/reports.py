@@ -11,12 +11,14 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import product
 
 import numpy as np
-from scipy import stats as tests
+from scipy.stats import rankdata
 
-from knapsack_lib.analysis.statistics import mean_intervals
+from knapsack_lib.analysis.intervals import FEWEST, mean_intervals
+from knapsack_lib.analysis.statistics import Test, wilcoxon
 from knapsack_lib.profiles import UserError, named_seed
 from knapsack_lib.published.files import shown_name
 from knapsack_lib.published.records import Found, Record
@@ -122,30 +124,42 @@ class Comparison:
 
 
 def compare(a: Found, b: Found) -> Comparison:
-    """Pairs by task id. Raises UserError when one source holds several conditions of a task."""
+    """Pairs by task id. A score that is null counts as 0, and that is noted. Raises UserError when one source holds several
+    conditions of a task."""
     one, other = _scores(a), _scores(b)
     pairs = sorted(one.keys() & other.keys())
-    null = [task for task in pairs if one[task] is None or other[task] is None]
-    known = [task for task in pairs if task not in set(null)]
-    notes = [f"{len(null)} pairs hold a score that is null and are left out"] if null else []
     only_a, only_b = len(one.keys() - other.keys()), len(other.keys() - one.keys())
+    null = sum((one[task] is None) + (other[task] is None) for task in pairs)
+    notes = [f"{null} episodes of the pairs have no score and count as 0"] if null else []
     notes += [f"{only_a} tasks only in A, {only_b} only in B: not compared"] if only_a or only_b else []
     notes += [*a.problems, *b.problems]
-    difference = np.round([(one[t] or 0.0) - (other[t] or 0.0) for t in known], 12) + 0.0
-    if not len(known):
+    if not pairs:
         return Comparison(0, only_a, only_b, None, None, None, None, (*notes, "no task is in both"))
-    moved = difference[difference != 0]
-    mean = float(100 * difference.mean())
+    difference = np.round([(one[task] or 0.0) - (other[task] or 0.0) for task in pairs], 12) + 0.0
+    mean, test = float(100 * difference.mean()), _tested(difference)
+    if math.isnan(test.p):
+        return Comparison(len(pairs), only_a, only_b, mean, None, None, None, (*notes, test.note))
+    moved = len(pairs) - test.zeros
+    smaller = min(test.statistic, moved * (moved + 1) / 2 - test.statistic)
+    said = f"{moved} of {len(pairs)} pairs differ; zeros are left out; {test.method}"
+    said += f"; {test.note}" if test.note else ""
+    return Comparison(len(pairs), only_a, only_b, mean, smaller, test.p, test.effect, (said, *notes))
+
+
+def _tested(difference: np.ndarray) -> Test:
+    """The study's test, which needs FEWEST pairs that differ. Where that many were played and fewer of them differ, all
+    patterns of signs are counted instead, and the note says how small p can be at all."""
+    found, moved = wilcoxon(difference), difference[difference != 0]
     if not len(moved):
-        return Comparison(len(known), only_a, only_b, mean, None, None, None, (*notes, "no pair differs"))
-    ranks = tests.rankdata(np.abs(moved))
+        return replace(found, note="no pair differs")
+    if len(moved) >= FEWEST or len(difference) < FEWEST:
+        return found
+    ranks = rankdata(np.abs(moved))
+    patterns = np.array(list(product([0, 1], repeat=len(moved)))) @ ranks  # W+ of each, [2 ** pairs that differ]
     up, down = float(ranks[moved > 0].sum()), float(ranks[moved < 0].sum())
-    exact = len(moved) <= 50 and len(np.unique(np.abs(moved))) == len(moved)
-    p = float(tests.wilcoxon(moved, method="exact" if exact else "asymptotic").pvalue)
-    said = (
-        f"{len(moved)} of {len(known)} pairs differ; zeros are left out; {'exact' if exact else 'normal approximation'}"
-    )
-    return Comparison(len(known), only_a, only_b, mean, min(up, down), p, (up - down) / (up + down), (said, *notes))
+    p = float(np.mean(np.abs(patterns - (up + down) / 2) >= abs(up - down) / 2))
+    note = f"p cannot be below {2 / len(patterns):g} with so few"
+    return replace(found, statistic=up, p=p, effect=(up - down) / (up + down), method="exact", note=note)
 
 
 def _scores(found: Found) -> dict[str, float | None]:

@@ -67,7 +67,7 @@ def _ours(path: Path) -> Imported | None:
     episodes: list[Episode] = []
     seconds: list[float | None] = []
     for file in files:
-        if ".was-" not in file.parent.name and "expert" not in file.parts:
+        if ".was-" not in file.parent.name and "expert" not in file.relative_to(path).parts:
             known = {} if file.suffix == ".gz" else read_timings(file.parent)
             read = EpisodeFile(file) if file.suffix == ".gz" else read_episodes(file.parent, "knapsack import")
             episodes += read

@@ -7,6 +7,7 @@ r"""The main LaTeX table from published results: knapsack table SPEC.json.
 `path` is a summary file, or a folder or archive of result files. With `metrics_path` (result files) the score and its
 95% interval come from the episodes: BCa over tasks, 5,000 resamples, whatever the order of the files. `score_override`
 replaces the score and takes its interval away. A cell that does not exist is declared: {"...": "...", "absent": true}.
+`score_scale` is auto, fraction or percent, `solved_format` percent or count. The caption is plain text, not LaTeX.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from knapsack_lib.analysis.intervals import mean_interval
 from knapsack_lib.analysis.latex import escaped, tabular
-from knapsack_lib.analysis.statistics import mean_interval
 from knapsack_lib.profiles import SPELLINGS, UserError, named_seed
 from knapsack_lib.published.files import shown_name
 from knapsack_lib.published.records import read_json, read_records

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from knapsack_lib.families.base import SCHEMA, Task
 from knapsack_lib.families.knapsack import LETTERS, Size, make_task
 from knapsack_lib.profiles import UserError, check_choice, load_profile
-from knapsack_lib.published.files import members, shown_name
+from knapsack_lib.published.files import members, shown_name, written_whole
 from knapsack_lib.published.records import read_json
 
 __all__ = ["Made", "generate_tasks", "read_task_files"]
@@ -73,7 +73,6 @@ class Made:
 def generate_tasks(config: str, out: Path, split: str = "easy") -> Made:
     """Draw every task of the config and write those that are not there yet. Raises UserError for a bad config."""
     tasks = _from_json(Path(config)) if config.endswith(".json") else _from_profile(config, split)
-    out.mkdir(parents=True, exist_ok=True)
     written: list[str] = []
     kept: list[str] = []
     different: list[str] = []
@@ -82,9 +81,8 @@ def generate_tasks(config: str, out: Path, split: str = "easy") -> Made:
         if path.exists():
             (kept if _same(path, task) else different).append(path.name)
             continue
-        part = path.with_suffix(".part")
-        part.write_text(task.to_json(), encoding="utf-8")
-        part.replace(path)
+        with written_whole(path) as part:
+            part.write_text(task.to_json(), encoding="utf-8")
         written.append(path.name)
     return Made(tuple(written), tuple([*kept, *different]), tuple(different))
 
@@ -102,8 +100,7 @@ def _from_profile(name: str, split: str) -> Iterator[Task]:
     profile = load_profile(name)
     split = check_choice("split", split, SPLITS)
     size = profile.difficulties["medium" if split == "medium" else "easy"]
-    for index in range(profile.splits()[split]):
-        yield make_task(size, seed=profile.seed, split=split, index=index)
+    return (make_task(size, seed=profile.seed, split=split, index=index) for index in range(profile.splits()[split]))
 
 
 def _from_json(path: Path) -> Iterator[Task]:
@@ -119,15 +116,17 @@ def _from_json(path: Path) -> Iterator[Task]:
         raise UserError(
             f"{path.name}: num_allowed_classes = {own.num_allowed_classes}, but only {len(own.classes)} classes"
         )
+    # Were one of two classes of one name allowed, items would be usable that the optimum left out.
+    twice = next((name for name in own.classes if own.classes.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"{path.name}: knapsack.classes names {twice!r:.60} twice; give each class a name of its own")
     size = Size(
         settings.run_name, own.n_items_range, own.weight_range, own.value_range, len(own.classes),
         own.num_allowed_classes, own.capacity_ratio_range,
     )  # fmt: skip
     names = dict(zip(LETTERS, own.classes, strict=False))
-    for index in range(own.num_tasks):
-        yield _renamed(
-            make_task(size, seed=settings.seed_start, split="config", index=index), names, index, settings.run_name
-        )
+    drawn = (make_task(size, seed=settings.seed_start, split="config", index=i) for i in range(own.num_tasks))
+    return (_renamed(task, names, index, settings.run_name) for index, task in enumerate(drawn))
 
 
 def _renamed(task: Task, names: dict[str, str], index: int, run_name: str) -> Task:

@@ -8,8 +8,9 @@ import math
 import numpy as np
 import pandas as pd
 
+from knapsack_lib.analysis.intervals import Interval
 from knapsack_lib.analysis.power import detectable_difference, power_curve, tasks_needed
-from knapsack_lib.analysis.statistics import Interval, tost
+from knapsack_lib.analysis.statistics import tost
 
 CELLS = list(itertools.product(["persistent", "reset"], repeat=2))  # (train, runtime)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,8 +13,9 @@ from pandas.testing import assert_frame_equal
 from statsmodels.stats.multitest import multipletests
 
 from knapsack_lib.analysis.contrasts import OUTCOMES, PLANNED, SIMPLE, at, contrast_table, power_table, values
+from knapsack_lib.analysis.intervals import mean_interval
 from knapsack_lib.analysis.power import detectable_difference
-from knapsack_lib.analysis.statistics import mcnemar, mean_interval, tost, wilcoxon
+from knapsack_lib.analysis.statistics import mcnemar, tost, wilcoxon
 from knapsack_lib.analysis.summary import task_means
 from knapsack_lib.profiles import named_seed
 
@@ -223,6 +225,20 @@ def test_the_p_of_mcnemar_is_the_largest_over_adapters(two, table, drawn, result
 
 
 # Power ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_adapter_that_only_one_regime_has_takes_no_part_in_what_it_did_not_play(drawn, results_of):
+    """Three adapters of the persistent regime against one of the other: no pairs is not p = 1, and no mean of nothing."""
+    cells = pd.concat([drawn(1), drawn(2, 3)], ignore_index=True)
+    uneven = cells[(cells.train == "persistent") | (cells.train_seed == 1)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        some, one = (contrast_table(results_of(frame)) for frame in (uneven, drawn(1)))
+    habit, alone = (at(table, "missing", "easy", "habit") for table in (some, one))
+    assert (habit.p == alone.p or math.isnan(habit.p) and math.isnan(alone.p)) and habit.seeds == alone.seeds == 1
+    assert at(some, "missing", "easy", "loss").seeds == 3
+    aligned = at(some, "score", "easy", "aligned")
+    assert aligned.seeds == 1 and aligned.seed_low == aligned.seed_high
 
 
 def test_power_rises_with_the_difference_from_the_level_of_the_test(drawn, results_of):

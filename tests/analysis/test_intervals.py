@@ -16,14 +16,8 @@ from rows import answers_no_test_or_plan, drawn, ends, is_no_answer, played
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from knapsack_lib.analysis.statistics import (
-    efficiency_ratio,
-    mean_interval,
-    rate_interval,
-    ratio_interval,
-    tost,
-    wilcoxon,
-)
+from knapsack_lib.analysis.intervals import efficiency_ratio, mean_interval, rate_interval, ratio_interval
+from knapsack_lib.analysis.statistics import tost, wilcoxon
 
 pytestmark = pytest.mark.filterwarnings("error")
 quick = settings(max_examples=30, deadline=None)

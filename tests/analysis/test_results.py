@@ -9,6 +9,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from common import one_line
 from pandas.testing import assert_frame_equal
 
 from knapsack_lib.analysis.behaviour import behaviour_frame
@@ -171,3 +172,19 @@ def test_a_store_s_own_provenance_is_kept(run):
     (run.teacher("reset") / "provenance.json").write_text(json.dumps({"made": "somewhere"}))
     write_results(run)
     assert read_results(run).provenance["made_by"] == {"teacher/reset": {"made": "somewhere"}}
+
+
+@pytest.mark.parametrize(
+    "name", ["cells.jsonl.gz", "teacher.csv.gz", "provenance.json", "training.json", "timings.csv"]
+)
+@pytest.mark.parametrize("how", ["gone", "cut", "other"])
+def test_a_committed_file_that_is_gone_or_damaged_is_one_line(run, name, how):
+    file = write_results(run) / name
+    whole = file.read_bytes()
+    if how == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(whole[: len(whole) // 2] if how == "cut" and name != "timings.csv" else b"")
+    with pytest.raises(UserError, match=f"{name} (in .*run first|is damaged .*make it again)|no {name} in") as caught:
+        read_results(run)
+    one_line(caught)

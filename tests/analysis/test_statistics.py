@@ -21,16 +21,9 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import tt_solve_power
 from statsmodels.stats.weightstats import ttost_paired
 
+from knapsack_lib.analysis.intervals import FEWEST, mean_interval
 from knapsack_lib.analysis.power import detectable_difference, power_curve, tasks_needed
-from knapsack_lib.analysis.statistics import (
-    FEWEST,
-    holm,
-    interaction_model,
-    mcnemar,
-    mean_interval,
-    tost,
-    wilcoxon,
-)
+from knapsack_lib.analysis.statistics import holm, interaction_model, mcnemar, tost, wilcoxon
 
 pytestmark = pytest.mark.filterwarnings("error")
 quick = settings(max_examples=30, deadline=None)

@@ -10,8 +10,8 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from knapsack_lib.analysis.evidence import Evidence
+from knapsack_lib.analysis.intervals import efficiency_ratio, mean_interval, rate_interval, ratio_interval
 from knapsack_lib.analysis.metrics import CELL, episode_frame
-from knapsack_lib.analysis.statistics import efficiency_ratio, mean_interval, rate_interval, ratio_interval
 from knapsack_lib.analysis.summary import cell_summary, seed_summary, task_means
 from knapsack_lib.profiles import named_seed
 
@@ -91,6 +91,11 @@ def test_score_per_thousand_tokens_is_of_the_means(turn, episode, smoke):
     ]).assign(seconds=2.0)  # fmt: skip
     row = cell_summary(cells, smoke.results.analysis, seed=0).iloc[0]
     assert row.score_per_1k == 100 * 0.5 / 2 and row.seconds == 2 and row.n == 2
+
+
+def test_files_without_turns_have_no_score_per_token(cells_of, results_of):
+    cells = cells_of({"tokens": {"pp": [0, 0, 0]}})
+    assert math.isnan(cell_summary(cells, results_of(cells).analysis, 1).iloc[0].score_per_1k)
 
 
 def test_a_task_that_a_cell_lacks_has_no_value_there(cells_of):

@@ -267,6 +267,13 @@ GOOD = Size("good", (9, 12), (2, 12), (3, 30), 6, 3, (0.45, 0.65))
         ({"capacity_ratio": (0.001, 0.002), "weight": (90, 90), "items": (2, 3)}, "no item can ever fit"),
         ({"ids": "syllables", "items": (9, 26)}, "syllables"),
         ({"ids": "words"}, "hex or syllables"),
+        ({"capacity_ratio": (math.nan, 0.5)}, r"capacity_ratio = \[nan, 0.5\] is an empty range"),
+        ({"capacity_ratio": (0.5, math.nan)}, r"capacity_ratio = \[0.5, nan\] is an empty range"),
+        ({"capacity_ratio": (0.5, math.inf)}, "capacity_ratio = .* goes too high; give at most 10"),
+        ({"value": (1, 2**63)}, "value = .* goes too high"),
+        ({"items": (9, 10**30)}, "items = .* goes too high"),
+        ({"weight": (1, 10**12)}, "weight = .* goes too high; give at most 1,000,000"),
+        ({"weight": (1, 10**6), "items": (9, 100)}, "more than 256 MiB; lower items, weight or capacity_ratio"),
     ],
 )
 def test_an_impossible_size_is_one_line_that_names_the_setting(change, says):

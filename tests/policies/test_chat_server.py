@@ -8,14 +8,16 @@ import sys
 import threading
 import time
 import urllib.request
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tokenizers import Tokenizer
 
 from knapsack_lib.agent import Cast
-from knapsack_lib.casting import acting
+from knapsack_lib.casting import acting, served
 from knapsack_lib.episodes import read_episodes
 from knapsack_lib.families.knapsack import make_tasks
 from knapsack_lib.policies import PolicyError
@@ -115,6 +117,29 @@ def test_a_profile_may_name_a_server_that_runs(server, tmp_path):
     assert [len(e.turns) for e in read_episodes(tmp_path / "s", "")] == [2, 2]
 
 
+def test_cells_that_start_servers_of_their_own_side_by_side_do_not_meet(tmp_path, monkeypatch):
+    logs = []
+
+    @contextmanager
+    def started(base, adapters, setting, *, log, template, **others):
+        logs.append((log, template))
+        yield SimpleNamespace(url="http://127.0.0.1:9/v1")
+
+    monkeypatch.setattr("knapsack_lib.serving.VllmServer", started)
+    monkeypatch.setenv("KNAPSACK_ROOT", str(tmp_path))
+    for name in ("params", "notebooks"):
+        (tmp_path / name).mkdir()
+    run = SMOKE.model_copy(update={"evaluation": evaluation()}).run()
+    with ExitStack() as stack:
+        for runtime in ("persistent", "reset"):
+            who = stack.enter_context(acting(run, Cast("base", runtime, "easy")))
+            assert "nothing to prove" in who.story
+        with monkeypatch.context() as one, served(run) as (url, _):  # make's: all cells ask the one server
+            one.setenv("KNAPSACK_SERVER", url)
+            stack.enter_context(acting(run, Cast("base", "reset", "medium")))
+    assert len(logs) == 3 == len({log for log, _ in logs}) == len({template for _, template in logs})
+
+
 # A server that misbehaves ---------------------------------------------------------------------------------------------
 
 
@@ -211,6 +236,13 @@ def test_a_reply_cut_by_the_turn_is_told_from_one_cut_by_the_context(stub, wordi
     assert policy.reply(ask("Act.", "Fill it. " * 6)).stop == stop
     assert asked[0][1]["max_tokens"] <= 24
     assert policy.reply(ask("Act.", "Fill it. " * 90)).stop == ("context" if changed else stop)
+
+
+def test_a_reply_that_the_server_broke_off_is_no_answer_of_the_model(stub, wording):
+    url, _ = stub({"finish_reason": "abort", "token_ids": [5]}, {"finish_reason": "abort", "token_ids": [5]})
+    with pytest.raises(PolicyError, match="broke a reply off .finish_reason abort."):
+        ChatServerPolicy(url, "m", evaluation("tokens"), wording).reply(ask("Act.", "Fill it."))
+    assert not ChatServerPolicy(url, "m", evaluation("messages"), wording)._ended("length")
 
 
 def test_a_server_that_stumbles_is_asked_again_and_one_that_is_gone_is_no_fault_of_the_model(stub, wording):

@@ -1,5 +1,6 @@
 """Files in and out: archives that mean harm, tasks in both spellings, episodes there and back, the command line."""
 
+import contextlib
 import io
 import json
 import tarfile
@@ -13,7 +14,9 @@ from knapsack_lib.explorer.catalogue import open_catalogue
 from knapsack_lib.profiles import UserError, load_profile
 from knapsack_lib.published.episodes import to_episodes, write_chat, write_published
 from knapsack_lib.published.files import members
+from knapsack_lib.published.reading import read_source
 from knapsack_lib.published.records import read_records
+from knapsack_lib.published.table import latex_table
 from knapsack_lib.published.tasks import generate_tasks, read_task_files
 
 CONFIG = {
@@ -73,6 +76,33 @@ def test_an_archive_that_is_cut_short_is_one_line(tmp_path, sample, packed):
         assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("packing", ["gz", "bz2", "xz"])
+def test_a_damaged_archive_of_any_packing_is_one_line(tmp_path, sample, packing):
+    path = tmp_path / f"made.tar.{packing}"
+    with tarfile.open(path, f"w:{packing}") as made:
+        made.add(sample / "persistent", arcname="persistent")
+    assert len(read_records(path).records) == 8
+    whole = path.read_bytes()
+    for place in range(3, len(whole), len(whole) // 40):
+        path.write_bytes(whole[:place] + bytes(64) + whole[place + 64 :])
+        with contextlib.suppress(UserError):  # what is damaged may be a part that nobody reads
+            read_records(path)
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match="the archive is damaged") as error:
+        read_records(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["summary.json", "traces.jsonl", "r.py"])
+def test_a_file_that_is_no_result_is_one_line(tmp_path, name):
+    (tmp_path / name).write_text("{}")
+    for read, said in ((read_records, "no knapsack-<task>.json in it"), (read_source, "no knapsack-<task>.json and no"),
+                       (open_catalogue, "no episodes in")):  # fmt: skip
+        with pytest.raises(UserError, match=said) as error:
+            read(tmp_path / name)
+        assert name in str(error.value) and "\n" not in str(error.value)
+
+
 def test_a_link_out_of_a_folder_is_refused(tmp_path, copy):
     folder = copy("persistent")
     (folder / "knapsack-out.json").symlink_to("/etc/hostname")
@@ -110,6 +140,9 @@ def test_drawn_tasks_obey_the_config(config, tmp_path):
         ({"knapsack": {"num_items": 3}}, "knapsack.num_items"),
         ({"knapsack": {"num_allowed_classes": 4}}, "only 3 classes"),
         ({"knapsack": {"n_items_range": [9, 3], "num_allowed_classes": 2}}, "items"),
+        ({"knapsack": {"classes": ["A", "B", "A"], "num_allowed_classes": 1}}, "classes names 'A' twice"),
+        ({"knapsack": {"capacity_ratio_range": [0.3, float("inf")], "num_allowed_classes": 2}}, "capacity_ratio"),
+        ({"knapsack": {"value_range": [1, 2**70], "num_allowed_classes": 2}}, "value"),
     ],
 )
 def test_a_bad_config_is_one_line(tmp_path, change, said):
@@ -117,7 +150,7 @@ def test_a_bad_config_is_one_line(tmp_path, change, said):
     path.write_text(json.dumps({"knapsack": {}, **change}))
     with pytest.raises(UserError, match=said) as error:
         generate_tasks(str(path), tmp_path / "a")
-    assert "\n" not in str(error.value)
+    assert "\n" not in str(error.value) and not (tmp_path / "a").exists()
 
 
 def test_task_files_are_read_in_the_codes_spelling_and_in_the_data_cards(sample, tmp_path):
@@ -184,6 +217,14 @@ def test_every_command_has_help_with_an_example():
     for name in knapsack.commands:
         said = run(name, "--help")
         assert said.exit_code == 0 and "Example:  knapsack" in said.output, name
+
+
+def test_the_help_of_table_shows_a_spec_that_is_one(tmp_path):
+    said = run("table", "--help").output
+    spec = json.loads(said[said.index('{"caption"') : said.index("]}") + 2])
+    (tmp_path / "spec.json").write_text(json.dumps(spec))
+    with pytest.raises(UserError, match=r"cells\.0\.path: no file or folder summary\.json"):  # all else is in order
+        latex_table(tmp_path / "spec.json")
 
 
 def test_stats_and_compare_print_for_people_and_for_machines(sample):

@@ -3,10 +3,12 @@
 import json
 import re
 
+import numpy as np
 import pytest
 
+from knapsack_lib.analysis.statistics import wilcoxon
 from knapsack_lib.profiles import UserError
-from knapsack_lib.published.records import read_records
+from knapsack_lib.published.records import Found, Record, read_records
 from knapsack_lib.published.reports import compare, stats, stats_as_published
 
 BY_HAND = {
@@ -59,17 +61,49 @@ def test_a_condition_beside_itself_has_no_test_and_says_so(sample):
     assert "no pair differs" in found.notes
 
 
-def test_tasks_of_one_side_alone_are_counted_and_null_scores_are_left_out_of_pairs_aloud(sample, copy):
+def test_tasks_of_one_side_alone_are_counted_and_null_scores_count_as_0_aloud(sample, copy):
     folder = copy("stateless")
     for kind in (".json", ".trace.json"):
         (folder / f"knapsack-knapsack-0000000001{kind}").unlink()
     path = folder / "knapsack-knapsack-0000000002.json"
     path.write_text(path.read_text().replace('"score": ', '"score": null, "was": '))
     found = compare(read_records(sample / "persistent"), read_records(folder))
-    assert (found.n_pairs, found.only_a, found.only_b) == (6, 1, 0)
-    assert any("1 pairs hold a score that is null" in note for note in found.notes)
+    assert (found.n_pairs, found.only_a, found.only_b) == (7, 1, 0)
+    assert "1 episodes of the pairs have no score and count as 0" in found.notes
     assert any("1 tasks only in A" in note for note in found.notes)
     assert any("1 episodes have no score and count as 0" in note for note in stats(read_records(folder)).notes)
+    path.write_text(path.read_text().replace('"score": null', '"score": 0'))
+    zero = compare(read_records(sample / "persistent"), read_records(folder))
+    assert (zero.mean_difference, zero.wilcoxon_p) == (found.mean_difference, found.wilcoxon_p)
+
+
+def scored(values):
+    """A source of tasks 0, 1, ... with these scores."""
+    return Found("made", tuple(Record(f"{i}", None, "completed", "", None, x, {}, None) for i, x in enumerate(values)))
+
+
+def test_the_test_of_a_comparison_is_that_of_the_study():
+    x = [0.9, 0.1, 0.8, 0.7, 0.3, 0.6, 0.2]
+    found, test = compare(scored(x), scored([0.5] * 7)), wilcoxon(np.round(np.array(x) - 0.5, 12))
+    assert (found.wilcoxon_p, found.rank_biserial) == (test.p, test.effect)
+    assert found.wilcoxon_w == min(test.statistic, 28 - test.statistic)
+    assert found.notes == ("7 of 7 pairs differ; zeros are left out; normal approximation",)  # there are ties
+
+
+@pytest.mark.parametrize("pairs", [1, 4])
+def test_there_is_no_test_of_fewer_than_five_pairs(pairs):
+    found = compare(scored([1.0] * pairs), scored([0.0] * pairs))
+    assert (found.n_pairs, found.mean_difference) == (pairs, 100)
+    assert (found.wilcoxon_w, found.wilcoxon_p, found.rank_biserial) == (None, None, None)
+    assert found.notes == (f"only {pairs} pairs differ; no test below 5",)
+
+
+def test_where_few_of_the_pairs_differ_every_pattern_of_signs_is_counted():
+    # |differences| 1, 1, 3: ranks 1.5, 1.5, 3; W+ = 4.5 of 6: 6 of the 8 patterns lie as far from 3
+    found = compare(scored([0.6, 0.4, 0.8, 0.5, 0.5]), scored([0.5] * 5))
+    assert (found.wilcoxon_w, found.wilcoxon_p, found.rank_biserial) == (1.5, 0.75, 0.5)
+    assert "3 of 5 pairs differ" in found.notes[0] and "p cannot be below 0.25" in found.notes[0]
+    assert "p cannot be below 1 " in compare(scored([1.0, 0, 0, 0, 0]), scored([0.0] * 5)).notes[0]
 
 
 def test_two_conditions_in_one_archive_are_refused_by_name(sample, copy, tmp_path, packed):

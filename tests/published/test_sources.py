@@ -119,6 +119,15 @@ def test_results_without_a_cell_of_the_study_are_one_line(sample, run, tmp_path,
     assert "\n" not in str(error.value) and "knapsack import" in str(error.value)
 
 
+def test_a_folder_above_may_be_called_expert(sample, run, tmp_path):
+    for folder in ("expert/mine/base", "expert/mine/expert/easy"):  # the second is a yardstick within the source
+        (tmp_path / folder).mkdir(parents=True)
+        episodes = read_source(sample / "persistent", ("base", "persistent", "easy")).episodes
+        (tmp_path / folder / "episodes.jsonl").write_text("".join(e.to_line() + "\n" for e in episodes))
+    results, _ = results_of(str(tmp_path / "expert" / "mine"), run)
+    assert len(results.cells) == 8
+
+
 def test_stores_that_were_imported_open_in_the_explorer_as_the_files_do(whole, tmp_path):
     folder, kept = whole
     stores = write_stores(read_source(folder), tmp_path / "stores")

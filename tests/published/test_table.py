@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from knapsack_lib.analysis.statistics import mean_interval
+from knapsack_lib.analysis.intervals import mean_interval
 from knapsack_lib.profiles import UserError
 from knapsack_lib.published.table import latex_table
 
@@ -35,6 +35,11 @@ def test_a_summary_and_its_episodes_give_the_same_figures_and_only_the_episodes_
     assert r"Persistent & Stateless & 0.537 & 25\% & 3.8 & 7,878 \\" in text
     assert "Reset & Stateless & 0.537 [" in text and r"\emph{Easy}" in text and r"\emph{Hard}" in text
     assert r"\caption{50\% \& more}" in text and r"\label{tab:x}" in text
+
+
+def test_a_caption_is_plain_text(table):
+    text = table({"path": "summary.json"}, caption=r"a $5 {x} ^2 ~ \n")
+    assert r"\caption{a \$5 \{x\} \textasciicircum{}2 \textasciitilde{} \textbackslash{}n}" in text
 
 
 def test_intervals_do_not_depend_on_the_order_of_files(table, tmp_path):
