@@ -9,9 +9,10 @@ COMMA := ,
 
 # The profile whose episodes, figures and tables are in the repository; figures, verify and base are about it.
 COMMITTED := pocket-seeds
-ABOUT := $(if $(filter-out undefined,$(origin PROFILE)),$(PROFILE),$(COMMITTED))
-PROFILE ?= pocket
-SEED ?=
+# Given empty (make PROFILE=, or exported so) is not given: runs/ with nothing behind it is everybody's runs.
+ABOUT := $(or $(strip $(PROFILE)),$(COMMITTED))
+override PROFILE := $(or $(strip $(PROFILE)),pocket)
+override SEED := $(strip $(SEED))
 ifneq ($(filter smoke,$(MAKECMDGOALS)),)
 override PROFILE := smoke
 override SEED :=
@@ -20,6 +21,22 @@ ifneq ($(filter paper smoke,$(MAKECMDGOALS)),)
 # Two stages at a time; -j on the command line wins. Each is one thread, and the bytes do not depend on company.
 MAKEFLAGS += -j2
 endif
+
+# Both are parts of a folder's name, which clean removes. What is about no run takes no notice of wrong ones.
+PROFILES := $(patsubst params/%.yaml,%,$(wildcard params/*.yaml))
+ANY_PROFILE := help test test-browser check check-% lint format lab sandbox bench bench-more
+WRONG := $(if $(filter-out $(PROFILES),$(PROFILE))$(word 2,$(PROFILE)),PROFILE=$(PROFILE) has no file in params/; choose one of: $(PROFILES))
+BESIDE_DIGITS := $(SEED)
+$(foreach d,0 1 2 3 4 5 6 7 8 9,$(eval BESIDE_DIGITS := $(subst $(d),,$(BESIDE_DIGITS))))
+ifneq ($(strip $(BESIDE_DIGITS))$(word 2,$(SEED))$(filter-out 0,$(filter 0%,$(SEED))),)
+WRONG := SEED=$(SEED) is no whole number; give one without leading zeros, as SEED=2
+endif
+ifdef WRONG
+$(if $(filter-out $(ANY_PROFILE),$(MAKECMDGOALS)),$(error $(WRONG)))
+override PROFILE := pocket
+override SEED :=
+endif
+
 PROFILE_FILE := params/$(PROFILE).yaml
 # A profile may be `like` another: what it does not say stands there.
 LIKE := $(shell sed -n 's/^like: *//p' $(PROFILE_FILE) 2>/dev/null)
@@ -37,7 +54,7 @@ TORCH ?= torch==2.13.0
 PY := $(VENV)/bin/python
 ENV := $(VENV)/.made-from-constraints
 OWN_SEED := $(shell sed -n 's/^seed: *\([0-9]*\).*/\1/p' $(SETTINGS) 2>/dev/null | head -1)
-TRAIN_SEEDS := $(shell seq $$(sed -n 's/^train_seeds: *\([0-9]*\).*/\1/p' $(SETTINGS) 2>/dev/null | head -1))
+TRAIN_SEEDS := $(shell sed -n 's/^train_seeds: *\([0-9]*\).*/\1/p' $(SETTINGS) 2>/dev/null | head -1 | xargs -r seq)
 OTHER_SEED := $(filter-out $(OWN_SEED),$(SEED))
 RUN := runs/$(PROFILE)$(if $(OTHER_SEED),-seed$(OTHER_SEED))
 NB := $(RUN)/notebooks
@@ -131,7 +148,7 @@ $(foreach t,$(TRAININGS),$(foreach k,$(if $(filter base,$(t)),1,$(TRAIN_SEEDS)),
 .PHONY: cells served-cells analysis
 cells: $(CELLS) ## every cell of the profile that is stale
 
-served-cells: $(TUNED) ## the same beside one vLLM server, where the profile has one
+served-cells: $(TUNED) ## every stale cell, beside one vLLM server
 	+@$(AGAIN) -q cells 2>/dev/null || $(PY) -m knapsack_lib.casting $(CHOICE) -- $(AGAIN) cells
 
 analysis: $(NB)/05_analysis.ipynb $(PDF) ## figures, tables and PDF of this profile's run
@@ -151,11 +168,13 @@ figures: $(ENV) ## figures, tables, numbers and PDF again from the committed epi
 verify: $(ENV) ## the committed results rebuilt, and this profile's run held against them, claim by claim
 	@$(PY) -m knapsack_lib.analysis.verify $(CHOICE) --committed $(COMMITTED)
 
+# Those that ran to their end.
+BOOKS = $(filter-out %.failed.ipynb %.part.ipynb,$(sort $(wildcard $(NB)/[0-9]*.ipynb)))
+
 .PHONY: html
-html: $(ENV) ## the executed notebooks as HTML, and a page per episode that needs no kernel
-	@shopt -s nullglob; books=($(NB)/[0-9]*[a-z].ipynb); \
-	[ $${#books[@]} -gt 0 ] || { echo "no executed notebooks in $(NB); run first: make paper"; exit 1; }; \
-	$(PY) -m jupyter nbconvert --log-level ERROR --to html "$${books[@]}" && echo "wrote $(NB)/*.html"
+html: $(ENV) ## the executed notebooks as HTML, and a page for every tenth episode, without a kernel
+	@[ -n "$(BOOKS)" ] || { echo "no executed notebooks in $(NB); run first: make paper"; exit 1; }
+	@$(PY) -m jupyter nbconvert --log-level ERROR --to html $(BOOKS) && echo "wrote $(NB)/*.html"
 	@$(PY) -m knapsack_lib.explorer $(CHOICE)
 
 .PHONY: test-browser
@@ -203,7 +222,8 @@ check-served: $(ENV) ## the whole graph through one vLLM server at smoke size, o
 
 .PHONY: check-unsloth
 check-unsloth: $(ENV) ## the Unsloth path on a CPU, beside TRL's (an environment of its own, about 10 minutes)
-	@set -o pipefail; PYTHONPATH=. $(PY) benchmarks/check_unsloth.py | tee benchmarks/check_unsloth.txt
+	@set -o pipefail; kept=benchmarks/check_unsloth.txt; trap "rm -f $$kept.part" EXIT; \
+	PYTHONPATH=. $(PY) benchmarks/check_unsloth.py | tee $$kept.part && mv $$kept.part $$kept
 
 .PHONY: check
 check: lint ## the quick part of test: lint, types, the rules of the repository
@@ -222,4 +242,4 @@ format: $(ENV) ## write code and notebooks the way lint wants them
 
 .PHONY: clean
 clean: ## remove this profile's run (episodes, adapters, executed notebooks); nothing else
-	rm -rf $(RUN)
+	rm -rf -- $(RUN)

@@ -3,16 +3,14 @@
     python benchmarks/explorer.py [--episodes 5000]
 
 Copies of the committed episodes under other task ids, in one store. Both sides read the same file from disk: the frame
-with pandas.read_json, as one would without an explorer. Medians over repeats, in one process, alternated.
+with pandas.read_json, as one would without an explorer. Medians of as many repeats of either side, in one process, in turn.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
+import sys
 import tempfile
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,15 +22,8 @@ from knapsack_lib.explorer.catalogue import open_catalogue
 from knapsack_lib.explorer.widget import Explorer
 from knapsack_lib.profiles import load_profile
 
-
-def seconds(work: Callable[[], object], repeats: int) -> float:
-    """The median of so many runs."""
-    taken = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - began)
-    return statistics.median(taken)
+sys.path.insert(0, str(Path(__file__).resolve().parent / "bench"))
+from measure import alternated
 
 
 def main() -> None:
@@ -53,8 +44,7 @@ def main() -> None:
 
 def report(file: Path, count: int, size: float) -> None:
     """Measure and print."""
-    opening = seconds(lambda: open_catalogue(file), 3)
-    frame_opening = seconds(lambda: pd.read_json(file, lines=True), 3)
+    opening = alternated(3, ours=lambda: open_catalogue(file), frame=lambda: pd.read_json(file, lines=True))
     catalogue, frame = open_catalogue(file), pd.read_json(file, lines=True)
     explorer = Explorer(catalogue)
     places = list(catalogue.frame.index[:: max(1, count // 50)])
@@ -63,21 +53,28 @@ def report(file: Path, count: int, size: float) -> None:
     def step() -> None:
         explorer.press("ArrowRight" if explorer.turn < 5 else "Home")
 
-    lines = [
-        ("open", opening, frame_opening),
-        ("find a text", seconds(lambda: catalogue.find(text="'left'"), 5),
-         seconds(lambda: frame[frame.turns.map(lambda turns: any("'left'" in str(t) for t in turns))], 3)),
-        ("sort by score and show a page", seconds(lambda: pages.rows_table(catalogue.find(order="optimality").head(15)), 9),
-         seconds(lambda: frame.assign(score=frame.outcome.map(lambda o: o["optimality"])).sort_values("score").head(15)
-                 .drop(columns=["turns", "opening"]).to_html(), 9)),
-        ("show one episode", seconds(lambda: explorer.show(places.pop()), 20),
-         seconds(lambda: pd.DataFrame(frame.turns[count // 2]).to_html(), 20)),
-        ("step to another turn", seconds(step, 50), None),
-    ]  # fmt: skip
+    scored = {
+        "ours": lambda: pages.rows_table(catalogue.find(order="optimality").head(15)),
+        "frame": lambda: frame.assign(score=frame.outcome.map(lambda o: o["optimality"])).sort_values("score").head(15)
+        .drop(columns=["turns", "opening"]).to_html(),
+    }  # fmt: skip
+    found = {
+        "open": opening,
+        "find a text": alternated(
+            3, ours=lambda: catalogue.find(text="'left'"),
+            frame=lambda: frame[frame.turns.map(lambda turns: any("'left'" in str(t) for t in turns))],
+        ),
+        "sort by score and show a page": alternated(9, **scored),
+        "show one episode": alternated(
+            20, ours=lambda: explorer.show(places.pop()), frame=lambda: pd.DataFrame(frame.turns[count // 2]).to_html()
+        ),
+        "step to another turn": alternated(50, ours=step),
+    }  # fmt: skip
     print(f"{count:,} episodes, {size:.0f} MiB; milliseconds, median\n")
     print(f"{'':32}{'explorer':>10}{'data frame':>12}")
-    for name, ours, other in lines:
-        print(f"{name:32}{1000 * ours:10.1f}" + (f"{1000 * other:12.1f}" if other is not None else f"{'-':>12}"))
+    for name, took in found.items():
+        other = f"{1000 * took['frame']:12.1f}" if "frame" in took else f"{'-':>12}"
+        print(f"{name:32}{1000 * took['ours']:10.1f}{other}")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -195,6 +196,8 @@ def main(arguments: list[str] | None = None) -> int:
     if not command:
         raise UserError("no command was given; write it after --")
     run = load_profile(chosen.profile).run(chosen.seed)
+    if not shutil.which(command[0]):
+        raise UserError(f"there is no command {command[0]!r}; write after -- what needs the server")
     if run.profile.evaluation.engine == "pocket":
         return subprocess.run(command).returncode
     with served(run) as (url, story):

@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -149,6 +150,90 @@ def test_make_knows_the_words_of_the_library():
     text = (REPOSITORY / "Makefile").read_text()
     for name, words in (("RUNTIMES", RUNTIMES), ("TRAININGS", TRAININGS), ("DIFFICULTIES", DIFFICULTIES)):
         assert f"{name} := {' '.join(words)}\n" in text
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project of nothing but the Makefile, its profiles, two runs and an environment whose Python is a shell script:
+    project(*words, python="...") runs make there. Its `folder` is the place."""
+    shutil.copy(REPOSITORY / "Makefile", tmp_path)
+    shutil.copytree(REPOSITORY / "params", tmp_path / "params")
+    for name in ("pyproject.toml", "constraints.txt", "knapsack_lib/a.py", "runs/pocket/kept", "runs/smoke/kept"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / ".made-from-constraints").touch()
+
+    def run(*words: str, python: str = "echo $*", **environment: str) -> subprocess.CompletedProcess:
+        interpreter = tmp_path / ".venv" / "bin" / "python"
+        interpreter.write_text(f"#!/bin/sh\n{python}\n")
+        interpreter.chmod(0o755)
+        inherited = {name: value for name, value in os.environ.items() if name not in ("PROFILE", "SEED", "MAKEFLAGS")}
+        command = ["make", "--no-print-directory", *words]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=inherited | environment)
+
+    run.folder = tmp_path
+    return run
+
+
+@pytest.mark.parametrize("words, exported", [(["PROFILE="], {}), ([], {"PROFILE": ""}), (["PROFILE= ", "SEED= "], {})])
+def test_clean_of_no_profile_is_that_of_the_default_one(project, words, exported):
+    done = project(*words, "clean", **exported)
+    assert (done.returncode, done.stdout) == (0, "rm -rf -- runs/pocket\n")
+    assert [path.name for path in (project.folder / "runs").iterdir()] == ["smoke"]
+
+
+@pytest.mark.parametrize("goal", ["clean", "html", "paper", "base", "figures", "verify", "env", "cells", "analysis"])
+@pytest.mark.parametrize(
+    "word, said",
+    [
+        ("PROFILE=papr", "PROFILE=papr has no file in params/; choose one of: colab paper pocket-seeds pocket "),
+        ("PROFILE=../knapsack_lib", "PROFILE=../knapsack_lib has no file in params/; choose"),
+        ("PROFILE=pocket ..", "PROFILE=pocket .. has no file in params/; choose"),
+        ("SEED=1 knapsack_lib", "SEED=1 knapsack_lib is no whole number; give one without leading zeros, as SEED=2"),
+        ("SEED=02", "SEED=02 is no whole number"),
+    ],
+)
+def test_a_profile_or_a_seed_that_is_none_is_one_line_and_nothing_is_done(project, goal, word, said):
+    done = project(word, goal)
+    assert done.returncode == 2 and not done.stdout and done.stderr.count("\n") == 1 and said in done.stderr
+    assert (project.folder / "runs" / "pocket" / "kept").exists() and (
+        project.folder / "knapsack_lib" / "a.py"
+    ).exists()
+
+
+@pytest.mark.parametrize("goal", ["help", "sandbox", "bench"])
+def test_what_is_about_no_run_takes_no_notice_of_a_profile_that_is_exported_for_something_else(project, goal):
+    done = project(goal, PROFILE="of another program")
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout
+
+
+def test_html_is_made_of_every_notebook_that_ran_to_its_end(project):
+    notebooks = project.folder / "runs" / "pocket" / "notebooks"
+    whole = [
+        "01_generate",
+        "03_finetune-reset-train2",
+        "04_cross_eval-base-reset-easy",
+        "04_cross_eval-reset-reset-easy-train3",
+    ]
+    notebooks.mkdir()
+    for name in (*whole, "05_analysis.failed", "03_finetune-reset.part"):
+        (notebooks / f"{name}.ipynb").touch()
+    done = project("html")
+    assert done.returncode == 0
+    assert re.findall(r"\S*/(\S+)\.ipynb", done.stdout) == whole
+
+
+@pytest.mark.parametrize(
+    "ending, kept", [("exit 1", "as it was\n"), ("kill -9 $$", "as it was\n"), ("exit 0", "half\n")]
+)
+def test_a_check_that_fails_leaves_the_kept_report_as_it_was(project, ending, kept):
+    report = project.folder / "benchmarks" / "check_unsloth.txt"
+    report.parent.mkdir()
+    report.write_text("as it was\n")
+    done = project("check-unsloth", python=f"echo half\n{ending}")
+    assert (done.returncode == 0) == (kept == "half\n") and "half" in done.stdout
+    assert report.read_text() == kept and [path.name for path in report.parent.iterdir()] == [report.name]
 
 
 def imported(path: Path) -> set[str]:

@@ -13,7 +13,7 @@ import pytest
 from common import comes_true, gone
 
 from knapsack_lib.profiles import Serving, UserError, load_profile, project_root
-from knapsack_lib.serving import Reference, VllmServer, check_template, peft_reference, prove_adapters
+from knapsack_lib.serving import Reference, VllmServer, check_template, peft_reference, proof, prove_adapters
 from knapsack_lib.training.conversations import CHAT_TEMPLATE, Wording, base_folder
 
 SETTING = Serving(dtype="float32", gpu_memory=0.3, concurrency=4, start_seconds=30, timeout_seconds=10, agreement=0.01)
@@ -171,8 +171,39 @@ def test_a_server_that_serves_another_model_than_was_asked_for_is_found_out(tmp_
 
 
 def test_models_that_are_too_alike_prove_nothing(tmp_path, reference):
-    with served(tmp_path, "good") as server, pytest.raises(UserError, match="base and persistent differ by .* at most"):
+    with served(tmp_path, "good") as server, pytest.raises(UserError, match="base and persistent are too alike"):
         prove(server, reference, tolerance=100)
+
+
+def learned(share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Log-probabilities of a base, and of an adapter that gives one token more this share of all."""
+    likely = np.array([0.5, 0.2, 0.12, 0.1, 0.05, 0.029, *[1e-6] * 6])
+    more = likely.copy()
+    more[7] = share / (1 - share)
+    return np.log(likely / likely.sum()), np.log(more / more.sum())
+
+
+@pytest.mark.parametrize("share, error, said", [
+    (0.06, 0.0, "base and reset are too alike: what one answers to the 1 probes is within 0.062 nats of the other"),
+    (0.14, 0.06, "the server's base answers as reset does too, within the tolerance of 0.1 nats"),
+])  # fmt: skip
+def test_an_ignored_adapter_is_found_out_though_it_adds_to_the_base_and_takes_nothing_away(
+    monkeypatch, share, error, said
+):
+    """The base's likeliest tokens are nearly as likely to the adapter; the other way round the two are far apart."""
+    base, adapter = learned(share)
+    says = {"base": base, "reset": adapter}
+    taken = {name: [[0] * proof.STEPS] for name in says}
+    known = Reference([[1, 2, 3]], taken, {name: [np.stack([row] * proof.STEPS)] for name, row in says.items()})
+
+    def ignores(url, model, prompt, seconds, salt="alone"):
+        top = {int(token): float(base[token]) - error for token in np.argsort(base)[-proof.TOP :]}
+        return [(0, top)] * proof.STEPS
+
+    monkeypatch.setattr(proof, "_answer", ignores)
+    with pytest.raises(UserError, match=re.escape(said)) as refused:
+        prove_adapters("http://nowhere", BASE, {"reset": BASE}, [], 0.1, reference=known)
+    assert "\n" not in str(refused.value)
 
 
 def test_a_template_that_spells_a_conversation_otherwise_is_found_out(tmp_path):

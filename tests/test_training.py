@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -16,7 +17,7 @@ from knapsack_lib.agent import Cast
 from knapsack_lib.families.base import write_tasks
 from knapsack_lib.families.knapsack import make_tasks
 from knapsack_lib.policies.scripted import ScriptedPolicy
-from knapsack_lib.profiles import Run, UserError, load_profile, project_root
+from knapsack_lib.profiles import Run, UserError, installs, load_profile, project_root
 from knapsack_lib.rollouts import play_tasks
 from knapsack_lib.training import unsloth
 from knapsack_lib.training.adapters import fine_tune, talks_of
@@ -140,6 +141,26 @@ def test_a_training_killed_inside_a_checkpoint_ends_with_the_same_weights(scratc
         assert (broken.adapter("reset") / name).read_bytes() == (whole.adapter("reset") / name).read_bytes()
 
 
+@pytest.mark.parametrize(
+    "left, kept", [({"key": "key\n"}, False), ({}, False), ({"key": "other settings\n"}, True)], ids=str
+)
+def test_what_a_kill_after_the_end_of_a_training_left_goes_with_the_next_start(tmp_path, left, kept):
+    """The adapter was in its place, the checkpoints not yet removed; those of other settings may be gone on with."""
+    run = _ScratchRun(SMOKE, 1)
+    object.__setattr__(run, "folder", tmp_path)
+    adapter, work = run.adapter("reset"), run.root / "adapters" / "reset.work"
+    for folder, files in (
+        (adapter, {"key": "key\n", "training.json": "{}"}),
+        (work / "checkpoint-8", {}),
+        (work, left),
+    ):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (folder / name).write_text(text)
+    assert fine_tune(run, "reset", "key") == {}
+    assert adapter.exists() and work.exists() == kept
+
+
 def loss_tokens(batch) -> Counter:
     """(token before, token that carries loss) with its number."""
     found = Counter()
@@ -235,7 +256,7 @@ def test_what_a_stack_cannot_do_is_said_in_a_line(scratch):
     with pytest.raises(UserError, match="trainer: trl"):
         fine_tune(scratch("played", trainer="unsloth", method="qlora"), "reset", "key")
     if importlib.util.find_spec("unsloth") is None:
-        with pytest.raises(UserError, match=r"knapsack-lib\[gpu\]"):
+        with pytest.raises(UserError, match=re.escape(installs("gpu"))):
             unsloth.prepare(
                 SMOKE.training.model_copy(update={"method": "qlora", "choose": "loss", "average_decay": 0.0})
             )

@@ -1,4 +1,4 @@
-"""Write a page per episode: python -m knapsack_lib.explorer --profile pocket [--out FOLDER] [--every N]
+"""Write pages of episodes: python -m knapsack_lib.explorer --profile pocket [--out FOLDER] [--every N]
 
 The pages need no kernel and no network. By default every tenth episode of each cell, beside the executed notebooks.
 """
@@ -16,12 +16,12 @@ from knapsack_lib.profiles import UserError, load_profile
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m knapsack_lib.explorer", description="a page per episode")
+    parser = argparse.ArgumentParser(prog="python -m knapsack_lib.explorer", description="pages of episodes")
     parser.add_argument("--profile", default="pocket")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--source", default="", help="another run's folder, or a store; the profile's run by default")
     parser.add_argument("--out", type=Path, default=None, help="runs/<profile>/pages by default")
-    parser.add_argument("--every", type=int, default=10, help="1: every episode")
+    parser.add_argument("--every", type=int, default=10, help="every n-th episode of each cell (default 10; 1: all)")
     chosen = parser.parse_args(arguments)
     if chosen.every < 1:
         raise UserError(f"--every {chosen.every} is not a number from 1 up")

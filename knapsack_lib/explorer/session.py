@@ -4,7 +4,8 @@
     session.run("print(known)")                                     # go on by hand: one block a turn
     session = play(task, study)                                     # the task, the tools and the limits of an agent
 
-In a notebook, a cell that begins with %%turn is the next block of the last session.
+In a notebook, a cell that begins with %%turn is the next block of the last session. One session is open at a time: a new
+one closes the one before, so that a cell that is run again leaves no processes and no open files behind.
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ class Session:
         self.turns: list[Played] = []
         self.closed = False
         global last
+        if last is not None:
+            last.close()
         last = self
 
     def __enter__(self) -> Session:
@@ -119,12 +122,18 @@ last: Session | None = None
 
 
 def rerun(
-    episode: Episode, task: Task, study: Profile, *, mode: str | None = None, turns: int | None = None
+    episode: Episode, task: Task | None, study: Profile, *, mode: str | None = None, turns: int | None = None
 ) -> Session:
     """Play the first `turns` blocks of an episode (all by default) in a mode (its own by default), and stand there.
 
-    Raises UserError for an unknown mode, a task that is not the episode's, or a turn that the episode does not have.
+    Raises UserError for an unknown mode, a task that is not known (None) or not the episode's, or a turn that the episode
+    does not have.
     """
+    if task is None:
+        raise UserError(
+            f"the task of episode {episode.task_id} cannot be drawn again: its source has no provenance.json, or that of "
+            "other tasks; choose another source"
+        )
     if task.task_id != episode.task_id:
         raise UserError(f"task {task.task_id} is not that of the episode, {episode.task_id}")
     count = len(episode.turns) if turns is None else turns

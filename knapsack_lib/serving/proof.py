@@ -38,8 +38,8 @@ class Reference:
 
 @dataclass(frozen=True)
 class Proof:
-    """Largest differences of log-probabilities (nats). `alone` and `batch`: the server's from PEFT's, per model;
-    `apart`: between two models, per pair. `requests` were asked in the mixed batch."""
+    """Largest differences of log-probabilities (nats). `alone` and `batch`: the server's from PEFT's, per model; `apart`:
+    one model's answers from another's, per pair the smaller of the two ways. `requests` were asked in the mixed batch."""
 
     tolerance: float
     probes: int
@@ -65,6 +65,7 @@ class Proof:
 
 
 Said = list[tuple[int, dict[int, float]]]  # per step: the token that was taken, and log-probabilities of the likeliest
+Answers = list[tuple[int, Said]]  # to probes, by their number
 
 
 def prove_adapters(
@@ -80,28 +81,29 @@ def prove_adapters(
     known = reference or peft_reference(base, adapters, probes, device="cpu")
     names, count = [BASE, *adapters], len(known.prompts)
     apart = {
-        f"{one} | {other}": max(_between(known, one, other), _between(known, other, one))
+        # The smaller: one that has learned a token more finds the other's likeliest ones as likely as ever.
+        f"{one} | {other}": min(_between(known, one, other), _between(known, other, one))
         for at, one in enumerate(names)
         for other in names[at + 1 :]
     }
     for pair, gap in apart.items():
         if gap <= tolerance:
             raise UserError(
-                f"{pair.replace(' | ', ' and ')} differ by {gap:.2g} nats at most on the {count} probes, the tolerance is "
-                f"{tolerance:g}: nothing could be proved; take other probes or look at how the adapter was trained"
+                f"{pair.replace(' | ', ' and ')} are too alike: what one answers to the {count} probes is within {gap:.2g} nats "
+                f"of the other, the tolerance is {tolerance:g}; take other probes or look at how the adapter was trained"
             )
     alone = {name: [(at, _answer(url, name, known.prompts[at], seconds)) for at in range(count)] for name in names}
     mixed = [(name, at) for at in range(count) for name in names] * ROUNDS
     with ThreadPoolExecutor(min(TOGETHER, len(mixed))) as threads:
         answers = list(threads.map(lambda one: _answer(url, one[0], known.prompts[one[1]], seconds, "batch"), mixed))
-    batch: dict[str, list[tuple[int, Said]]] = {name: [] for name in names}
+    batch: dict[str, Answers] = {name: [] for name in names}
     for (name, at), said in zip(mixed, answers, strict=True):
         batch[name].append((at, said))
     proof = Proof(
         tolerance, count, len(mixed), {name: _furthest(known, name, alone[name]) for name in names},
         {name: _furthest(known, name, batch[name]) for name in names}, apart,
     )  # fmt: skip
-    _judge(proof, known, alone)
+    _judge(proof, known, alone, batch)
     return proof
 
 
@@ -228,11 +230,14 @@ def _between(known: Reference, one: str, other: str) -> float:
     return _furthest(known, other, ((at, said(at)) for at in range(len(known.prompts))))
 
 
-def _judge(proof: Proof, known: Reference, alone: Mapping[str, list[tuple[int, Said]]]) -> None:
+def _judge(proof: Proof, known: Reference, alone: Mapping[str, Answers], batch: Mapping[str, Answers]) -> None:
+    def like(name: str, answers: Answers) -> list[str]:
+        return [o for o in proof.alone if o != name and _furthest(known, o, answers) <= proof.tolerance]
+
     for name, gap in proof.alone.items():
         if gap > proof.tolerance:
-            like = [o for o in proof.alone if o != name and _furthest(known, o, alone[name]) <= proof.tolerance]
-            answers = f"answers as {like[0]} does" if like else "answers as no model of PEFT's does"
+            others = like(name, alone[name])
+            answers = f"answers as {others[0]} does" if others else "answers as no model of PEFT's does"
             raise UserError(
                 f"the server's {name} {answers}: its log-probabilities are up to {gap:.2g} nats from PEFT's, allowed are "
                 f"{proof.tolerance:g}; do not use this server's episodes"
@@ -242,4 +247,10 @@ def _judge(proof: Proof, known: Reference, alone: Mapping[str, list[tuple[int, S
             raise UserError(
                 f"the server's {name} is right alone and wrong among {proof.requests} requests to all models: "
                 f"{gap:.2g} nats from PEFT's, allowed are {proof.tolerance:g}; do not use this server's episodes"
+            )
+        # An error that is allowed may cover the whole way between two models that are hardly further apart.
+        for other in like(name, alone[name]) + like(name, batch[name]):
+            raise UserError(
+                f"the server's {name} answers as {other} does too, within the tolerance of {proof.tolerance:g} nats: nothing "
+                "could be proved; lower evaluation.serving.agreement or take other probes"
             )

@@ -30,7 +30,7 @@ from knapsack_lib.policies.pocket import PocketEngine
 from knapsack_lib.profiles import Profile, Run, Training, UserError
 from knapsack_lib.rollouts import play_tasks
 from knapsack_lib.training import unsloth
-from knapsack_lib.training.conversations import Talk, Wording, base_folder, check_mask, encode_episode
+from knapsack_lib.training.conversations import CHAT_TEMPLATE, Talk, Wording, base_folder, check_mask, encode_episode
 
 # transformers, TRL and PEFT (and trainer.py, which needs them) are imported in functions: Unsloth has to come first.
 
@@ -50,12 +50,15 @@ def fine_tune(
     Raises UserError for traces that are missing or too long, and for a stack that is missing or cannot do it.
     """
     folder, setting = run.adapter(train, train_seed), run.profile.training
-    if (folder / "training.json").exists() and (folder / "key").read_text().strip() == key:
+    work = folder.with_name(f"{folder.name}.work")
+    if (folder / "training.json").exists() and _key(folder) == key:
+        # A kill came after the adapter was in its place: before its checkpoints were removed, or while they were.
+        if work.exists() and _key(work) in (key, ""):
+            shutil.rmtree(work)
         return json.loads((folder / "training.json").read_text())
     _check(setting)
     from knapsack_lib.training.trainer import build_trainer, row_order
 
-    work = folder.with_name(f"{folder.name}.work")
     _fresh_unless(work, key)
     torch.set_num_threads(setting.threads)
     talks, held_out = talks_of(run, train)
@@ -113,13 +116,18 @@ def _step(folder: Path) -> int:
     return int(folder.name.split("-")[1])
 
 
+def _key(folder: Path) -> str:
+    """What the folder's contents were made from; "" where that is not written."""
+    mark = folder / "key"
+    return mark.read_text().strip() if mark.exists() else ""
+
+
 def _fresh_unless(work: Path, key: str) -> None:
     """Keep a half-done training only when it was started from the same inputs."""
-    mark = work / "key"
-    if work.exists() and not (mark.exists() and mark.read_text().strip() == key):
+    if work.exists() and _key(work) != key:
         shutil.rmtree(work)
     work.mkdir(parents=True, exist_ok=True)
-    mark.write_text(key + "\n")
+    (work / "key").write_text(key + "\n")
     for part in work.glob("candidate-*"):
         shutil.rmtree(part)
     for part in work.glob("checkpoint-*"):
@@ -179,9 +187,15 @@ def _export(trainer: Any, profile: Profile, mark: Path, folder: Path) -> None:
         _save_adapter(model, profile, folder / "adapter")
         if profile.training.choose == "play":
             _merge(model, base, folder)
-    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+    _with_wording(base, folder)
+
+
+def _with_wording(base: Path, folder: Path) -> None:
+    """The base's tokenizer, and the template that says what was trained on: not the base's own, where it has another."""
+    for name in ("tokenizer.json", "tokenizer_config.json"):
         if (base / name).exists():
             shutil.copyfile(base / name, folder / name)
+    (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE)
 
 
 def _save_adapter(model: Any, profile: Profile, folder: Path) -> None:

@@ -2,9 +2,11 @@
 
     talk = encode_episode(tokenizer, episode)      # input_ids and the loss mask (assistant tokens of turns that teach)
 
-A message is encoded by itself (`<|im_start|>role\\n`, content `<|im_end|>`, `\\n`), so what was encoded never changes when
-the conversation grows. Replies whose sampled ids are known keep those ids: what a model is served is what it would be
-trained on. The chat template in assets/ spells the same thing for other servers; a test holds them equal.
+A message is encoded by itself, as one text (`<|im_start|>role\\ncontent<|im_end|>\\n`), so what was encoded never changes
+when the conversation grows, and a tokenizer that joins newlines (Qwen's does) joins the head's to those that a block has
+printed first, as it does in a server. A reply alone is spelled apart from its head, which it is generated after; one whose
+sampled ids are known keeps those ids: what a model is served is what it would be trained on. The chat template in assets/
+spells the same thing for other servers; a test holds them equal.
 """
 
 from __future__ import annotations
@@ -58,11 +60,13 @@ class Wording:
         return self._ids(f"<|im_start|>{role}\n")
 
     def _encode(self, role: str, content: str) -> tuple[int, ...]:
-        return self.head(role) + self.content(content) + self.newline
+        if role == "assistant":
+            return self.ask + self.content(content) + self.newline
+        return self._ids(f"<|im_start|>{role}\n{_without_marks(content)}{END}\n")
 
     def content(self, text: str) -> tuple[int, ...]:
-        """Ids of a message's text and its end mark. Marks inside untrusted text stay text: they are spelled out."""
-        return self._ids(text.replace("<|", "< |")) + (self.end,)
+        """Ids of a reply's text and its end mark."""
+        return self._ids(_without_marks(text)) + (self.end,)
 
     def spans(self, text: str) -> list[tuple[int, int, int]]:
         """(id, first character, end character) of each piece of a text without marks."""
@@ -82,6 +86,11 @@ class Wording:
     def text(self, ids: Iterable[int]) -> str:
         """The text of a reply's ids (without its end mark)."""
         return self._tokenizer.decode([i for i in ids if i != self.end], skip_special_tokens=True)
+
+
+def _without_marks(text: str) -> str:
+    """Marks inside untrusted text stay text: they are spelled out."""
+    return text.replace("<|", "< |")
 
 
 @dataclass(frozen=True)

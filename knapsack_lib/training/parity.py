@@ -4,6 +4,10 @@
 
 Training spells a conversation with conversations.Wording; a server renders the chat template that it is given with the
 tokenizer that it loads. Thinking blocks, trimmed whitespace and another template are the usual ways to differ.
+
+One difference no template can mend: a reply that begins with a newline is trained on as it was generated, after its
+head, while a server that renders it again may join the two newlines. No trace of the scripted teacher begins so; with
+serving.prompts = tokens nothing is rendered again.
 """
 
 from __future__ import annotations
@@ -19,12 +23,13 @@ __all__ = ["PROBE", "check_rendering", "first_difference"]
 
 AROUND = 3  # tokens shown before the first one that differs
 
-# What has gone wrong in other people's templates: blank ends, indents, think marks, end marks in what is shown.
+# What has gone wrong in other people's templates: blank beginnings and ends, indents, think marks, end marks in what is
+# shown. A block may print an empty line first; a reply begins with a word.
 PROBE: tuple[Message, ...] = (
     {"role": "system", "content": "You act by writing Python. "},
     {"role": "user", "content": "Fill the knapsack.\n\nCapacity 24.\n"},
     {"role": "assistant", "content": "I look.\n```python\nfor item in items:\n    print(item,  inspect(item))\n```"},
-    {"role": "user", "content": '\nBaKo {"weight": 3}\n  <think>\n\n</think>\n<|im_end|> </s>\n'},
+    {"role": "user", "content": '\n  BaKo {"weight": 3}\n  <think>\n\n</think>\n<|im_end|> </s>\n'},
     {"role": "assistant", "content": "<think>\n\n</think>\n\nDone.\n```python\nfinish()\n```\n"},
     {"role": "user", "content": "Done."},
 )
@@ -34,7 +39,8 @@ def check_rendering(training: Path, serving: Path, messages: tuple[Message, ...]
     """Compare the model folders' renderings of a conversation, whole and up to every reply. Returns the tokens compared.
 
     `serving` is rendered as a server does it: its own tokenizer (an adapter without one: the base's), its
-    chat_template.jinja where it has one, else ours (which vLLM is started with), thinking off. Raises UserError naming the first token that differs.
+    chat_template.jinja where it has one, else ours (which vLLM is started with), thinking off. Raises UserError naming the
+    first token that differs.
     """
     from tokenizers import Tokenizer
     from transformers import AutoTokenizer
@@ -46,22 +52,19 @@ def check_rendering(training: Path, serving: Path, messages: tuple[Message, ...]
     compared = 0
     for end in [place for place, message in enumerate(messages) if message["role"] == "assistant"] + [len(messages)]:
         shown = list(messages[:end])
-        ours = [i for message in shown for i in _spelled(wording, message)] + list(wording.ask)
+        ours = [i for message in shown for i in wording.message(message)] + list(wording.ask)
         text = tokenizer.apply_chat_template(
             shown, chat_template=template, add_generation_prompt=True, enable_thinking=False, tokenize=False
         )
         theirs = list(tokenizer.encode(text, add_special_tokens=False))
         told = first_difference(ours, theirs, wording)
         if told:
-            raise UserError(f"training and serving spell a conversation differently ({serving.name}): {told}")
+            raise UserError(
+                f"training and serving spell a conversation differently ({serving.name}): {told}; serve it with our "
+                "template (knapsack_lib/assets/chat_template.jinja) and the base's tokenizer"
+            )
         compared += len(ours)
     return compared
-
-
-def _spelled(wording: Wording, message: Message) -> tuple[int, ...]:
-    if message["role"] == "assistant":  # as encode_episode puts a reply
-        return (*wording.ask, *wording.content(message["content"]), *wording.newline)
-    return wording.message(message)
 
 
 def first_difference(training: list[int], serving: list[int], wording: Any) -> str:

@@ -180,6 +180,8 @@ def test_the_command_writes_a_page_per_episode(project: Path):
     assert sorted(file.name for file in (project / "kept").iterdir()) == [
         "episode-000000.html", "episode-000001.html", "episode-000002.html", "index.html",
     ]  # fmt: skip
+    told = " ".join(written("--help").stdout.split())
+    assert "--every EVERY every n-th episode of each cell (default 10; 1: all)" in told
 
 
 @pytest.mark.parametrize(

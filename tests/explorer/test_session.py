@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import psutil
 import pytest
 
+from knapsack_lib.explorer.catalogue import open_catalogue
 from knapsack_lib.explorer.session import play, register_magic, rerun
 from knapsack_lib.families.knapsack import make_task
 from knapsack_lib.profiles import UserError
@@ -105,6 +107,19 @@ def test_a_task_of_another_episode_is_one_line(kept, study, task):
         rerun(episode, other, study)
 
 
+def test_an_episode_whose_task_is_not_known_is_one_line(episode, store, study, tmp_path, no_session):
+    """As in notebook 06: a store without provenance.json does not say what its tasks were drawn from."""
+    folder = store(tmp_path / "bare", [episode()])
+    (folder / "provenance.json").unlink()
+    catalogue, before = open_catalogue(folder), below()
+    with pytest.raises(UserError) as error:
+        rerun(catalogue.open(0), catalogue.task(0), study)
+    assert str(error.value).startswith(
+        "the task of episode knapsack-easy-00000 cannot be drawn again: its source has no "
+    )
+    assert "\n" not in str(error.value) and below() == before and no_session.last is None
+
+
 def test_an_episode_longer_than_the_study_allows_is_one_line_and_leaves_no_process(kept, study):
     before = below()
     with pytest.raises(UserError, match="^no turn is left: "):
@@ -187,6 +202,27 @@ def test_a_closed_session_takes_no_more_blocks_and_starts_nothing(task, study):
     assert "\n" not in str(error.value) and len(session.turns) == 1 and below() == before
 
 
+def test_a_new_session_closes_the_one_before_it_and_leaves_no_process_and_no_open_file(task, study, no_session):
+    def open_files() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    processes, files = below(), open_files()
+    first = play(task, study)
+    first.run("x = 1")
+    two = {"processes": 2 * len(below() - processes), "files": 2 * (open_files() - files)}  # those of two sessions
+    for _ in range(3):
+        play(task, study).run("x = 1")
+    assert first.closed and first.turns
+    assert len(below() - processes) < two["processes"] and open_files() - files < two["files"]
+    with pytest.raises(UserError, match="^the session is closed"):
+        first.run("x")
+    with pytest.raises(UserError, match="is unknown"):
+        play(task, study, mode="forgetful")
+    assert not no_session.last.closed and no_session.last.run("print(x)").observation == "1"
+    no_session.last.close()
+    assert below() == processes and open_files() == files
+
+
 # %%turn -----------------------------------------------------------------------------------------------------------
 
 
@@ -204,7 +240,8 @@ def shell(tmp_path, monkeypatch):
 
 
 def test_a_cell_of_turn_is_the_next_block_of_the_last_session(shell, task, study):
-    with play(task, study) as first, play(task, study) as last:
+    first = play(task, study)
+    with play(task, study) as last:
         played = shell.run_cell_magic("turn", "", "y = 5\nprint(y)")
         assert (played.number, played.observation) == (1, "5") and last.turns == [played] and first.turns == []
         assert shell.run_cell_magic("turn", "", "print(y + 1)").observation == "6"

@@ -1,4 +1,9 @@
-"""Training of the pocket model: tokens that are no padding, beside a plain transformers Trainer."""
+"""Training of the pocket model: tokens that are no padding, beside a plain transformers Trainer.
+
+The same conversations in the same batches and in the same precision, one thread each. What is ours: no mask for padding,
+so that attention may skip the upper half. Against us stand Muon beside AdamW, an average of the weights, and what TRL
+reckons beside the loss; the plain Trainer has its own AdamW.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +24,7 @@ from knapsack_lib.agent import Cast
 from knapsack_lib.families.base import write_tasks
 from knapsack_lib.families.knapsack import make_tasks
 from knapsack_lib.policies.scripted import ScriptedPolicy
-from knapsack_lib.profiles import Profile, Run, load_profile
+from knapsack_lib.profiles import Profile, Run, Training, load_profile
 from knapsack_lib.rollouts import play_tasks
 from knapsack_lib.training.adapters import talks_of
 from knapsack_lib.training.conversations import Talk, base_folder
@@ -49,9 +54,13 @@ def rows(tiny: bool) -> Iterator[Row]:
         arms = {train: _arm(run, train, 1 if tiny else 3) for train in ("persistent", "reset")}
     for row, _ in arms.values():
         yield row
-    tokens, ours, plain = (sum(column) for column in zip(*(spent for _, spent in arms.values()), strict=True))
+    tokens, ours, plain, left = (sum(column) for column in zip(*(spent for _, spent in arms.values()), strict=True))
     yield Row(
         PART, "both arms of a study", tokens / ours, "tokens/s", ratio=plain / ours, against="the same", wanted=">= 1.5"
+    )  # fmt: skip
+    yield Row(
+        PART, "the same", tokens / ours, "tokens/s", ratio=left / ours,
+        against="transformers' Trainer as it comes, in float32: another precision",
     )  # fmt: skip
 
 
@@ -74,24 +83,33 @@ def _traces(steps: int, place: Path) -> Run:
     return run
 
 
-def _arm(run: Run, train: str, repeats: int) -> tuple[Row, tuple[float, float, float]]:
-    """The row, and (useful tokens, our seconds, the plain Trainer's)."""
+def _arm(run: Run, train: str, repeats: int) -> tuple[Row, tuple[float, ...]]:
+    """The row, and (useful tokens, our seconds, the plain Trainer's in our precision and in float32)."""
     talks, held_out = talks_of(run, train)
     order = row_order(run, 1, len(talks))
     useful, part = sum(len(talks[i].input_ids) for i in order), run.profile.training.episodes_per_step
     lengths = [[len(talks[i].input_ids) for i in order[k : k + part]] for k in range(0, len(order), part)]
     padded = sum(len(group) * max(group) for group in lengths)
-    steps: dict[str, list[float]] = {"ours": [], "plain": []}
+    setting, rows = run.profile.training, [talks[i] for i in order]
+    steps: dict[str, list[float]] = {"ours": [], "plain": [], "float32": []}
     for _ in range(repeats):  # in turn
         steps["ours"].append(sum(_ours(run, talks, held_out)))
-        steps["plain"].append(sum(_plain(run.profile, [talks[i] for i in order])))
+        steps["plain"].append(sum(_plain(run.profile, setting, rows)))
+        steps["float32"].append(sum(_plain(run.profile, setting.model_copy(update={"bf16": False}), rows)))
     found = {name: statistics.median(seconds) for name, seconds in steps.items()}
     floor, why = _floor(run.profile, useful)
     row = Row(
         PART, f"{train} traces, {useful / len(order):,.0f} tokens each", useful / found["ours"], "tokens/s", useful / floor, why,
-        found["plain"] / found["ours"], f"transformers' Trainer, padded batches with a mask; {1 - useful / padded:.0%} padding in both",
+        found["plain"] / found["ours"],
+        f"transformers' Trainer and its AdamW, the same padded batches, with a mask; {_precision(run.profile)} and "
+        f"{1 - useful / padded:.0%} padding, which is not counted, in both",
     )  # fmt: skip
-    return row, (useful, found["ours"], found["plain"])
+    return row, (useful, *found.values())
+
+
+def _precision(profile: Profile) -> str:
+    """What products are reckoned in; the weights are float32."""
+    return "bfloat16" if profile.training.bf16 else "float32"
 
 
 def _clock() -> Any:
@@ -119,32 +137,33 @@ def _ours(run: Run, talks: list[Talk], held_out: list[Talk]) -> list[float]:
     return clock.seconds
 
 
-def _plain(profile: Profile, talks: list[Talk]) -> list[float]:
-    from transformers import (
-        AutoModelForCausalLM,
-        AutoTokenizer,
-        DataCollatorForSeq2Seq,
-        PrinterCallback,
-        Trainer,
-        TrainingArguments,
-    )
+def _plain(profile: Profile, setting: Training, talks: list[Talk]) -> list[float]:
+    from transformers import AutoModelForCausalLM, AutoTokenizer, DataCollatorForSeq2Seq, PrinterCallback, Trainer
 
-    base, setting = base_folder(profile), profile.training
+    base = base_folder(profile)
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     with tempfile.TemporaryDirectory() as place:
-        arguments = TrainingArguments(
-            output_dir=place, max_steps=setting.steps, per_device_train_batch_size=setting.episodes_per_step, use_cpu=True,
-            learning_rate=setting.learning_rate, report_to="none", save_strategy="no", disable_tqdm=True, logging_steps=10_000,
-            train_sampling_strategy="sequential",
-        )  # fmt: skip
         collator = DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(base))
         clock = _clock()
         trainer = Trainer(
-            model=model, args=arguments, train_dataset=dataset(talks), data_collator=collator, callbacks=[clock]
-        )
+            model=model, args=_plain_arguments(setting, place), train_dataset=dataset(talks),
+            data_collator=collator, callbacks=[clock],
+        )  # fmt: skip
         trainer.remove_callback(PrinterCallback)
         trainer.train()
     return clock.seconds
+
+
+def _plain_arguments(setting: Training, place: str) -> Any:
+    """Whatever a step costs is as in knapsack_lib.training.trainer; the rest is left as transformers has it."""
+    from transformers import TrainingArguments
+
+    return TrainingArguments(
+        output_dir=place, max_steps=setting.steps, per_device_train_batch_size=setting.episodes_per_step // setting.accumulation,
+        gradient_accumulation_steps=setting.accumulation, bf16=setting.bf16, use_cpu=not torch.cuda.is_available(),
+        learning_rate=setting.learning_rate, weight_decay=setting.weight_decay, report_to="none", save_strategy="no",
+        disable_tqdm=True, logging_steps=10_000, train_sampling_strategy="sequential",
+    )  # fmt: skip
 
 
 def _floor(profile: Profile, tokens: int) -> tuple[float, str]:
@@ -153,9 +172,11 @@ def _floor(profile: Profile, tokens: int) -> tuple[float, str]:
 
     weights = sum(t.numel() for t in load_file(base_folder(profile) / "model.safetensors").values() if t.ndim == 2)
     wide, inner, length = profile.base.hidden, profile.base.feed_forward, 2048
-    left, right = torch.randn(length, wide), torch.randn(wide, inner)
+    left, right = (
+        torch.randn(shape).to(getattr(torch, _precision(profile))) for shape in ((length, wide), (wide, inner))
+    )
     rate = 2 * length * wide * inner / best(lambda: left @ right, 30)
     return (
         6 * weights * tokens / rate,
-        f"6 operations a weight and token at {rate / 1e9:.0f} GFLOP/s, without attention",
+        f"6 operations a weight and token at {rate / 1e9:.0f} GFLOP/s, a {_precision(profile)} product's; without attention",
     )
