@@ -50,7 +50,8 @@ ALLOWED = {
     "preadv": (295, 69), "pwritev": (296, 70), "getcpu": (309, 168), "getrandom": (318, 278), "membarrier": (324, 283),
     "statx": (332, 291), "rseq": (334, 293), "close_range": (436, 436), "faccessat2": (439, 439), "futex_waitv": (449, 449),
 }  # fmt: skip
-CLONE_THREAD, F_SETFL, PIPE_AND_COPY = 0x10000, 4, (1030, 1031, 1032)  # F_DUPFD_CLOEXEC, F_SETPIPE_SZ, F_GETPIPE_SZ
+CLONE_THREAD, COPY_FLAGS, COPY_DETAILS = 0x10000, 17, 0x01200000  # SIGCHLD; CLONE_CHILD_SETTID, CLONE_CHILD_CLEARTID
+F_SETFL, PIPE_AND_COPY = 4, (1030, 1031, 1032)  # F_DUPFD_CLOEXEC, F_SETPIPE_SZ, F_GETPIPE_SZ
 TERMINAL_QUESTIONS = (
     0x5401,
     0x5413,
@@ -59,19 +60,20 @@ TERMINAL_QUESTIONS = (
     0x5450,
     0x5451,
 )  # is it a terminal, its size, bytes to read, flags
-PR_SET_PDEATHSIG, PR_SET_NAME, PR_GET_NAME, PR_SET_NO_NEW_PRIVS, SIGKILL = 1, 15, 16, 38, 9
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NAME, PR_GET_NAME, PR_SET_NO_NEW_PRIVS, SIGKILL = 1, 4, 15, 16, 38, 9
 SPECIAL = {
     "ioctl": (16, 29), "clone": (56, 220), "fork": (57, None), "fcntl": (72, 25),
     "prctl": (157, 167), "wait4": (61, 260), "waitid": (247, 95), "prlimit64": (302, 261), "clone3": (435, 435),
 }  # fmt: skip
 CALLS = {"seccomp": (317, 277), "capset": (126, 91), "landlock_create_ruleset": (444, 444),
-         "landlock_add_rule": (445, 445), "landlock_restrict_self": (446, 446)}  # fmt: skip
+         "landlock_add_rule": (445, 445), "landlock_restrict_self": (446, 446), "close_range": (436, 436)}  # fmt: skip
 MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column above, AUDIT_ARCH of linux/audit.h
 
 KILL, ALLOW, NOTIFY = 0x80000000, 0x7FFF0000, 0x7FC00000
 REFUSE, UNKNOWN, CHILDLESS = 0x00050000 | 1, 0x00050000 | 38, 0x00050000 | 10  # EPERM, ENOSYS, ECHILD
 LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # of linux/bpf_common.h, combined
 NUMBER, ARCH, ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
+ASKED = 16  # offset of struct seccomp_data in struct seccomp_notif
 
 WRITE_FILE, READ_FILE, READ_DIR, TRUNCATE = 1 << 1, 1 << 2, 1 << 3, 1 << 14  # LANDLOCK_ACCESS_FS_*
 RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1}  # by ABI; from 5 on one more
@@ -103,6 +105,7 @@ class Confinement:
 
     def __init__(self, without: tuple[str, ...] = ()):
         self.active = tuple(name for name in PROTECTIONS if name not in without)
+        self._descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         needs_linux = [name for name in self.active if name != "limits"]
         if needs_linux and sys.platform != "linux":
             raise Unavailable(needs_linux[0], f"it exists on Linux only, this is {sys.platform}")
@@ -118,6 +121,12 @@ class Confinement:
         if "files" in self.active:
             close_file_system()
 
+    def separate(self) -> None:
+        """No other child reads, writes or traces this one by way of /proc: all have the same user, and a pipe is no file
+        that Landlock guards. The filter refuses to undo it; copies have it from their original."""
+        if "files" in self.active or "syscalls" in self.active:
+            prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+
     def close(self, memory: int) -> int | None:
         """Bound this child for good. Returns the descriptor on which its attempts to fork are reported, if any."""
         if "limits" in self.active:
@@ -127,6 +136,15 @@ class Confinement:
             ):  # fmt: skip
                 resource.setrlimit(what, (value, value))
         return install_filter(self._filter) if "syscalls" in self.active else None
+
+    def close_descriptors(self, low: int) -> None:
+        """From `low` on. A limit lowered since leaves those above it open, so it is not the limit that says how many."""
+        try:
+            if sys.platform != "linux":
+                raise OSError
+            call("close_range", low, ctypes.c_uint(0xFFFFFFFF), 0)
+        except OSError:
+            os.closerange(low, self._descriptors)
 
 
 # Privileges -----------------------------------------------------------------------------------------------------------
@@ -145,19 +163,30 @@ def drop_privileges() -> None:
 
 
 def readable_paths() -> list[tuple[str, int]]:
-    """(path, rights) of everything a child may open: the standard library, the C library's folder, three devices."""
+    """(path, rights) of everything a child may open: the standard library, shared libraries, three devices."""
     library = os.path.dirname(os.__file__)
     found = [(library, READ_DIR)]
     for name in sorted(os.listdir(library)):
         if name not in ("site-packages", "dist-packages"):  # packages, and perhaps the study's own files, live there
             found.append((os.path.join(library, name), READ_FILE | READ_DIR))
-    with open("/proc/self/maps") as maps:
-        mapped = {line.split(maxsplit=5)[5].strip() for line in maps if line.count("/")}
-    folders = {os.path.dirname(path) for path in mapped if ".so" in path and not path.startswith(library)}
-    found += [(folder, READ_FILE | READ_DIR) for folder in sorted(folders)]
+    found += [(path, READ_FILE) for path in shared_libraries()]
     files = ("/etc/ld.so.cache", "/dev/zero", "/dev/urandom", "/usr/share/zoneinfo")
     found += [(path, READ_FILE | READ_DIR) for path in files]
     return [*found, ("/dev/null", READ_FILE | WRITE_FILE | TRUNCATE)]
+
+
+def shared_libraries() -> list[str]:
+    """Those beside the ones that Python is made of: modules of the standard library load them when they are imported.
+
+    Each file by itself, never its folder, in which packages may lie too.
+    """
+    with open("/proc/self/maps") as maps:
+        mapped = {line.split(maxsplit=5)[5].strip() for line in maps if line.count("/")}
+    folders = sorted({os.path.dirname(path) for path in mapped if ".so" in os.path.basename(path)})
+    entries = [entry for folder in folders for entry in os.scandir(folder) if ".so" in entry.name and entry.is_file()]
+    links = {entry.path: os.readlink(entry.path) for entry in entries if entry.is_symlink()}
+    beside = {path for path, target in links.items() if "/" not in target and ".so" in target}  # is listed itself
+    return sorted({entry.path for entry in entries} - beside)
 
 
 def close_file_system() -> None:
@@ -173,7 +202,9 @@ def close_file_system() -> None:
             beneath = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except FileNotFoundError:
             continue
-        rights &= handled if os.path.isdir(path) else handled & ~READ_DIR  # a plain file has no rights of folders
+        if rights & READ_DIR and not os.path.isdir(path):
+            rights &= ~READ_DIR  # a plain file has no rights of folders
+        rights &= handled
         call("landlock_add_rule", ruleset, 1, struct.pack("=Qi", rights, beneath), 0)
         os.close(beneath)
     call("landlock_restrict_self", ruleset, 0)
@@ -246,3 +277,14 @@ def _check_seccomp() -> None:
         call("seccomp", 2, 0, struct.pack("I", NOTIFY))  # SECCOMP_GET_ACTION_AVAIL
     except OSError as error:
         raise Unavailable("syscalls", f"seccomp: {error.strerror}; it needs Linux 5.5 or newer") from None
+
+
+def is_plain_copy(question: bytes) -> bool:
+    """Whether struct seccomp_notif asks for a copy of the process and nothing with it, such as a name space."""
+    number, first = (
+        struct.unpack_from("=i", question, ASKED)[0],
+        struct.unpack_from("=Q", question, ASKED + ARGUMENTS)[0],
+    )
+    if number == SPECIAL["fork"][MACHINES[os.uname().machine][0]]:
+        return True
+    return bool(first & ~COPY_DETAILS == COPY_FLAGS)

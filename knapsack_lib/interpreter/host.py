@@ -72,6 +72,7 @@ class Interpreter:
 
     def _run(self, code: str) -> Observation:
         start = time.perf_counter()
+        self._pool.check_open()
         had_state, self._steps = self._used, self._steps + 1
         child = self._child = self._child or self._pool.take()
         step = Step(child, self._tools, self._pool.limits, self._steps)
@@ -82,6 +83,9 @@ class Interpreter:
             done = step.run(request)
         except Killed as reason:
             killed = str(reason)
+        except BaseException:  # Ctrl-C, or a fault of a tool: the block must not go on while nobody listens
+            self._after(child, "interrupted")
+            raise
         had_signal, restored = self._after(child, killed)
         if killed == "exit" and had_signal and had_signal != 9:  # 9 is how the parent ends what had only closed its end
             killed = f"signal {had_signal}"
@@ -110,12 +114,10 @@ class Interpreter:
             self._pool.end(child)
             self._child, self._used = None, False
         if copy is not None and not restored:
-            self._pool.dismiss(copy)
+            self._pool.dismiss(copy, self._child)
         if self._child is not None and self._pool.after_kill == "restore":
             # Taken now rather than before the next step: the model thinks in between.
             self._copy = self._pool.copy(self._child)
-            if self._steps % 8 == 0:
-                self._pool.clear(self._child, self._copy)
         return signal, restored
 
     def close(self) -> None:
@@ -123,7 +125,7 @@ class Interpreter:
             self._pool.end(self._child)
             self._child = None
         if self._copy is not None:
-            self._pool.dismiss(self._copy)
+            self._pool.dismiss(self._copy, None)
             self._copy = None
 
     def __enter__(self) -> Interpreter:

@@ -5,7 +5,7 @@ is imported and no hidden value was ever in this process or its children. The mo
 of the builtins to themselves and are in no list that model code sees.
 
 Messages on the control socket are a 4-byte length and that much JSON:
-  host -> parent  {"fork": n} with a child's end of its socket and of its output pipe; n is the host's name for it
+  host -> parent  {"fork": n} with a child's end of its socket; n is the host's name for it
                   {"allow": n}: child n may fork once, to keep a copy of its state
                   {"end": n, "adopt": [m, pid] or null, "tell": true or false}: kill child n with all it left behind;
                   the process `pid`, a copy that n kept, is child m from now on; tell which signal had ended n
@@ -48,6 +48,7 @@ def load() -> dict[str, ModuleType]:
 
 
 def main(control: socket.socket, memory: int, without: tuple[str, ...]) -> None:
+    control = lowered(control)
     modules = load()
     confine, worker = modules["confine"], modules["worker"]
     confine.prctl(PR_SET_CHILD_SUBREAPER, 1)
@@ -61,7 +62,14 @@ def main(control: socket.socket, memory: int, without: tuple[str, ...]) -> None:
     send(control, {"active": bounds.active})
     gc.collect()
     gc.freeze()  # what exists now is never looked at again, so that pages stay shared
-    Parent(control, listing, lambda *ends: worker.run_child(*ends, bounds, memory)).serve()
+    Parent(control, listing, lambda *ends: worker.run_child(*ends, bounds, memory), confine.is_plain_copy).serve()
+
+
+def lowered(sock: socket.socket) -> socket.socket:
+    """With the lowest descriptor that is free: a host with many open files hands over one beyond every limit here."""
+    lower = sock.dup()
+    sock.close()
+    return lower
 
 
 def send(sock: socket.socket, message: dict[str, Any]) -> None:
@@ -72,8 +80,8 @@ def send(sock: socket.socket, message: dict[str, Any]) -> None:
 class Parent:
     """`children`: the host's name -> pid. `listeners`: name -> where the child's attempts to fork are reported."""
 
-    def __init__(self, control: socket.socket, listing: int | None, run_child: Any):
-        self.control, self.listing, self.run_child = control, listing, run_child
+    def __init__(self, control: socket.socket, listing: int | None, run_child: Any, is_plain_copy: Any):
+        self.control, self.listing, self.run_child, self.is_plain_copy = control, listing, run_child, is_plain_copy
         self.children: dict[int, int] = {}
         self.groups: dict[int, int] = {}  # name -> process group: the child's first process and its copies
         self.listeners: dict[int, int] = {}
@@ -114,7 +122,7 @@ class Parent:
     def obey(self) -> bool:
         """Do what the host asks. False when it is gone."""
         fds = array.array("i")
-        head, extra, _, _ = self.control.recvmsg(4, socket.CMSG_SPACE(2 * fds.itemsize))
+        head, extra, _, _ = self.control.recvmsg(4, socket.CMSG_SPACE(fds.itemsize))
         if not head:
             return False
         head += self._exactly(4 - len(head))
@@ -149,13 +157,16 @@ class Parent:
         self.poll.register(fds[0], select.POLLIN)
 
     def answer(self, name: int, listener: int) -> None:
-        """Answer an attempt to copy a process: yes to a child's main thread that the host allowed it, else no."""
+        """Answer an attempt to copy a process: yes to a child's main thread that the host allowed it, else no.
+
+        Yes to a plain copy only: one with more flags could be no child of the child, or have a name space of its own.
+        """
         question = bytearray(80)  # struct seccomp_notif
         try:
             signal.setitimer(signal.ITIMER_REAL, 0.2)  # who asked may be gone by now, and then this would wait
             fcntl.ioctl(listener, NOTIF_RECV, question)
             number, thread = struct.unpack_from("QI", question)
-            allowed = name in self.allowed and thread == self.children.get(name)
+            allowed = name in self.allowed and thread == self.children.get(name) and self.is_plain_copy(question)
             reply = struct.pack("QqiI", number, 0, 0 if allowed else -errno.EPERM, CONTINUE if allowed else 0)
             self.allowed -= {name} if allowed else set()
             fcntl.ioctl(listener, NOTIF_SEND, bytearray(reply))
@@ -181,17 +192,19 @@ class Parent:
         elif old in self.listeners:
             self.forget(old)
         ended_by = end_process(pid) if pid else 0
-        self.end_orphans()
+        self.end_orphans(group)
         if request["tell"]:
             send(self.control, {"signal": ended_by})
 
-    def end_orphans(self) -> None:
+    def end_orphans(self, ended: int = 0) -> None:
         """Kill what ended children left behind: orphans become this process's children. Copies of a child that is
-        still the host's are left to it, also when the child itself has just died."""
+        still the host's are left to it, also when the child itself has just died. `ended`: the group of one that the
+        host has let go; what it left is not wanted, whoever goes on in its place."""
         while self.listing is not None:
             listed = {int(pid) for pid in os.pread(self.listing, 1 << 20, 0).split()}
             orphans = listed - set(self.children.values())
-            foreign = [pid for pid in orphans if group_of(pid) not in self.groups.values()]
+            wanted = set(self.groups.values()) - {ended}
+            foreign = [pid for pid in orphans if group_of(pid) not in wanted]
             for pid in foreign:
                 end_process(pid)
             for pid in orphans.difference(foreign):
@@ -213,7 +226,9 @@ def too_long(number: int, frame: Any) -> None:
 
 
 def end_process(pid: int) -> int:
-    """Kill and reap a process with its group. Returns the signal that ended it (0: it had exited)."""
+    """Kill and reap a child with its group. Returns the signal that ended it (0: it had exited)."""
+    if not is_child(pid):
+        return 0
     if sys.platform != "linux":
         with contextlib.suppress(OSError):
             os.killpg(pid, signal.SIGKILL)
@@ -224,6 +239,17 @@ def end_process(pid: int) -> int:
     except ChildProcessError:
         return 0
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+
+
+def is_child(pid: int) -> bool:
+    """Whether the number is still that of a child: a copy that has been reaped may have left it to anybody."""
+    if sys.platform != "linux":
+        return True
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -13,18 +13,20 @@ import itertools
 import json
 import os
 import select
-import signal
 import socket
 import struct
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from knapsack_lib.interpreter.confine import PROTECTIONS
+from knapsack_lib.interpreter.processes import children_of, end_family, end_member, fixed_addresses, is_over
 from knapsack_lib.profiles import Limits, UserError, check_choice
 
 __all__ = ["Child", "Pool"]
@@ -58,6 +60,7 @@ class Pool:
         self._names = itertools.count(1)
         self._lock = threading.RLock()  # one request at a time on the control socket
         self._spares: deque[Child] = deque()
+        self.closed = False
         self.lost_parent = False  # whether the parent was found dead when the last child was ended
         self._start()
 
@@ -69,10 +72,11 @@ class Pool:
             str(self.limits.memory_mb << 20), *self.without,
         ]  # fmt: skip
         environment = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "PATH": "/nonexistent", "TZ": "UTC"}
-        self._parent = subprocess.Popen(
-            command, pass_fds=[theirs.fileno()], env=environment, cwd="/", stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+        with fixed_addresses():
+            self._parent = subprocess.Popen(
+                command, pass_fds=[theirs.fileno()], env=environment, cwd="/", stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
         theirs.close()
         ours.settimeout(ANSWER_SECONDS)
         said = self._answer()
@@ -85,19 +89,16 @@ class Pool:
             )
 
     def close(self) -> None:
-        """End the parent and every child."""
+        """End the parent and every child. What is still asked of the pool afterwards starts nothing."""
         with self._lock:
+            self.closed = True
             for child in list(self._open.values()):
                 self._let_go(child)
             self._stop()
 
     def _stop(self) -> None:
         self._control.close()  # the parent sees the end of the stream, ends its children and leaves
-        try:
-            self._parent.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._parent.kill()
-            self._parent.wait()
+        end_family(self._parent, 5.0)
 
     def __enter__(self) -> Pool:
         return self
@@ -114,9 +115,10 @@ class Pool:
     def restart(self) -> None:
         """A block killed the warm parent, and with it every child."""
         with self._lock:
+            if self.closed:
+                return
             self._control.close()
-            self._parent.kill()
-            self._parent.wait()
+            end_family(self._parent)
             while self._spares:
                 self._let_go(self._spares.popleft())
             self._start()
@@ -127,20 +129,32 @@ class Pool:
         Raises ConnectionResetError when no child starts.
         """
         with self._lock:
+            self.check_open()
             for _ in range(2):
-                if self._parent.poll() is not None:
+                if is_over(self._parent):
                     self.restart()
                 self._spares += [self._fork() for _ in range(SPARES + 1 - len(self._spares))]
                 child = self._spares.popleft()
-                if child.ready():
-                    return child
+                try:
+                    if child.ready():
+                        child.cpu_counted = child.cpu_seconds()
+                        return child
+                except BaseException:  # Ctrl-C: nobody else knows of this child
+                    self.end(child)
+                    raise
                 self.end(child)  # the parent was killed since, or the machine is short of something
         raise ConnectionResetError("the interpreter's child process did not start")
+
+    def check_open(self) -> None:
+        if self.closed:
+            raise ConnectionResetError("the interpreter's pool is closed")
 
     def _fork(self) -> Child:
         child, theirs = self.place()
         try:
-            send_with(self._control, {"fork": child.name}, theirs)
+            # Its output goes to the child alone: from the parent, which has no secrets, other children could take it.
+            send_with(child.socket, {"output": True}, theirs[1:])
+            send_with(self._control, {"fork": child.name}, theirs[:1])
         except OSError:  # the parent is gone: nobody will answer on this child's socket either
             pass
         finally:
@@ -162,15 +176,19 @@ class Pool:
     def end(self, child: Child, adopt: Child | None = None, tell: bool = False) -> int | None:
         """Kill and reap a child. `adopt`: the copy of it that goes on. `tell`: return the signal that had ended it."""
         self._let_go(child)
+        if self.closed:
+            return 9
         place = None if adopt is None else [adopt.name, adopt.pid]
         self.lost_parent = False
         try:
             with self._lock:
                 send_with(self._control, {"end": child.name, "adopt": place, "tell": tell})
                 return self._answer()["signal"] if tell else None
-        except OSError:
+        except BaseException as error:  # the parent is gone, or Ctrl-C left its answer unread
             self.restart()
             self.lost_parent = True
+            if not isinstance(error, OSError):
+                raise
             return 9
 
     def copy(self, child: Child) -> Child:
@@ -184,17 +202,14 @@ class Pool:
             os.close(fd)
         return copy
 
-    def dismiss(self, copy: Child) -> None:
-        """A copy that is not needed sees its socket closed and leaves; `clear` ends one that does not."""
+    def dismiss(self, copy: Child, child: Child | None) -> None:
+        """End a copy that is not needed. It would leave by itself; but hooks of the block may keep it from that, and it
+        may be as large as the child whose copy it is."""
+        if child is not None and "syscalls" not in self.without:
+            said = copy.ready(0.0) and copy.pid not in (None, child.pid)
+            for pid in [copy.pid or 0] if said else children_of(child.pid):  # a confined child has no others
+                end_member(pid, self._parent.pid)
         self._let_go(copy)
-
-    def clear(self, child: Child, keep: Child) -> None:
-        """Kill the copies that a child still has but one. A confined child has no other processes, and reaps these."""
-        if "syscalls" not in self.without and keep.ready(COPY_SECONDS):
-            for pid in children_of(child.pid):
-                if pid != keep.pid:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
 
     def _let_go(self, child: Child) -> None:
         if self._open.pop(child.name, None) is not None:
@@ -207,6 +222,9 @@ class Child:
     def __init__(self, name: int, sock: socket.socket, output: int):
         self.name, self.socket, self.output = name, sock, output
         self.pid: int | None = None
+        self.cpu_counted = 0.0  # processor time that no limit is to count any more
+        self.close = weakref.finalize(self, _close, sock, output)  # also when nobody has closed it
+        self.close.atexit = False
 
     def ready(self, seconds: float = READY_SECONDS) -> bool:
         """Wait for its first message. False when it is gone or does not answer in time."""
@@ -237,25 +255,24 @@ class Child:
         except OSError:
             return 0.0
 
-    def close(self) -> None:
-        self.socket.close()
-        os.close(self.output)
+
+def _close(sock: socket.socket, output: int) -> None:
+    sock.close()
+    os.close(output)
 
 
-def send_with(sock: socket.socket, message: dict[str, Any], fds: tuple[int, ...] = ()) -> None:
-    """One message, with descriptors at its head."""
+def packed(message: dict[str, Any]) -> memoryview:
     body = json.dumps(message).encode()
-    whole = struct.pack(">I", len(body)) + body
+    return memoryview(struct.pack(">I", len(body)) + body)
+
+
+def send_with(sock: socket.socket, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
+    """One message, with descriptors at its head."""
+    whole = packed(message)
     extra = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
     sent = sock.sendmsg([whole], extra)
     if sent < len(whole):  # sending nothing to a child that has read all and left would be an error
         sock.sendall(whole[sent:])
-
-
-def children_of(pid: int | None) -> list[int]:
-    with contextlib.suppress(OSError):
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return []
 
 
 def readable(fds: list[Any], seconds: float) -> list[Any]:

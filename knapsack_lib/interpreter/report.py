@@ -58,7 +58,11 @@ def _unread(error: BaseException) -> tuple[str, int | None] | None:
     if SyntaxError not in _bases(type(error)):
         return None
     name, line = _file(error), _line(error)
-    return (name, line if type(line) is int else None) if type(name) is str and name in lines_of else None
+    return (
+        (name, line if type(line) is int and abs(line) < 1 << 31 else None)
+        if type(name) is str and name in lines_of
+        else None
+    )
 
 
 def text_of(value: Any) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import os
 import re
 import struct
@@ -14,18 +15,22 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from knapsack_lib.families.base import ToolError
-from knapsack_lib.interpreter.pool import Child, readable, send_with
+from knapsack_lib.interpreter.pool import Child, packed, readable
 from knapsack_lib.profiles import Limits
 
 __all__ = ["Killed", "Step", "ToolCall", "masked"]
 
 MAX_MESSAGE = 1 << 20  # bytes of one message, either way
+MAX_CALL = 1 << 16  # bytes of one tool call
+MAX_RECORD = 1 << 10  # bytes of a call past the limit of calls whose arguments are recorded
+MAX_LINE = 1 << 31
 FLOOD = 1 << 20  # bytes of output after which a step is ended
 DEPTH = 20  # of lists in a tool's arguments
 ADDRESS = re.compile(r"\b0x[0-9a-f]{11,16}\b")  # object addresses differ from run to run
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 PLACES = (  # and so do these from machine to machine; longer ones first
     (os.path.join(os.path.dirname(os.path.abspath(__file__)), "parent.py"), "<interpreter>"),
     (os.path.dirname(os.__file__), "<python>"),
@@ -64,19 +69,19 @@ class Step:
         self.child, self.tools, self.limits, self.number = child, tools, limits, number
         self.calls: list[ToolCall] = []
         self._output, self._flood, self._inbox = bytearray(), 0, bytearray()
+        self._deadline = time.monotonic() + limits.wall_seconds
 
     def run(self, request: dict) -> dict:
-        deadline, cpu_limit = time.monotonic() + self.limits.wall_seconds, self.limits.cpu_seconds
-        cpu_start = self.child.cpu_seconds()
+        # What threads of the block used since the last step counts here: else they could work while the model thinks.
+        cpu_end = self.child.cpu_counted + self.limits.cpu_seconds
         self._send(request)
         sources = {self.child.socket.fileno(), self.child.output}
         try:
             while True:
-                left = deadline - time.monotonic()
-                cpu_left = cpu_limit - (self.child.cpu_seconds() - cpu_start)
-                if min(left, cpu_left) <= 0:
-                    raise Killed("time" if left <= 0 else "cpu")
-                ready = readable(list(sources), min(left, max(cpu_left, 0.01)))
+                left, cpu_left = self._left(), cpu_end - self.child.cpu_seconds()
+                if cpu_left <= 0:
+                    raise Killed("cpu")
+                ready = readable(list(sources), min(left, max(cpu_left / CORES, 0.01)))
                 if self.child.output in ready and not self._drain():
                     sources.discard(self.child.output)
                 if self.child.socket.fileno() in ready:
@@ -84,6 +89,7 @@ class Step:
                     if done is not None:
                         return done
         finally:
+            self.child.cpu_counted = self.child.cpu_seconds()
             self._drain()
 
     def text(self) -> str:
@@ -110,10 +116,19 @@ class Step:
             if self._flood > FLOOD:
                 raise Killed("output")
 
+    def _left(self) -> float:
+        """Seconds until the step is out of time. Raises Killed when none are."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise Killed("time")
+        return left
+
     def _send(self, message: dict) -> None:
+        unsent = packed(message)
         try:
-            self.child.socket.settimeout(self.limits.wall_seconds)
-            send_with(self.child.socket, message)
+            while unsent:
+                self.child.socket.settimeout(self._left())
+                unsent = unsent[self.child.socket.send(unsent) :]
         except TimeoutError:
             raise Killed("time") from None
         except OSError:
@@ -129,6 +144,7 @@ class Step:
             raise Killed("exit")
         self._inbox += part
         while len(self._inbox) >= 4:
+            self._left()
             (size,) = struct.unpack(">I", self._inbox[:4])
             if size > MAX_MESSAGE:
                 raise Killed("protocol")
@@ -142,7 +158,7 @@ class Step:
 
     def _act(self, body: bytes) -> dict | None:
         try:
-            message = json.loads(body, parse_constant=_no_number)
+            message = json.loads(body, parse_constant=_no_number, parse_float=_finite)
             # Halves of characters cannot be written to a file or given to a tokenizer.
             message = json.loads(json.dumps(message, ensure_ascii=False).encode("utf-8", "replace"))
             if "done" in message:
@@ -152,7 +168,7 @@ class Step:
             _demand(isinstance(args, list))
         except (ValueError, KeyError, TypeError, RecursionError):
             raise Killed("protocol") from None  # only a block that speaks to the socket itself can do this
-        self._send(self._call(name, tool, args))
+        self._send(self._call(name, tool, args, len(body)))
         return None
 
     def _checked_done(self, message: dict) -> dict:
@@ -165,18 +181,23 @@ class Step:
         if error is not None:
             _demand(all(isinstance(error[key], str) for key in ("type", "message", "trace")))
             _demand(len(error["type"]) <= 80 and len(error["message"]) <= 400 and len(error["trace"]) <= 10_000)
-            _demand(error["line"] is None or type(error["line"]) is int)
+            _demand(error["line"] is None or (type(error["line"]) is int and abs(error["line"]) <= MAX_LINE))
         return message
 
-    def _call(self, name: str, tool: Callable[..., Any], args: list[Any]) -> dict:
+    def _call(self, name: str, tool: Callable[..., Any], args: list[Any], size: int) -> dict:
+        """Answer one call. What is refused is recorded too, but not with arguments that would fill the host's memory."""
         limit = self.limits.tool_calls
         if len(self.calls) >= 4 * limit:
             raise Killed("tool calls")
         try:
+            if size > MAX_CALL:
+                args = []
+                raise ToolError("ValueError", f"a call of {name}() may take {MAX_CALL} bytes, this one takes {size}")
             if _depth(args) > DEPTH:
                 args = []
                 raise ToolError("ValueError", f"arguments of {name}() may nest {DEPTH} deep")
             if len(self.calls) >= limit:
+                args = args if size <= MAX_RECORD else []
                 raise ToolError("RuntimeError", f"at most {limit} tool calls in one turn")
             wanted = len(inspect.signature(tool).parameters)
             if len(args) != wanted:
@@ -200,8 +221,14 @@ def _depth(value: Any) -> int:
     return depth
 
 
-def _no_number(text: str) -> None:
+def _no_number(text: str) -> NoReturn:
     raise ValueError(f"{text} is not JSON")
+
+
+def _finite(text: str) -> float:
+    """1e999 is a number of JSON, but what Python reads it as is not."""
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
 
 
 def _demand(holds: bool) -> None:

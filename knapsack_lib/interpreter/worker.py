@@ -5,7 +5,7 @@ holds every secret. What is used is captured by name at the start, so that a blo
 `builtins` changes what it sees itself and not how its step is reported.
 
 Messages on descriptor 3 are a 4-byte length and that much JSON:
-  host -> child  {"step", "code", "mode", "seed", "tools"}; {"value"} or {"kind", "message"} in answer to a call;
+  host -> child  {"output"} once, with the end of a pipe; {"step", "code", "mode", "seed", "tools"}; {"value"} or {"kind", "message"} in answer to a call;
                  {"copy"} with the ends of a socket and of a pipe, when a copy of the state is wanted
   child -> host  {"ready"}; {"call", "args"}; {"done", "error", "bindings", "written", "shadowed"}
 """
@@ -258,27 +258,29 @@ def reaped(pid: int) -> bool:
         return True
 
 
-def run_child(sock: int, output: int, report: Callable[[int], object], bounds: Confinement, memory: int) -> NoReturn:
+def run_child(sock: int, report: Callable[[int], object], bounds: Confinement, memory: int) -> NoReturn:
     """Everything after the parent's fork happens here; never returns. Whatever goes wrong, leave quietly.
 
     `report` hands the listener of confine.py to the parent, which answers attempts to fork.
     """
     with contextlib.suppress(BaseException):
+        bounds.separate()  # before there is a pipe that others could open
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         sys.argv, sys.orig_argv = [""], ["python"]
         os.setpgid(0, 0)  # by which the parent knows the copies of this child
         dup2(os.open("/dev/null", os.O_RDONLY), 0)  # its own: flags of a shared one would be seen by others
         prctl(PR_SET_PDEATHSIG, SIGKILL)
-        high = max(sock, output, SOCKET) + 1
-        for fd, place in ((dup_above(sock, high), SOCKET), (dup_above(output, high), 1), (1, 2)):
-            dup2(fd, place)
+        dup2(sock, SOCKET)
         global channel
         channel = socket(fileno=SOCKET)
+        _, (output,) = receive_step()
+        for place in (1, 2):
+            dup2(output, place)
         child = Child()
         listener = bounds.close(memory)
         if listener is not None:
             report(listener)
-        os.closerange(SOCKET + 1, 1024)
+        bounds.close_descriptors(SOCKET + 1)
         child.rehearse()
         send({"ready": True})
         while True:
@@ -289,12 +291,6 @@ def run_child(sock: int, output: int, report: Callable[[int], object], bounds: C
             prctl(PR_SET_PDEATHSIG, SIGKILL)  # a copy that takes over has another parent
             child.run(step)
     _exit(70)
-
-
-def dup_above(fd: int, low: int) -> int:
-    import fcntl
-
-    return fcntl.fcntl(fd, fcntl.F_DUPFD, low)
 
 
 channel: socket

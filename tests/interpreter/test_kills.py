@@ -10,6 +10,8 @@ BOTH = pytest.mark.parametrize("mode", ["persistent", "reset"])
 EACH = "import os\nfor fd in range(3, 128):\n    try: os.write(fd, {})\n    except OSError: pass\n"
 MESSAGE = "import json\nm = json.dumps({}).encode()\nm = len(m).to_bytes(4, 'big') + m\n" + EACH.format("m")
 
+RAW = 'import os\nm = b\'{{"call": "echo", "args": {}}}\'\nm = len(m).to_bytes(4, \'big\') + m\nn = os.write(3, m)\nos.read(3, 9)'
+
 # what: (block, killed_by)
 KILLS = {
     "os._exit": ("import os\nos._exit(0)", "exit"),
@@ -29,6 +31,8 @@ KILLS = {
     "a huge message": (EACH.format("b'\\x7f\\xff\\xff\\xff'"), "protocol"),
     "a deeply nested message": (EACH.format("b'\\0\\0\\xff\\0' + b'[' * 0xff00"), "protocol"),
     "a message that is no text": (EACH.format("b'\\0\\0\\0\\2\\xff\\xfe'"), "protocol"),
+    "a number without end": (RAW.format("[1e999]"), "protocol"),
+    "a number without end among others": (RAW.format('[{"a": [0, -1e400]}]'), "protocol"),
     "a call of no tool": (MESSAGE.format("{'call': '__class__', 'args': []}"), "protocol"),
     "a call of a list": (MESSAGE.format("{'call': [], 'args': []}"), "protocol"),
     "a call with no list": (MESSAGE.format("{'call': 'echo', 'args': {'value': 1}}"), "protocol"),

@@ -3,8 +3,9 @@
 # off: protocol
 # works: seen.error_type == "BlockingIOError"
 # after: own
+# limits: tool_calls=1000
 import os
 
 os.set_blocking(3, False)
-for _ in range(100):  # until an answer comes later than it is read
+for _ in range(1000):  # until an answer comes later than it is read
     list_items()
