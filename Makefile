@@ -38,9 +38,10 @@ override SEED :=
 endif
 
 PROFILE_FILE := params/$(PROFILE).yaml
-# A profile may be `like` another: what it does not say stands there.
-LIKE := $(shell sed -n 's/^like: *//p' $(PROFILE_FILE) 2>/dev/null)
-SETTINGS := $(PROFILE_FILE) $(LIKE:%=params/%.yaml)
+# A profile may be `like` another, and that one like a third: what the first does not say stands there. Four at most.
+like = $(shell sed -n 's/^like: *\([A-Za-z0-9._-]*\).*/\1/p' params/$(1).yaml 2>/dev/null)
+chain = $(1) $(foreach next,$(if $(2),$(call like,$(1))),$(call chain,$(next),$(wordlist 2,4,$(2))))
+SETTINGS := $(patsubst %,params/%.yaml,$(call chain,$(PROFILE),1 2 3))
 ENGINE := $(shell sed -n 's/^ *\(evaluation: {\)\{0,1\}engine: *\([a-z]*\).*/\2/p' $(SETTINGS) 2>/dev/null | head -1)
 
 # vLLM and Unsloth need an environment of their own: older transformers, trl and datasets.
@@ -169,7 +170,7 @@ verify: $(ENV) ## the committed results rebuilt, and this profile's run held aga
 	@$(PY) -m knapsack_lib.analysis.verify $(CHOICE) --committed $(COMMITTED)
 
 # Those that ran to their end.
-BOOKS = $(filter-out %.failed.ipynb %.part.ipynb,$(sort $(wildcard $(NB)/[0-9]*.ipynb)))
+BOOKS = $(filter-out %.failed.ipynb %.part.ipynb %.prepared.ipynb,$(sort $(wildcard $(NB)/[0-9]*.ipynb)))
 
 .PHONY: html
 html: $(ENV) ## the executed notebooks as HTML, and a page for every tenth episode, without a kernel
