@@ -2,4 +2,4 @@
 # expect: seen.error_type == "PermissionError"
 # off: files, privileges
 # works: "marked-" in seen.stdout
-print(open("/proc/{HOST}/environ").read())
+print([entry for entry in open("/proc/{HOST}/environ").read().split("\0") if "marked-" in entry])

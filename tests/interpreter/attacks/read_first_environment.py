@@ -2,4 +2,4 @@
 # expect: seen.error_type == "PermissionError"
 # off: process
 # works: "marked-" in seen.stdout
-print(open("/proc/self/environ").read())
+print([entry for entry in open("/proc/self/environ").read().split("\0") if "marked-" in entry])
