@@ -17,7 +17,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import islice
@@ -194,53 +194,60 @@ class EpisodeStore:
         self.set_aside: Path | None = None
 
     def __enter__(self) -> EpisodeStore:
-        self._lock = self._own()
-        _drop_cut_line(self._path("timings"))
-        _drop_cut_line(self._path("episodes"))
-        self.done = {episode_id for episode_id, _ in _places(self._path("episodes"))}
-        self._episodes = open(self._path("episodes"), "a", encoding="utf-8")
-        self._timings = open(self._path("timings"), "a", encoding="utf-8")
-        self._turns = open(self._path("turns"), "w", encoding="utf-8")
+        with ExitStack() as opened:  # closes what is open should the rest fail: a damaged line must not keep the lock
+            opened.enter_context(self._own())
+            _drop_cut_line(self._path("timings"))
+            _drop_cut_line(self._path("episodes"))
+            self.done = {episode_id for episode_id, _ in _places(self._path("episodes"))}
+            self._episodes = opened.enter_context(open(self._path("episodes"), "a", encoding="utf-8"))
+            self._timings = opened.enter_context(open(self._path("timings"), "a", encoding="utf-8"))
+            self._turns = opened.enter_context(open(self._path("turns"), "w", encoding="utf-8"))
+            self._opened = opened.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for file in (self._episodes, self._timings, self._turns, self._lock):
-            file.close()
+        self._opened.close()
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.jsonl"
 
     def _own(self) -> IO[str]:
         """The folder for this key, and the file that keeps other writers out until it is closed."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        mark = open(self.folder / "key", "a+", encoding="utf-8")  # noqa: SIM115, it stays open as long as the store
-        try:
-            _lock(mark, self.folder)
-            mark.seek(0)
-            old = mark.read().strip()
-            if old in ("", self.key):
-                mark.write(self.key + "\n" if not old else "")
-                mark.flush()
-                return mark
-            self._set_aside(old)
-        except BaseException:
-            mark.close()
-            raise
-        mark.close()
-        return self._own()
+        while True:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                mark = open(self.folder / "key", "a+", encoding="utf-8")  # noqa: SIM115, open as long as the store
+            except FileNotFoundError:  # another run has just set the folder aside
+                continue
+            with ExitStack() as opened:
+                opened.enter_context(mark)
+                _lock(mark, self.folder)
+                if not _is_at(mark, self.folder / "key"):
+                    continue
+                mark.seek(0)
+                old = mark.read().strip()
+                if old in ("", self.key):
+                    mark.write(self.key + "\n" if not old else "")
+                    mark.flush()
+                    opened.pop_all()
+                    return mark
+                self._set_aside(old)
 
     def _set_aside(self, old: str) -> None:
         beside = self.folder.parent
         self.set_aside, back = (beside / f"{self.folder.name}.was-{key[:8]}" for key in (old, self.key))
         if self.set_aside.exists():
             raise UserError(f"{self.set_aside.name} exists already beside {self.folder.name}; remove or rename it")
+        mark = back / "key"
+        returns = mark.is_file() and mark.read_text(encoding="utf-8").strip() == self.key
         self.folder.rename(self.set_aside)
         print(f"{self.folder.name} was made by other settings or code: it is kept as {self.set_aside.name}")
-        if back.exists() and (back / "key").read_text(encoding="utf-8").strip() == self.key:
-            back.rename(self.folder)
-            print(f"{back.name} was made as things are now: it is {self.folder.name} again")
+        if returns:
+            with suppress(OSError):  # another run has begun the folder anew: it has the lock
+                back.rename(self.folder)
+                print(f"{back.name} was made as things are now: it is {self.folder.name} again")
 
     def log_turn(self, episode_id: str, number: int, turn: Turn) -> None:
         """Every turn as it happens: what can be read of an episode that never ended."""
@@ -278,6 +285,14 @@ def _lock(mark: IO[str], folder: Path) -> None:
         raise UserError(f"another run writes {name}; wait for it or stop it, then run the same command") from None
     except OSError:  # a file system without locks
         pass
+
+
+def _is_at(file: IO[str], path: Path) -> bool:
+    """Whether this open file is still the one at that path: its folder may have been moved before it was locked."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _drop_cut_line(path: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import TURN, episode, filled
 
+from knapsack_lib import episodes
 from knapsack_lib.episodes import Episode, EpisodeStore, read_episodes, read_timings
 from knapsack_lib.profiles import UserError
 
@@ -198,6 +199,37 @@ def test_a_second_writer_is_kept_out_and_leaves_the_first_alone(tmp_path):
         store.write(episode(1), 0.5)
     filled(tmp_path / "s", 3, "k")
     assert [e.seed for e in read_episodes(tmp_path / "s", "make")] == [0, 1, 2]
+
+
+def test_a_store_that_could_not_be_opened_is_nobodys(tmp_path):
+    """The error stays alive, as it does in a notebook, and with it whatever its frames hold."""
+    filled(tmp_path / "s", 2)
+    log = tmp_path / "s" / "episodes.jsonl"
+    lines = log.read_text().splitlines(keepends=True)
+    log.write_text("{}\n" + lines[1])
+    with pytest.raises(UserError, match="may be taken out") as caught:
+        EpisodeStore(tmp_path / "s", "k1").__enter__()
+    log.write_text(lines[1])
+    with EpisodeStore(tmp_path / "s", "k1") as store:
+        assert store.done == {"e-001"} and caught
+
+
+def test_a_folder_that_was_moved_before_it_was_locked_is_not_taken_for_the_store(tmp_path, monkeypatch):
+    """Another run sets it aside between the opening of `key` and the lock."""
+    filled(tmp_path / "s", 1, "old")
+    lock, moved = episodes._lock, []
+
+    def late(mark, folder):
+        if not moved:
+            moved.append(folder.rename(tmp_path / "elsewhere"))
+        lock(mark, folder)
+
+    monkeypatch.setattr(episodes, "_lock", late)
+    with EpisodeStore(tmp_path / "s", "old") as store:
+        assert store.done == set()
+        store.write(episode(5), 0.5)
+    assert [e.seed for e in read_episodes(tmp_path / "elsewhere", "make")] == [0]
+    assert [e.seed for e in read_episodes(tmp_path / "s", "make")] == [5]
 
 
 def test_an_episode_that_is_there_twice_is_put_in_order_once(tmp_path):

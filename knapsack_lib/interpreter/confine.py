@@ -73,6 +73,7 @@ KILL, ALLOW, NOTIFY = 0x80000000, 0x7FFF0000, 0x7FC00000
 REFUSE, UNKNOWN, CHILDLESS = 0x00050000 | 1, 0x00050000 | 38, 0x00050000 | 10  # EPERM, ENOSYS, ECHILD
 LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # of linux/bpf_common.h, combined
 NUMBER, ARCH, ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
+MOST_FILES = 1 << 20  # where there is no limit
 ASKED = 16  # offset of struct seccomp_data in struct seccomp_notif
 
 WRITE_FILE, READ_FILE, READ_DIR, TRUNCATE = 1 << 1, 1 << 2, 1 << 3, 1 << 14  # LANDLOCK_ACCESS_FS_*
@@ -143,8 +144,8 @@ class Confinement:
             if sys.platform != "linux":
                 raise OSError
             call("close_range", low, ctypes.c_uint(0xFFFFFFFF), 0)
-        except OSError:
-            os.closerange(low, self._descriptors)
+        except (OSError, KeyError):  # an older system, or a machine whose numbers are not in the tables above
+            os.closerange(low, min(self._descriptors if self._descriptors > 0 else MOST_FILES, MOST_FILES))
 
 
 # Privileges -----------------------------------------------------------------------------------------------------------

@@ -275,8 +275,10 @@ def _settings(path: Path, above: tuple[Path, ...] = ()) -> Any:
     if not isinstance(data, dict) or "like" not in data:
         return data
     other = _profile_file(str(data.pop("like")))
-    if other in (path, *above):
-        raise UserError(f"{path.name}: like: {other.stem} leads back to itself; name a profile that is whole")
+    if other in (path, *above) or len(above) == 3:  # the Makefile follows as many
+        raise UserError(
+            f"{path.name}: like: {other.stem} leads too far, or back to itself; name a profile that is whole"
+        )
     given = _settings(other, (path, *above))
     if not isinstance(given, dict):
         raise UserError(f"{path.name}: like: {other.stem} holds no settings; name another profile")

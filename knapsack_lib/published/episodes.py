@@ -21,6 +21,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from knapsack_lib.episodes import Episode, Turn
+from knapsack_lib.profiles import UserError
 from knapsack_lib.published.files import must_be_new, plain_name, written_whole
 from knapsack_lib.published.records import Record, as_count, as_number, as_object
 
@@ -147,6 +148,8 @@ def write_published(episodes: Sequence[Episode], folder: Path, seconds: Sequence
         place = Path(*([f"seed{episode.train_seed}"] if episode.train_seed > 1 else []))
         known = None if spent is None or math.isnan(spent) else spent
         cells.setdefault(place / cell, []).append((episode, known))
+    if not cells:
+        raise UserError("there is no episode to write")
     with written_whole(folder) as part:
         for path, rows in cells.items():
             _write_cell(part / path, rows)

@@ -102,6 +102,8 @@ def write_stores(found: Imported, out: Path) -> list[Path]:
     for episode, seconds in zip(found.episodes, found.seconds, strict=True):
         name = plain_name(f"{episode.policy}-{episode.runtime}-{episode.difficulty}", "the cell")
         cells.setdefault(name, []).append((episode, seconds))
+    if not cells:
+        raise UserError("there is no episode to write")
     with written_whole(out) as part:
         for name, rows in sorted(cells.items()):
             _write_store(part / name, rows)

@@ -138,7 +138,7 @@ LOOPING = "import os, time\ndef hook():\n    while True: time.sleep(1)\nos.regis
 
 @pytest.mark.parametrize("then", ["a step", "the end"])
 def test_copies_that_hooks_hold_up_do_not_outlive_a_warm_parent(make_limits, children, then):
-    pool = Pool(make_limits(wall_seconds=1))
+    pool = Pool(make_limits())
     with Interpreter(pool, persistence_named("persistent"), {}, 1) as interpreter:
         interpreter.run(LOOPING)
         child = interpreter._child.pid

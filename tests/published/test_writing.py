@@ -276,3 +276,9 @@ def test_an_interpreter_error_of_blanks_is_no_error(copy, problem):
     path.write_text(json.dumps(trace))
     first = to_episodes(read_records(folder).records)[0]
     assert first.turns and all(turn.error_type is turn.error is None for turn in first.turns)
+
+
+def test_nothing_is_not_written(tmp_path):
+    with pytest.raises(UserError, match="there is no episode to write"):
+        write_published([], tmp_path / "out")
+    assert not list(tmp_path.iterdir())
