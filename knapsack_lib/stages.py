@@ -17,16 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from knapsack_lib.interpreter.persistence import persistence_named
-from knapsack_lib.profiles import (
-    DIFFICULTIES,
-    RUNTIMES,
-    TRAININGS,
-    Profile,
-    Run,
-    UserError,
-    check_choice,
-    load_profile,
-)
+from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, TRAININGS, Profile, Run, UserError, check_choice, load_profile
 from knapsack_lib.provenance import code_digest, environment_stamp, provenance
 
 __all__ = [

@@ -2,7 +2,6 @@
 
 import json
 import pickle
-from pathlib import Path
 
 import pytest
 from common import one_line
@@ -18,7 +17,6 @@ from knapsack_lib.families.knapsack import (
 )
 from knapsack_lib.profiles import UserError
 
-ROOT = Path(__file__).parents[2]
 TASK_KEYS = {
     "difficulty", "family", "nl", "private", "public", "reference", "run_name", "schema_version", "seed", "task_id",
     "tools",

@@ -1,7 +1,6 @@
 """Opaque Knapsack's world: what it allows, refuses and settles, and that it hides what it must."""
 
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -15,19 +14,6 @@ from knapsack_lib.families.knapsack import (
 )
 from knapsack_lib.profiles import Cues
 from knapsack_lib.prompts import opening
-
-ROOT = Path(__file__).parents[2]
-TASK_KEYS = {
-    "difficulty", "family", "nl", "private", "public", "reference", "run_name", "schema_version", "seed", "task_id",
-    "tools",
-}  # fmt: skip
-NESTED_KEYS = {
-    "difficulty": {"budget_coverage", "capacity", "max_item_dominance", "n_items", "optimal_set_size", "p_valid"},
-    "private": {"items"},
-    "public": {"allowed_classes", "capacity", "inspect_budget", "item_ids"},
-    "reference": {"optimal_item_ids", "optimal_value", "optimal_weight"},
-}
-
 
 # The world ------------------------------------------------------------------------------------------------------------
 
