@@ -1,11 +1,13 @@
-"""Does the Unsloth path train what the TRL path trains? Both for a few steps on the pocket base, in 4 bit, on a CPU.
+"""Does the Unsloth path train what the TRL path trains? Both for a few steps on the pocket base, in
+4 bit, on a CPU.
 
     python benchmarks/check_unsloth.py [--environment .venv-unsloth]       # make check-unsloth; about 10 minutes
 
-It makes the environment from constraints-unsloth.txt (1.6 GB) unless it is there, and trains one adapter each with TRL as
-installed here, with TRL as Unsloth takes it, and with Unsloth, on the same teacher traces: packed, accumulated, with a
-cosine. Then it compares what each was taught, loads the adapters with PEFT, and holds their names, ranks and shapes
-against what vLLM's loader takes. Exit status 1 when anything differs that must not.
+It makes the environment from constraints-unsloth.txt (1.6 GB) unless it is there, and trains one
+adapter each with TRL as installed here, with TRL as Unsloth takes it, and with Unsloth, on the same
+teacher traces: packed, accumulated, with a cosine. Then it compares what each was taught, loads the
+adapters with PEFT, and holds their names, ranks and shapes against what vLLM's loader takes. Exit
+status 1 when anything differs that must not.
 """
 
 from __future__ import annotations
@@ -25,8 +27,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from knapsack_lib.agent import Cast
-from knapsack_lib.families.base import write_tasks
 from knapsack_lib.families.knapsack import make_tasks
+from knapsack_lib.families.task_files import write_tasks
 from knapsack_lib.policies.scripted import ScriptedPolicy
 from knapsack_lib.profiles import Run, load_profile
 from knapsack_lib.rollouts import play_tasks
@@ -34,10 +36,23 @@ from knapsack_lib.rollouts import play_tasks
 HERE = Path(__file__).resolve().parents[1]
 PINS = HERE / "constraints-unsloth.txt"
 SETTINGS = {
-    "method": "qlora", "steps": 2, "episodes_per_step": 4, "accumulation": 2, "packing": True, "schedule": "cosine",
-    "optimizer": "adamw", "learning_rate": 0.005, "lora_rank": 8, "lora_alpha": 16, "average_decay": 0.0, "check_every": 1,
-    "choose": "loss", "seeds": (3407,), "max_tokens": 4096, "warmup_share": 0.0,
-}  # fmt: skip
+    "method": "qlora",
+    "steps": 2,
+    "episodes_per_step": 4,
+    "gradient_accumulation_steps": 2,
+    "packing": True,
+    "schedule": "cosine",
+    "optimizer": "adamw",
+    "learning_rate": 0.005,
+    "lora_rank": 8,
+    "lora_alpha": 16,
+    "ema_decay": 0.0,
+    "eval_steps": 1,
+    "choose": "loss",
+    "seeds": (3407,),
+    "max_tokens": 4096,
+    "warmup_ratio": 0.0,
+}
 STACKS = {"TRL": "trl", "TRL, Unsloth's versions": "trl", "Unsloth": "unsloth"}
 SHOWN = ["torch", "transformers", "trl", "peft", "datasets", "bitsandbytes", "unsloth"]
 
@@ -64,24 +79,37 @@ def scratch(folder: Path, trainer: str) -> Scratch:
 def make_traces(folder: Path) -> None:
     """Teacher traces of 9 training and 2 validation tasks, reset runtime."""
     run = scratch(folder, "trl")
-    tasks = {s: make_tasks("pocket-easy", n, seed=1, split=s) for s, n in (("train", 9), ("validation", 2))}
+    tasks = {
+        s: make_tasks("pocket-easy", n, seed=1, split=s)
+        for s, n in (("train", 9), ("validation", 2))
+    }
     for split, group in tasks.items():
         write_tasks(run.tasks(split), group)
     play_tasks(
-        [t for group in tasks.values() for t in group], ScriptedPolicy("reset", run.profile.teacher),
-        Cast("teacher", "reset", "easy"), run.profile, run.teacher("reset"), "key", seed=1, shard=11,
-    )  # fmt: skip
+        [t for group in tasks.values() for t in group],
+        ScriptedPolicy("reset", run.profile.teacher),
+        Cast("teacher", "reset", "easy"),
+        run.profile,
+        run.teacher("reset"),
+        "key",
+        seed=1,
+        shard=11,
+    )
 
 
 def make_environment(folder: Path) -> Path:
-    """The environment's Python; made from the pins unless it is there. torch first, and nothing that is not pinned."""
+    """The environment's Python; made from the pins unless it is there. torch first, and nothing
+    that is not pinned."""
     python, mark = folder / "bin" / "python", folder / ".made-from-constraints"
     if not mark.exists() or mark.stat().st_mtime < PINS.stat().st_mtime:
         torch = next(line for line in PINS.read_text().splitlines() if line.startswith("torch=="))
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
         (folder / ".gitignore").write_text("*\n")
         subprocess.run([str(python), "-m", "pip", "install", "--quiet", torch], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", "--no-deps", "-r", str(PINS)], check=True)
+        subprocess.run(
+            [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "-r", str(PINS)],
+            check=True,
+        )
         mark.touch()
     return python
 
@@ -90,17 +118,26 @@ def make_environment(folder: Path) -> Path:
 
 
 def stand_in_for_a_gpu() -> None:
-    """Unsloth asks for a GPU at import and while loading. What it asks about is answered; nothing of its work is replaced.
+    """Unsloth asks for a GPU at import and while loading. What it asks about is answered; nothing
+    of its work is replaced.
 
-    Its kernels for one family need a GPU (Triton), so that FastModel, its path for any model, stands for FastLanguageModel;
-    and bitsandbytes computes 4 bit on a CPU with other functions than those whose presence Unsloth looks for.
+    Its kernels for one family need a GPU (Triton), so that FastModel, its path for any model,
+    stands for FastLanguageModel; and bitsandbytes computes 4 bit on a CPU with other functions than
+    those whose presence Unsloth looks for.
     """
     import torch
 
-    # On a machine without a GPU Unsloth leaves compiled files in the folder of work, and compiles for minutes.
-    os.environ |= {"UNSLOTH_ALLOW_CPU": "1", "UNSLOTH_COMPILE_DISABLE": "1", "TORCHDYNAMO_DISABLE": "1"}
+    # On a machine without a GPU Unsloth leaves compiled files in the folder of work, and compiles
+    # for minutes.
+    os.environ |= {
+        "UNSLOTH_ALLOW_CPU": "1",
+        "UNSLOTH_COMPILE_DISABLE": "1",
+        "TORCHDYNAMO_DISABLE": "1",
+    }
     os.environ["UNSLOTH_COMPILE_LOCATION"] = tempfile.mkdtemp()
-    told = SimpleNamespace(name="none", total_memory=8 << 30, major=8, minor=0, multi_processor_count=1)
+    told = SimpleNamespace(
+        name="none", total_memory=8 << 30, major=8, minor=0, multi_processor_count=1
+    )
     cuda: Any = torch.cuda
     cuda.get_device_properties = lambda *_: told
     cuda.get_device_capability = lambda *_: (8, 0)
@@ -108,13 +145,16 @@ def stand_in_for_a_gpu() -> None:
     unsloth = importlib.import_module("unsloth")
     for name, module in list(sys.modules.items()):
         if name.startswith("unsloth"):
-            vars(module).update({k: True for k in ("ALLOW_BITSANDBYTES", "SUPPORTS_BFLOAT16") if k in vars(module)})
+            vars(module).update(
+                {k: True for k in ("ALLOW_BITSANDBYTES", "SUPPORTS_BFLOAT16") if k in vars(module)}
+            )
     cuda.is_bf16_supported = lambda *_, **__: True
     unsloth.FastLanguageModel = unsloth.FastModel
 
 
 def train(name: str, folder: Path) -> dict[str, Any]:
-    """Train with one stack in this process. Returns versions, times (seconds), the report and what was taught."""
+    """Train with one stack in this process. Returns versions, times (seconds), the report and what
+    was taught."""
     run = scratch(folder, STACKS[name])
     start = time.perf_counter()
     if STACKS[name] == "unsloth":
@@ -140,21 +180,28 @@ def train(name: str, folder: Path) -> dict[str, Any]:
         except PackageNotFoundError:
             versions[package] = "-"
     return {
-        "versions": versions, "report": report, "taught": seen["taught"], "trainer": seen["trainer"],
+        "versions": versions,
+        "report": report,
+        "taught": seen["taught"],
+        "trainer": seen["trainer"],
         "seconds": {
-            "import": imported - start, "load": seen["loaded"] - imported, "train": time.perf_counter() - seen["loaded"],
+            "import": imported - start,
+            "load": seen["loaded"] - imported,
+            "train": time.perf_counter() - seen["loaded"],
         },
-    }  # fmt: skip
+    }
 
 
 def taught(made: Any) -> dict[str, Any]:
-    """What the model will be shown, part by part of a step: digests of ids and labels, and counts of tokens."""
+    """What the model will be shown, part by part of a step: digests of ids and labels, and counts
+    of tokens."""
     rows, part = made.train_dataset, made.args.per_device_train_batch_size
     ids, labels, count = hashlib.sha256(), hashlib.sha256(), 0
     for start in range(0, len(rows), part):
         batch = made.data_collator([rows[i] for i in range(start, start + part)])
         for at, row in enumerate(batch["position_ids"]):
-            # Episode by episode, since the stacks lay packed episodes out differently; the shortest has many tokens.
+            # Episode by episode, since the stacks lay packed episodes out differently; the shortest
+            # has many tokens.
             starts = [i for i, place in enumerate(row.tolist()) if place == 0] + [len(row)]
             for first, last in zip(starts, starts[1:], strict=False):
                 if last - first > 1:
@@ -165,22 +212,27 @@ def taught(made: Any) -> dict[str, Any]:
 
 
 def load(folder: Path) -> dict[str, Any]:
-    """Load an adapter with PEFT on the 4-bit base and on the whole one: loss of the first validation trace with each."""
+    """Load an adapter with PEFT on the 4-bit base and on the whole one: loss of the first
+    validation trace with each."""
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
-    from knapsack_lib.training.adapters import talks_of
-    from knapsack_lib.training.conversations import base_folder
+    from knapsack_lib.hub import base_folder
+    from knapsack_lib.training.adapters import tokenized_traces
 
     run = scratch(folder, "trl")
-    talk = talks_of(run, "reset")[1][0]
-    ids = torch.tensor([talk.input_ids])
-    labels = torch.where(torch.tensor([talk.mask]).bool(), ids, -100)
-    bits = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True)
+    example = tokenized_traces(run, "reset")[1][0]
+    ids = torch.tensor([example.input_ids])
+    labels = torch.where(torch.tensor([example.mask]).bool(), ids, -100)
+    bits = BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True
+    )
     losses = {}
     for name, quantised in (("4 bit", bits), ("whole", None)):
-        base = AutoModelForCausalLM.from_pretrained(base_folder(run.profile), quantization_config=quantised)
+        base = AutoModelForCausalLM.from_pretrained(
+            base_folder(run.profile), quantization_config=quantised
+        )
         with torch.no_grad():
             losses[f"base, {name}"] = float(base(input_ids=ids, labels=labels).loss)
             model = PeftModel.from_pretrained(base, run.adapter("reset") / "adapter").eval()
@@ -196,12 +248,20 @@ def served(folder: Path) -> str:
     from safetensors import safe_open
 
     config = json.loads((folder / "adapter_config.json").read_text())
-    if config["bias"] != "none" or config["use_dora"] or config["modules_to_save"] or config["use_rslora"]:
+    if (
+        config["bias"] != "none"
+        or config["use_dora"]
+        or config["modules_to_save"]
+        or config["use_rslora"]
+    ):
         return "bias, DoRA, rsLoRA or whole modules are in it"
     with safe_open(folder / "adapter_model.safetensors", "np") as file:
         for name in file.keys():  # noqa: SIM118
             shape, part = file.get_slice(name).get_shape(), name.split(".")[-2]
-            if not name.startswith("base_model.model.model.layers.") or part not in ("lora_A", "lora_B"):
+            if not name.startswith("base_model.model.model.layers.") or part not in (
+                "lora_A",
+                "lora_B",
+            ):
                 return f"a weight called {name}"
             if shape[0 if part == "lora_A" else 1] != config["r"]:
                 return f"{name} has shape {shape}, rank {config['r']}"
@@ -209,23 +269,38 @@ def served(folder: Path) -> str:
 
 
 def live(adapter: Path, place: Path) -> str:
-    """Unsloth's adapter in a real vLLM server (that of `make check-vllm`, where it has been made), against PEFT."""
+    """Unsloth's adapter in a real vLLM server (that of `make check-vllm`, where it has been made),
+    against PEFT."""
     python = HERE / ".venv-vllm" / "bin" / "python"
     if not python.exists():
         return "not tried: run make check-vllm first"
+    from knapsack_lib.hub import base_folder
     from knapsack_lib.serving import VllmServer, prove_adapters
-    from knapsack_lib.training.conversations import base_folder
 
     profile = load_profile("served-smoke")
     setting, base = profile.evaluation.serving, base_folder(profile)
     assert setting is not None
-    task = {"role": "user", "content": "Fill the knapsack. Capacity 24. Inspections 6. Classes A, B, C."}
-    probes = [[{"role": "system", "content": text}, task] for text in ("Write Python.", "You act by code.", "Act.")]
+    task = {
+        "role": "user",
+        "content": "Fill the knapsack. Capacity 24. Inspections 6. Classes A, B, C.",
+    }
+    probes = [
+        [{"role": "system", "content": text}, task]
+        for text in ("Write Python.", "You act by code.", "Act.")
+    ]
     rank = json.loads((adapter / "adapter_config.json").read_text())["r"]
     with VllmServer(
-        base, {"unsloth": adapter}, setting, context=2048, rank=rank, seed=1, template=base / "chat_template.jinja",
-        log=place / "vllm.log", python=str(python), environment={"VLLM_CPU_KVCACHE_SPACE": "1"},
-    ) as server:  # fmt: skip
+        base,
+        {"unsloth": adapter},
+        setting,
+        context=2048,
+        rank=rank,
+        seed=1,
+        template=base / "chat_template.jinja",
+        log=place / "vllm.log",
+        python=str(python),
+        environment={"VLLM_CPU_KVCACHE_SPACE": "1"},
+    ) as server:
         proof = prove_adapters(server.url, base, {"unsloth": adapter}, probes, setting.agreement)
     furthest = max(proof.alone["unsloth"], proof.batch["unsloth"])
     return f"Unsloth's adapter is live: {furthest:.1e} nats from PEFT's, {min(proof.apart.values()):.2g} from the base"
@@ -233,10 +308,22 @@ def live(adapter: Path, place: Path) -> str:
 
 def child(python: str, *words: str) -> dict[str, Any]:
     """Run this file with another Python; its last line is the answer."""
-    environment = {**os.environ, "PYTHONPATH": str(HERE), "HF_HUB_OFFLINE": "1", "KNAPSACK_ROOT": str(HERE)}
-    environment["TRITON_INTERPRET"] = "1"  # beside triton, TRL's loss is a kernel, which without a GPU is interpreted
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(HERE),
+        "HF_HUB_OFFLINE": "1",
+        "KNAPSACK_ROOT": str(HERE),
+    }
+    environment["TRITON_INTERPRET"] = (
+        "1"  # beside triton, TRL's loss is a kernel, which without a GPU is interpreted
+    )
     done = subprocess.run(
-        [python, __file__, *words], env=environment, text=True, capture_output=True, timeout=1200, cwd=HERE
+        [python, __file__, *words],
+        env=environment,
+        text=True,
+        capture_output=True,
+        timeout=1200,
+        cwd=HERE,
     )
     if done.returncode:
         sys.exit(f"{' '.join(words)} failed:\n{done.stdout[-1500:]}\n{done.stderr[-4000:]}")
@@ -244,11 +331,14 @@ def child(python: str, *words: str) -> dict[str, Any]:
 
 
 def one(name: str, python: Path, place: Path) -> dict[str, Any]:
-    """Traces, training and loading with one stack: in this environment the first, in the other one the others."""
+    """Traces, training and loading with one stack: in this environment the first, in the other one
+    the others."""
     number = list(STACKS).index(name)
     folder, own = place / str(number), str(python) if number else sys.executable
     make_traces(folder)
-    made = child(own, "train", name, str(folder)) | {"loaded": child(own, "load", name, str(folder))}
+    made = child(own, "train", name, str(folder)) | {
+        "loaded": child(own, "load", name, str(folder))
+    }
     return made | {"amiss": served(folder / "adapters" / "reset" / "adapter")}
 
 
@@ -256,8 +346,12 @@ def compare(python: Path) -> bool:
     """Print the table. True when both stacks were taught the same and every adapter loads."""
     fine = True
     with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(2) as two:
-        results = dict(zip(STACKS, two.map(lambda name: one(name, python, Path(place)), STACKS), strict=True))
-        in_vllm = live(Path(place) / str(len(STACKS) - 1) / "adapters" / "reset" / "adapter", Path(place))
+        results = dict(
+            zip(STACKS, two.map(lambda name: one(name, python, Path(place)), STACKS), strict=True)
+        )
+        in_vllm = live(
+            Path(place) / str(len(STACKS) - 1) / "adapters" / "reset" / "adapter", Path(place)
+        )
     columns = [[""], *([name] for name in STACKS)]
 
     def line(what: str, value: Any) -> None:
@@ -271,9 +365,15 @@ def compare(python: Path) -> bool:
     for phase in ("import", "load", "train"):
         line(f"{phase}, s", lambda r, p=phase: f"{r['seconds'][p]:.1f}")
     for what in ("ids", "labels", "tokens"):
-        line({"tokens": "tokens with loss"}.get(what, f"{what}, digest"), lambda r, w=what: r["taught"][w])
+        line(
+            {"tokens": "tokens with loss"}.get(what, f"{what}, digest"),
+            lambda r, w=what: r["taught"][w],
+        )
     for step in (1, 2):
-        line(f"validation loss, step {step}", lambda r, s=step: f"{r['report']['validation_loss'][str(s)]:.4f}")
+        line(
+            f"validation loss, step {step}",
+            lambda r, s=step: f"{r['report']['validation_loss'][str(s)]:.4f}",
+        )
     for what in ("bits", "type", "double", "block", "compute", "layers", "weights", "kept"):
         line(f"quantised: {what}", lambda r, w=what: r["report"]["quantised"].get(w, "-"))
     line("trained", lambda r: r["report"]["trained"])
@@ -284,12 +384,27 @@ def compare(python: Path) -> bool:
     for row in zip(*columns, strict=True):
         print("".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     for what, good in (
-        ("all stacks were taught the same ids and labels", len({json.dumps(r["taught"]) for r in results.values()}) == 1),
-        ("all quantised the same", len({json.dumps(r["report"]["quantised"]) for r in results.values()}) == 1),
-        ("every adapter lowers the loss", all(
-            r["loaded"][f"adapter, {b}"] < r["loaded"][f"base, {b}"] for r in results.values() for b in ("4 bit", "whole"))),
-        ("every adapter has what vLLM's loader takes", not any(r["amiss"] for r in results.values())),
-    ):  # fmt: skip
+        (
+            "all stacks were taught the same ids and labels",
+            len({json.dumps(r["taught"]) for r in results.values()}) == 1,
+        ),
+        (
+            "all quantised the same",
+            len({json.dumps(r["report"]["quantised"]) for r in results.values()}) == 1,
+        ),
+        (
+            "every adapter lowers the loss",
+            all(
+                r["loaded"][f"adapter, {b}"] < r["loaded"][f"base, {b}"]
+                for r in results.values()
+                for b in ("4 bit", "whole")
+            ),
+        ),
+        (
+            "every adapter has what vLLM's loader takes",
+            not any(r["amiss"] for r in results.values()),
+        ),
+    ):
         fine &= good
         print(f"{'yes' if good else 'NO '}  {what}")
     print(f"in vLLM: {in_vllm}")

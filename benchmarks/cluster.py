@@ -2,8 +2,9 @@
 
     python benchmarks/cluster.py ray|dask     # needs the extra of that name; everything on this machine's loopback
 
-A cluster of two nodes of one worker each plays the scripted expert's episodes in shards; once a third of them are back, a
-node is killed outright. The store must equal the one that this process plays alone, byte for byte, with nothing twice.
+A cluster of two nodes of one worker each plays the scripted expert's episodes in shards; once a
+third of them are back, a node is killed outright. The store must equal the one that this process
+plays alone, byte for byte, with nothing twice.
 """
 
 from __future__ import annotations
@@ -24,13 +25,25 @@ from knapsack_lib.rollouts import play_tasks
 TASKS, SHARD = 240, 10
 
 
-def play(folder: Path, executor: str, progress: Callable[..., None] = lambda done, total, **counts: None) -> float:
+def play(
+    folder: Path, executor: str, progress: Callable[..., None] = lambda done, total, **counts: None
+) -> float:
     """Seconds taken."""
     profile = load_profile("pocket")
     tasks = make_tasks("pocket-easy", TASKS, seed=1, split="easy")
     began = time.perf_counter()
-    play_tasks(tasks, ScriptedPolicy("reset", profile.teacher), Cast("teacher", "reset", "easy"), profile, folder, "key",
-               seed=1, shard=SHARD, executor=executor, progress=progress)  # fmt: skip
+    play_tasks(
+        tasks,
+        ScriptedPolicy("reset", profile.teacher),
+        Cast("teacher", "reset", "easy"),
+        profile,
+        folder,
+        "key",
+        seed=1,
+        shard=SHARD,
+        executor=executor,
+        progress=progress,
+    )
     return time.perf_counter() - began
 
 
@@ -80,7 +93,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         alone = play(Path(place) / "alone", "local")
         taken, at = (on_ray if executor == "ray" else on_dask)(Path(place) / "cluster")
-        one, other = ((Path(place) / name / "episodes.jsonl").read_bytes() for name in ("alone", "cluster"))
+        one, other = (
+            (Path(place) / name / "episodes.jsonl").read_bytes() for name in ("alone", "cluster")
+        )
     print(f"{executor}: {TASKS} episodes in shards of {SHARD}, a node killed after {at}")
     print(f"this process alone {alone:.1f} s, cluster of two {taken:.1f} s")
     print(f"episodes equal, byte for byte: {one == other}; lines {len(other.splitlines())}")

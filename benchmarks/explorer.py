@@ -2,8 +2,9 @@
 
     python benchmarks/explorer.py [--episodes 5000]
 
-Copies of the committed episodes under other task ids, in one store. Both sides read the same file from disk: the frame
-with pandas.read_json, as one would without an explorer. Medians of as many repeats of either side, in one process, in turn.
+Copies of the committed episodes under other task ids, in one store. Both sides read the same file
+from disk: the frame with pandas.read_json, as one would without an explorer. Medians of as many
+repeats of either side, in one process, in turn.
 """
 
 from __future__ import annotations
@@ -37,14 +38,19 @@ def main() -> None:
         with open(file, "w") as out:
             for number in range(count):
                 name = f"copy-{number:06d}"
-                out.write(replace(made[number % len(made)], task_id=name, episode_id=name).to_line() + "\n")
+                out.write(
+                    replace(made[number % len(made)], task_id=name, episode_id=name).to_line()
+                    + "\n"
+                )
         size = file.stat().st_size / 2**20
         report(file, count, size)
 
 
 def report(file: Path, count: int, size: float) -> None:
     """Measure and print."""
-    opening = alternated(3, ours=lambda: open_catalogue(file), frame=lambda: pd.read_json(file, lines=True))
+    opening = alternated(
+        3, ours=lambda: open_catalogue(file), frame=lambda: pd.read_json(file, lines=True)
+    )
     catalogue, frame = open_catalogue(file), pd.read_json(file, lines=True)
     explorer = Explorer(catalogue)
     places = list(catalogue.frame.index[:: max(1, count // 50)])
@@ -54,22 +60,32 @@ def report(file: Path, count: int, size: float) -> None:
         explorer.press("ArrowRight" if explorer.turn < 5 else "Home")
 
     scored = {
-        "ours": lambda: pages.rows_table(catalogue.find(order="optimality").head(15)),
-        "frame": lambda: frame.assign(score=frame.outcome.map(lambda o: o["optimality"])).sort_values("score").head(15)
-        .drop(columns=["turns", "opening"]).to_html(),
-    }  # fmt: skip
+        "ours": lambda: pages.rows_table(catalogue.find(order="score").head(15)),
+        "frame": lambda: (
+            frame.assign(score=frame.outcome.map(lambda o: o["score"]))
+            .sort_values("score")
+            .head(15)
+            .drop(columns=["turns", "opening"])
+            .to_html()
+        ),
+    }
     found = {
         "open": opening,
         "find a text": alternated(
-            3, ours=lambda: catalogue.find(text="'left'"),
-            frame=lambda: frame[frame.turns.map(lambda turns: any("'left'" in str(t) for t in turns))],
+            3,
+            ours=lambda: catalogue.find(text="'left'"),
+            frame=lambda: frame[
+                frame.turns.map(lambda turns: any("'left'" in str(t) for t in turns))
+            ],
         ),
         "sort by score and show a page": alternated(9, **scored),
         "show one episode": alternated(
-            20, ours=lambda: explorer.show(places.pop()), frame=lambda: pd.DataFrame(frame.turns[count // 2]).to_html()
+            20,
+            ours=lambda: explorer.show(places.pop()),
+            frame=lambda: pd.DataFrame(frame.turns[count // 2]).to_html(),
         ),
         "step to another turn": alternated(50, ours=step),
-    }  # fmt: skip
+    }
     print(f"{count:,} episodes, {size:.0f} MiB; milliseconds, median\n")
     print(f"{'':32}{'explorer':>10}{'data frame':>12}")
     for name, took in found.items():

@@ -2,8 +2,9 @@
 
     python benchmarks/interpreter.py [--rounds 30] [--growth 20000]
 
-Runners take turns within every round, so that whatever else the machine does hits all of them; figures are medians in
-milliseconds over all rounds. Ratios are what to quote. smolagents comes with the extra `bench`.
+Runners take turns within every round, so that whatever else the machine does hits all of them;
+figures are medians in milliseconds over all rounds. Ratios are what to quote. smolagents comes with
+the extra `bench`.
 """
 
 from __future__ import annotations
@@ -27,15 +28,22 @@ from jupyter_client.manager import KernelManager
 from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
 from knapsack_lib.profiles import Limits
 
-LIMITS = Limits(turns=1, tool_calls=25, wall_seconds=10, cpu_seconds=5, memory_mb=512, output_chars=2000)
-BLOCKS = {0: "x = 1\nprint(x)", 1: "x = 1\nprint(tool(x))", 25: "for x in range(25): tool(x)\nprint(x)"}
+LIMITS = Limits(
+    turns=1, tool_calls=25, wall_seconds=10, cpu_seconds=5, memory_mb=512, output_chars=2000
+)
+BLOCKS = {
+    0: "x = 1\nprint(x)",
+    1: "x = 1\nprint(tool(x))",
+    25: "for x in range(25): tool(x)\nprint(x)",
+}
 TOOLS = {"tool": lambda value: value}
 THINKING = 0.01  # seconds; a model takes far longer between two steps
 
 
 @dataclass
 class Runner:
-    """`step(block)` runs one block. `calls`: numbers of tool calls measured. `rests`: measured after a pause too."""
+    """`step(block)` runs one block. `calls`: numbers of tool calls measured. `rests`: measured
+    after a pause too."""
 
     name: str
     step: Callable[[str], object]
@@ -105,7 +113,10 @@ def smolagents() -> Iterator[Runner]:
     try:
         from smolagents.local_python_executor import LocalPythonExecutor
     except ImportError:
-        print("smolagents is not installed: pip install -c constraints.txt -e '.[bench]'", file=sys.stderr)
+        print(
+            "smolagents is not installed: pip install -c constraints.txt -e '.[bench]'",
+            file=sys.stderr,
+        )
         return
     executor = LocalPythonExecutor(additional_authorized_imports=[])
     executor.send_tools(dict(TOOLS))
@@ -142,7 +153,10 @@ def fresh_process() -> Runner:
 def first_start() -> float:
     """Milliseconds from nothing to the end of the first step."""
     start = time.perf_counter()
-    with Pool(LIMITS) as pool, Interpreter(pool, persistence_named("persistent"), TOOLS, seed=1) as interpreter:
+    with (
+        Pool(LIMITS) as pool,
+        Interpreter(pool, persistence_named("persistent"), TOOLS, seed=1) as interpreter,
+    ):
         interpreter.run("x = 1")
         return 1e3 * (time.perf_counter() - start)
 
@@ -150,47 +164,91 @@ def first_start() -> float:
 def growth(steps: int) -> None:
     """Memory and descriptors of the host and the warm parent, before and after many steps."""
     for mode in ("persistent", "reset"):
-        with Pool(LIMITS) as pool, Interpreter(pool, persistence_named(mode), TOOLS, seed=1) as interpreter:
+        with (
+            Pool(LIMITS) as pool,
+            Interpreter(pool, persistence_named(mode), TOOLS, seed=1) as interpreter,
+        ):
             seen = []
             for number in range(steps + 1):
                 interpreter.run(BLOCKS[1])
                 if number in (steps // 10, steps):
                     host, parent = psutil.Process(), psutil.Process(pool._parent.pid)
                     children = parent.children(recursive=True)
-                    seen.append((host.memory_info().rss >> 10, host.num_fds(), parent.memory_info().rss >> 10,
-                                 parent.num_fds(), sum(c.memory_info().rss for c in children) >> 10, len(children)))  # fmt: skip
-        names = ("host KiB", "host descriptors", "parent KiB", "parent descriptors", "children KiB", "children")
-        changes = ", ".join(f"{name} {a:,} -> {b:,}" for name, a, b in zip(names, *seen, strict=True))
+                    seen.append(
+                        (
+                            host.memory_info().rss >> 10,
+                            host.num_fds(),
+                            parent.memory_info().rss >> 10,
+                            parent.num_fds(),
+                            sum(c.memory_info().rss for c in children) >> 10,
+                            len(children),
+                        )
+                    )
+        names = (
+            "host KiB",
+            "host descriptors",
+            "parent KiB",
+            "parent descriptors",
+            "children KiB",
+            "children",
+        )
+        changes = ", ".join(
+            f"{name} {a:,} -> {b:,}" for name, a, b in zip(names, *seen, strict=True)
+        )
         print(f"{mode}, step {steps // 10:,} -> {steps:,}: {changes}")
 
 
 def table(runners: list[Runner]) -> None:
-    print("milliseconds a step, medians; by tool calls in it, and without any after 10 ms in which the model thinks\n")
+    print(
+        "milliseconds a step, medians; by tool calls in it, and without any after 10 ms in which the model thinks\n"
+    )
     print(f"{'':46}{'0 calls':>9}{'1 call':>9}{'25 calls':>9}{'per call':>9}{'thinking':>9}")
     for runner in runners:
         cells = [f"{runner.median(what):9.3f}" for what in ("0", "1", "25")]
         per_call = (runner.median("25") - runner.median("0")) / 25
-        print(f"{runner.name:46}{''.join(cells)}{per_call:9.3f}{runner.median('thinks'):9.3f}".replace("nan", "  -"))
+        print(
+            f"{runner.name:46}{''.join(cells)}{per_call:9.3f}{runner.median('thinks'):9.3f}".replace(
+                "nan", "  -"
+            )
+        )
     print()
 
 
 def ratios(named: dict[str, Runner]) -> None:
     lines = (
         ("a fresh process / a reset step", "fresh python -I process", "ours, reset", "at least 4"),
-        ("a kernel restart / a reset step", "Jupyter kernel, restart and round trip", "ours, reset", "at least 100"),
-        ("a persistent step without fork / bare exec", "ours, persistent, no fork before the step",
-         "bare exec on a thread", "at most 2"),
-        ("a Jupyter round trip / a persistent step", "Jupyter kernel, round trip", "ours, persistent", "at least 4"),
-    )  # fmt: skip
+        (
+            "a kernel restart / a reset step",
+            "Jupyter kernel, restart and round trip",
+            "ours, reset",
+            "at least 100",
+        ),
+        (
+            "a persistent step without fork / bare exec",
+            "ours, persistent, no fork before the step",
+            "bare exec on a thread",
+            "at most 2",
+        ),
+        (
+            "a Jupyter round trip / a persistent step",
+            "Jupyter kernel, round trip",
+            "ours, persistent",
+            "at least 4",
+        ),
+    )
     print(f"{'':46}{'at once':>9}{'thinking':>9}")
     for text, slow, fast, wanted in lines:
-        at_once, thinks = (named[slow].median(what) / named[fast].median(what) for what in ("0", "thinks"))
+        at_once, thinks = (
+            named[slow].median(what) / named[fast].median(what) for what in ("0", "thinks")
+        )
         print(f"{text:46}{at_once:8.1f}x{thinks:8.1f}x  (wanted: {wanted})".replace("nanx", "  - "))
     print()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--growth", type=int, default=20_000, metavar="STEPS", help="0: leave out")
     given = parser.parse_args()
@@ -202,7 +260,9 @@ def main() -> None:
                 if "restart" not in runner.name or number % 6 == 0:
                     runner.measure(1 if "restart" in runner.name else 10)
     table(runners)
-    print(f"start of a pool and its first step: {statistics.median(starts):.0f} ms ({os.cpu_count()} cores)\n")
+    print(
+        f"start of a pool and its first step: {statistics.median(starts):.0f} ms ({os.cpu_count()} cores)\n"
+    )
     ratios({runner.name: runner for runner in runners})
     sys.stdout.flush()
     if given.growth:

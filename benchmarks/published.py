@@ -1,10 +1,11 @@
-"""Published files -> two tables with 95% intervals, beside the same work with the bootstrap as a plain Python loop.
+"""Published files -> two tables with 95% intervals, beside the same work with the bootstrap as a
+plain Python loop.
 
     python benchmarks/published.py [--episodes 1200]
 
-Twelve cells of drawn episodes in the authors' format, result and trace each. Both sides read all files with our reader and
-give a table for easy and one for hard: six measures of six cells, each with a BCa interval. Medians
-of five, alternated in one process.
+Twelve cells of drawn episodes in the authors' format, result and trace each. Both sides read all
+files with our reader and give a table for easy and one for hard: six measures of six cells, each
+with a BCa interval. Medians of five, alternated in one process.
 """
 
 from __future__ import annotations
@@ -40,18 +41,54 @@ def drawn(count: int) -> list[Episode]:
     for number in range(count):
         train, runtime, difficulty = cells[number % len(cells)]
         score = min(1.0, round(float(rng.beta(4, 1.5)) * 1.1, 3))
-        outcome = {"optimality": score, "solved": score == 1, "value": 100 * score, "optimal_value": 100, "weight_used": int(rng.integers(20, 51)),
-                   "capacity": 50, "items_taken": 4, "items_inspected": int(rng.integers(8, 25))}  # fmt: skip
+        outcome = {
+            "optimality": score,
+            "solved": score == 1,
+            "value": 100 * score,
+            "optimal_value": 100,
+            "weight_used": int(rng.integers(20, 51)),
+            "capacity": 50,
+            "items_taken": 4,
+            "items_inspected": int(rng.integers(8, 25)),
+        }
         turns = [_turn(int(rng.lognormal(7, 0.5))) for _ in range(int(rng.integers(4, 12)))]
-        made.append(Episode(f"task-{number:06d}", f"task-{number:06d}", "knapsack", difficulty, train, runtime, 0,
-                            [{"role": "user", "content": "Fill it."}], turns, "finish", outcome))  # fmt: skip
+        made.append(
+            Episode(
+                f"task-{number:06d}",
+                f"task-{number:06d}",
+                "knapsack",
+                difficulty,
+                train,
+                runtime,
+                0,
+                [{"role": "user", "content": "Fill it."}],
+                turns,
+                "finish",
+                outcome,
+            )
+        )
     return made
 
 
 def _turn(tokens: int) -> Turn:
     code = "for item in items:\n    print(item, inspect(item))"
-    return Turn(f"I look.\n```python\n{code}\n```", None, "code", code, "x" * 400, "x" * 400, None, None, None, False, [],
-                [], tokens, 60, False)  # fmt: skip
+    return Turn(
+        f"I look.\n```python\n{code}\n```",
+        None,
+        "code",
+        code,
+        "x" * 400,
+        "x" * 400,
+        None,
+        None,
+        None,
+        False,
+        [],
+        [],
+        tokens,
+        60,
+        False,
+    )
 
 
 def bare(source: Path) -> None:
@@ -79,7 +116,9 @@ def looped(found: Found) -> Row:
     measures = {
         "success_rate": [100.0 * (r.solved is True) for r in records],
         "optimality": [r.score or 0.0 for r in records],
-        "capacity_utilization": [100 * r.metrics["weight_used"] / r.metrics["capacity"] for r in records],
+        "capacity_utilization": [
+            100 * r.metrics["weight_used"] / r.metrics["capacity"] for r in records
+        ],
         "items_inspected": [r.metrics["inspected_count"] for r in records],
         "steps": [float(r.steps) for r in records],
         "total_tokens": [float(r.tokens) for r in records],
@@ -96,7 +135,10 @@ def plain(values: Sequence[float], seed: int) -> Interval:
     bias = normal.inv_cdf(below / RESAMPLES)
     without = [(mean * n - value) / (n - 1) for value in values]
     middle = sum(without) / n
-    cubes, squares = sum((middle - one) ** 3 for one in without), sum((middle - one) ** 2 for one in without)
+    cubes, squares = (
+        sum((middle - one) ** 3 for one in without),
+        sum((middle - one) ** 2 for one in without),
+    )
     skew = cubes / (6 * squares**1.5)
     ends = []
     for tail in ((1 - LEVEL) / 2, (1 + LEVEL) / 2):
@@ -132,14 +174,20 @@ def main() -> None:
         for name, one in row.items()
         if one[1] > one[0]
     ]
-    apart = max(abs(a - b) / (one[1] - one[0]) for one, other in pairs for a, b in zip(one, other, strict=True))
+    apart = max(
+        abs(a - b) / (one[1] - one[0])
+        for one, other in pairs
+        for a, b in zip(one, other, strict=True)
+    )
     print(
         f"{count:,} episodes ({2 * count:,} files), two tables, {len(pairs)} BCa intervals of {RESAMPLES:,} resamples"
     )
     print(f"this package   {taken['ours']:8.2f} s   of this, reading the files: {reading:.2f} s")
     print(f"plain Python   {taken['plain']:8.2f} s   the same reader")
     print(f"ratio          {taken['plain'] / taken['ours']:8.1f}   of all")
-    print(f"               {(taken['plain'] - reading) / (taken['ours'] - reading):8.1f}   of the intervals alone")
+    print(
+        f"               {(taken['plain'] - reading) / (taken['ours'] - reading):8.1f}   of the intervals alone"
+    )
     print(f"the ends differ by at most {apart:.1%} of an interval's width (other draws)")
 
 

@@ -8,34 +8,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from knapsack_lib.episodes import Episode, Turn
-from knapsack_lib.families.base import Task, World
-from knapsack_lib.interpreter import Interpreter
-from knapsack_lib.policies import Reply
-from knapsack_lib.profiles import Cues, Limits
-from knapsack_lib.prompts import Message, observation_text, opening, refusal_text
+from knapsack_lib.families import Task, World, family_named
+from knapsack_lib.interpreter import Interpreter, Observation
+from knapsack_lib.messages import Message, Reply
+from knapsack_lib.profiles import Cell, Limits, PromptOptions
+from knapsack_lib.prompts import observation_text, opening, refusal_text
 
-__all__ = ["Cast", "act", "code_of"]
+__all__ = ["act", "code_of"]
 
 FENCE = re.compile(r"```(?:python|py)[ \t]*\n(.*?)\n?```", re.S)
-
-
-@dataclass(frozen=True)
-class Cast:
-    """Who plays what: the labels of an episode. `runtime` also names the interpreter's persistence mode, `train_seed`
-    which of a regime's adapters acts (0: nothing was trained)."""
-
-    policy: str
-    runtime: str
-    difficulty: str
-    train_seed: int = 0
+NOT_RUN = Observation("")
 
 
 def code_of(reply: Reply) -> tuple[str, str | None]:
-    """(outcome, code). Exactly one fenced python block in a reply that ended by itself is run; anything else is not."""
+    """(parse status, code). Exactly one fenced python block in a reply that ended by itself is run; anything else is
+    not."""
     if reply.stop != "end":
         return reply.stop, None
     blocks = FENCE.findall(reply.text)
@@ -48,20 +39,20 @@ def act(
     task: Task,
     world: World,
     interpreter: Interpreter,
-    cast: Cast,
+    cell: Cell,
     limits: Limits,
-    cues: Cues,
+    options: PromptOptions,
     seed: int,
     on_turn: Callable[[int, Turn], None] = lambda number, turn: None,
 ) -> Generator[list[Message], Reply, Episode]:
     """Play one task. Ends by finish(), after `limits.turns` turns, or when the policy's context is full."""
-    start = opening(task.family, world.facts(), cast.runtime, limits, cues)
+    start = opening(family_named(task.family), world.facts(), cell.runtime, limits, options)
     messages, ended = list(start), "max_turns"
     turns: list[Turn] = []
     bindings: tuple[str, ...] = ()
     for number in range(limits.turns):
         reply = yield messages
-        turn, bindings = _turn(reply, interpreter, bindings, cues)
+        turn, bindings = _turn(reply, interpreter, bindings, options)
         ended = "finish" if world.done else "context" if reply.stop == "context" else ended
         last = ended != "max_turns" or number + 1 == limits.turns
         if last:
@@ -73,35 +64,43 @@ def act(
         answer = {"role": "user", "content": turn.observation or ""}
         messages = [*messages, {"role": "assistant", "content": turn.reply}, answer]
     return Episode(
-        episode_id=task.task_id, task_id=task.task_id, family=task.family, difficulty=cast.difficulty,
-        policy=cast.policy, runtime=cast.runtime, seed=seed, opening=start, turns=turns, finish=ended,
-        outcome=world.outcome(), train_seed=cast.train_seed,
-    )  # fmt: skip
+        episode_id=task.task_id,
+        task_id=task.task_id,
+        seed=seed,
+        opening=start,
+        turns=turns,
+        finish_reason=ended,
+        result=world.result(),
+        **cell.labels,
+    )
 
 
 def _turn(
-    reply: Reply, interpreter: Interpreter, bindings: tuple[str, ...], cues: Cues
+    reply: Reply, interpreter: Interpreter, bindings: tuple[str, ...], options: PromptOptions
 ) -> tuple[Turn, tuple[str, ...]]:
-    outcome, code = code_of(reply)
-    common: dict[str, Any] = {
-        "reply": reply.text, "reply_ids": None if reply.ids is None else list(reply.ids), "outcome": outcome,
-        "code": code, "prompt_tokens": reply.prompt_tokens, "completion_tokens": reply.completion_tokens,
-        "slip": reply.slip,
-    }  # fmt: skip
-    if code is None:
-        shown = None if outcome == "context" else refusal_text(outcome, bindings, cues)
-        nothing: dict[str, Any] = {
-            "stdout": "",
-            "error_type": None,
-            "error": None,
-            "killed_by": None,
-            "state_lost": False,
-        }
-        return Turn(**common, **nothing, observation=shown, bindings=list(bindings), tool_calls=[]), bindings
-    seen = interpreter.run(code)
+    """One reply and what came of it, and the names that the next one will find."""
+    status, code = code_of(reply)
+    if code is not None:
+        seen = interpreter.run(code)
+        shown: str | None = observation_text(seen, options)
+    else:
+        seen = replace(NOT_RUN, bindings=bindings)
+        shown = None if status == "context" else refusal_text(status, bindings, options)
+    recorded: dict[str, Any] = {
+        name: getattr(seen, name)
+        for name in ("stdout", "error_type", "error", "killed_by", "state_lost")
+    }
     turn = Turn(
-        **common, observation=observation_text(seen, cues), stdout=seen.stdout, error_type=seen.error_type,
-        error=seen.error, killed_by=seen.killed_by, state_lost=seen.state_lost, bindings=list(seen.bindings),
+        reply=reply.text,
+        reply_ids=None if reply.ids is None else list(reply.ids),
+        parse_status=status,
+        code=code,
+        observation=shown,
+        **recorded,
+        bindings=list(seen.bindings),
         tool_calls=[asdict(call) for call in seen.tool_calls],
-    )  # fmt: skip
+        prompt_tokens=reply.prompt_tokens,
+        completion_tokens=reply.completion_tokens,
+        slip=reply.slip,
+    )
     return turn, seen.bindings

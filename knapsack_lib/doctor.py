@@ -1,4 +1,5 @@
-"""knapsack doctor: what this machine can run, what is missing, and what each profile would need, in one screen.
+"""knapsack doctor: what this machine can run, what is missing, and what each profile would need, in
+one screen.
 
 print("\\n".join(examine()))                  # the machine, then every profile of params/
 print("\\n".join(examine("paper")))           # the machine, then one
@@ -14,11 +15,13 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from knapsack_lib.errors import installs
+from knapsack_lib.files import project_root
 from knapsack_lib.interpreter.confine import PROTECTIONS
-from knapsack_lib.needs import GIB, Needs, needs
 from knapsack_lib.policies.gemini_wire import has_key
 from knapsack_lib.policies.prices import load_prices
-from knapsack_lib.profiles import Profile, installs, load_profile, project_root
+from knapsack_lib.profiles import Profile, load_profile
+from knapsack_lib.resource_estimate import GIB, ResourceEstimate, estimate_resources
 
 __all__ = ["Machine", "examine", "look"]
 
@@ -35,7 +38,8 @@ PROGRAMS = {"latexmk": "the PDF", "chromium": "make test-browser"}
 
 @dataclass(frozen=True)
 class Machine:
-    """Bytes; `gpus` are (name, memory). `lacking` maps an extra to its modules that are not installed."""
+    """Bytes; `gpus` are (name, memory). `lacking` maps an extra to its modules that are not
+    installed."""
 
     system: str
     cores: int
@@ -49,12 +53,19 @@ class Machine:
 
 def look() -> Machine:
     """This machine. Nothing heavy is imported, and a key is never read, only whether there is one."""
-    lacking = {extra: tuple(m for m in modules if not _there(m)) for extra, modules in EXTRAS.items()}
+    lacking = {
+        extra: tuple(m for m in modules if not _there(m)) for extra, modules in EXTRAS.items()
+    }
     return Machine(
-        f"{platform.system()} {platform.machine()}, Python {platform.python_version()}", os.cpu_count() or 1,
-        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), shutil.disk_usage(project_root()).free, _gpus(), lacking,
-        {name: shutil.which(name) is not None for name in PROGRAMS}, has_key(),
-    )  # fmt: skip
+        f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        os.cpu_count() or 1,
+        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        shutil.disk_usage(project_root()).free,
+        _gpus(),
+        lacking,
+        {name: shutil.which(name) is not None for name in PROGRAMS},
+        has_key(),
+    )
 
 
 def _there(module: str) -> bool:
@@ -67,7 +78,9 @@ def _there(module: str) -> bool:
 def _gpus() -> tuple[tuple[str, int], ...]:
     command = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
     try:
-        said = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
+        said = subprocess.run(
+            command, capture_output=True, text=True, timeout=20, check=True
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return ()
     rows = [line.rsplit(",", 1) for line in said.strip().splitlines() if "," in line]
@@ -77,8 +90,13 @@ def _gpus() -> tuple[tuple[str, int], ...]:
 def examine(profile: str = "", machine: Machine | None = None) -> list[str]:
     """The lines of the screen. Raises UserError for an unknown profile."""
     machine = machine or look()
-    names = [profile] if profile else sorted(p.stem for p in (project_root() / "params").glob("*.yaml"))
-    return [*_of_machine(machine), *[line for name in names for line in _of_profile(load_profile(name), machine)]]
+    names = (
+        [profile] if profile else sorted(p.stem for p in (project_root() / "params").glob("*.yaml"))
+    )
+    return [
+        *_of_machine(machine),
+        *[line for name in names for line in _of_profile(load_profile(name), machine)],
+    ]
 
 
 def _of_machine(machine: Machine) -> list[str]:
@@ -89,27 +107,37 @@ def _of_machine(machine: Machine) -> list[str]:
         f"extras    {', '.join(extra for extra, lack in machine.lacking.items() if not lack) or 'none'}",
     ]
     lines += [
-        f"  missing {extra}: {', '.join(lack)} ({installs(extra)})" for extra, lack in machine.lacking.items() if lack
+        f"  missing {extra}: {', '.join(lack)} ({installs(extra)})"
+        for extra, lack in machine.lacking.items()
+        if lack
     ]
-    lines += [f"  missing {name}, for {PROGRAMS[name]}" for name, there in machine.programs.items() if not there]
-    lines.append(f"API key   {'set' if machine.key else 'none (GEMINI_API_KEY in the environment or in .env)'}")
+    lines += [
+        f"  missing {name}, for {PROGRAMS[name]}"
+        for name, there in machine.programs.items()
+        if not there
+    ]
+    lines.append(
+        f"API key   {'set' if machine.key else 'none (GEMINI_API_KEY in the environment or in .env)'}"
+    )
     held = ", ".join(PROTECTIONS)
     return [*lines, f"sandbox   {held}: whether they hold here says make sandbox", ""]
 
 
 def _of_profile(profile: Profile, machine: Machine) -> list[str]:
-    need = needs(profile, load_prices())
+    need = estimate_resources(profile, load_prices())
     lacking = _lacking(profile, need, machine)
     verdict = "can run here" if not lacking else "cannot run here: " + "; ".join(lacking)
     return [f"{profile.name:13} {verdict}", *[f"  {line}" for line in need.lines()], ""]
 
 
-def _lacking(profile: Profile, need: Needs, machine: Machine) -> list[str]:
+def _lacking(profile: Profile, need: ResourceEstimate, machine: Machine) -> list[str]:
     found = []
     most = max((memory for _, memory in machine.gpus), default=0)
     wanted = max(need.gpu.values(), default=0.0)
     if wanted > most:
-        found.append(f"a GPU of {wanted / GIB:.0f} GiB" + (f" (here {most / GIB:.0f})" if most else ""))
+        found.append(
+            f"a GPU of {wanted / GIB:.0f} GiB" + (f" (here {most / GIB:.0f})" if most else "")
+        )
     extras = ["notebooks", "train"] if not need.gpu else ["notebooks", "gpu", "serve"]
     extras += ["gemini"] if profile.teacher.policy == "gemini" else []
     found += [f"the extra {extra}" for extra in extras if machine.lacking[extra]]

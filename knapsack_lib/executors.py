@@ -1,10 +1,11 @@
-"""Jobs on this machine or on a cluster that is there already, through joblib. No scheduler of our own.
+"""Jobs on this machine or on a cluster that is there already, through joblib. No scheduler of our
+own.
 
     for index, result in as_done(work, jobs, "ray"): ...
 
-`processes` are of this machine, one for each core; `ray` joins the cluster at RAY_ADDRESS, `dask` the scheduler at
-DASK_SCHEDULER_ADDRESS; without an address each starts workers on this machine. `work` and the jobs are pickled, so they
-must not hold open files or sockets.
+`processes` are of this machine, one for each core; `ray` joins the cluster at RAY_ADDRESS, `dask`
+the scheduler at DASK_SCHEDULER_ADDRESS; without an address each starts workers on this machine.
+`work` and the jobs are pickled, so they must not hold open files or sockets.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from knapsack_lib.profiles import UserError, check_choice, installs
+from knapsack_lib.errors import UserError, check_choice, installs
 
 __all__ = ["EXECUTORS", "WorkerLost", "as_done"]
 
@@ -23,14 +24,18 @@ EXECUTORS = ("local", "processes", "ray", "dask")
 
 
 class WorkerLost(Exception):
-    """A worker or its machine went away. What had come back before was yielded; the rest may be asked for again."""
+    """A worker or its machine went away. What had come back before was yielded; the rest may be
+    asked for again."""
 
 
-def as_done(work: Callable[[Any], Any], jobs: Sequence[Any], executor: str) -> Iterator[tuple[int, Any]]:
-    """Yield (place of the job, work(job)) in whatever order they end. `local` is this process, one after another.
+def as_done(
+    work: Callable[[Any], Any], jobs: Sequence[Any], executor: str
+) -> Iterator[tuple[int, Any]]:
+    """Yield (place of the job, work(job)) in whatever order they end. `local` is this process, one
+    after another.
 
-    Raises WorkerLost when the cluster lost a worker and could not mend it, UserError when it cannot be had at all, and
-    whatever `work` raises.
+    Raises WorkerLost when the cluster lost a worker and could not mend it, UserError when it cannot
+    be had at all, and whatever `work` raises.
     """
     check_choice("executor", executor, EXECUTORS)
     if executor == "local":
@@ -44,12 +49,19 @@ def as_done(work: Callable[[Any], Any], jobs: Sequence[Any], executor: str) -> I
         # Ray's backend gives nothing back before all is done: it is asked in waves.
         wave = WAVES * effective_n_jobs(-1) if executor == "ray" else len(jobs)
         for first in range(0, len(jobs), wave):
-            mine = [delayed(_numbered)(work, place, jobs[place]) for place in range(len(jobs))[first : first + wave]]
+            mine = [
+                delayed(_numbered)(work, place, jobs[place])
+                for place in range(len(jobs))[first : first + wave]
+            ]
             how = "list" if executor == "ray" else "generator_unordered"
             try:
-                yield from Parallel(n_jobs=-1, return_as=how, pre_dispatch="all", batch_size=1)(mine)
+                yield from Parallel(n_jobs=-1, return_as=how, pre_dispatch="all", batch_size=1)(
+                    mine
+                )
             except lost as error:
-                raise WorkerLost(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from None
+                raise WorkerLost(
+                    f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+                ) from None
 
 
 def _numbered(work: Callable[[Any], Any], place: int, job: Any) -> tuple[int, Any]:
@@ -81,9 +93,13 @@ def _ray() -> Iterator[tuple[type[BaseException], ...]]:
     except ImportError:
         raise UserError(f"ray is not installed; run: {installs('ray')}") from None
     try:
-        ray.init(address=os.environ.get("RAY_ADDRESS"), ignore_reinit_error=True, log_to_driver=False)
+        ray.init(
+            address=os.environ.get("RAY_ADDRESS"), ignore_reinit_error=True, log_to_driver=False
+        )
     except (ConnectionError, OSError, RuntimeError) as error:
-        raise UserError(f"no Ray cluster at RAY_ADDRESS: {' '.join(str(error).split())[:200]}") from None
+        raise UserError(
+            f"no Ray cluster at RAY_ADDRESS: {' '.join(str(error).split())[:200]}"
+        ) from None
     register_ray()
     yield (ray.exceptions.RayError,)
 
@@ -103,6 +119,8 @@ def _dask() -> Iterator[tuple[type[BaseException], ...]]:
             else Client(LocalCluster(threads_per_worker=1, dashboard_address=None))
         )
     except OSError as error:
-        raise UserError(f"no Dask scheduler at {address}: {' '.join(str(error).split())[:200]}") from None
+        raise UserError(
+            f"no Dask scheduler at {address}: {' '.join(str(error).split())[:200]}"
+        ) from None
     with client:
         yield (KilledWorker, CommClosedError)

@@ -1,14 +1,15 @@
-"""`papermill notebooks/X.ipynb -p a b` with no output path: the executed notebook goes where the run keeps it.
+"""`papermill notebooks/X.ipynb -p a b` with no output path: the executed notebook goes where the
+run keeps it.
 
-Papermill 2.7 has no setting for a default output, but it imports packages with a `papermill.engine` entry point before
-it reads its command line. This module is that entry point: for this project's notebooks it adds the output path and an
-engine that replaces the output only when every cell has succeeded. Any other command line is left as it was typed.
+Papermill 2.7 has no setting for a default output, but it imports packages with a `papermill.engine`
+entry point before it reads its command line. This module is that entry point: for this project's
+notebooks it adds the output path and an engine that replaces the output only when every cell has
+succeeded. Any other command line is left as it was typed.
 """
 
 from __future__ import annotations
 
 import base64
-import fcntl
 import os
 import signal
 import sys
@@ -19,15 +20,26 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
-from knapsack_lib.profiles import UserError, project_root
+from filelock import FileLock, Timeout
+
+from knapsack_lib.errors import UserError
+from knapsack_lib.files import project_root
 from knapsack_lib.progress import FEED
 
 if TYPE_CHECKING:
     import click
 
-__all__ = ["Engine", "KERNEL_ENVIRONMENT", "end_descendants", "failed_copy", "with_default_output"]
+__all__ = [
+    "Engine",
+    "KERNEL_ENVIRONMENT",
+    "STEP_KEY",
+    "end_descendants",
+    "failed_copy",
+    "with_default_output",
+]
 
-# One thread each: the same bytes whatever runs beside, and two stages fit two cores. Nothing asks a network.
+# One thread each: the same bytes whatever runs beside, and two stages fit two cores. Nothing asks a
+# network.
 KERNEL_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -37,22 +49,46 @@ KERNEL_ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
 }
 
-# Papermill's options as its parser needs them (a test compares them with papermill.cli, which cannot be imported yet
-# while papermill itself is being imported): how many values each takes.
+STEP_KEY = "KNAPSACK_STEP_KEY"  # environment variable: what the output depends on (study.py)
+
+# Papermill's options as its parser needs them (a test compares them with papermill.cli, which
+# cannot be imported yet while papermill itself is being imported): how many values each takes.
 OPTIONS: Mapping[int, tuple[str, ...]] = {
     0: (
-        "--help-notebook", "--inject-input-path", "--inject-output-path", "--inject-paths",
-        "--request-save-on-cell-execute", "--no-request-save-on-cell-execute", "--prepare-only", "--prepare-execute",
-        "--progress-bar", "--no-progress-bar", "--log-output", "--no-log-output", "--report-mode", "--no-report-mode",
-        "--version", "--help -h",
+        "--help-notebook",
+        "--inject-input-path",
+        "--inject-output-path",
+        "--inject-paths",
+        "--request-save-on-cell-execute",
+        "--no-request-save-on-cell-execute",
+        "--prepare-only",
+        "--prepare-execute",
+        "--progress-bar",
+        "--no-progress-bar",
+        "--log-output",
+        "--no-log-output",
+        "--report-mode",
+        "--no-report-mode",
+        "--version",
+        "--help -h",
     ),
     1: (
-        "--parameters_file -f", "--parameters_yaml -y", "--parameters_base64 -b", "--engine", "--autosave-cell-every",
-        "--kernel -k", "--language -l", "--cwd", "--stdout-file", "--stderr-file", "--log-level",
-        "--start-timeout --start_timeout", "--execution-timeout",
+        "--parameters_file -f",
+        "--parameters_yaml -y",
+        "--parameters_base64 -b",
+        "--engine",
+        "--autosave-cell-every",
+        "--kernel -k",
+        "--language -l",
+        "--cwd",
+        "--stdout-file",
+        "--stderr-file",
+        "--log-level",
+        "--start-timeout --start_timeout",
+        "--execution-timeout",
     ),
     2: ("--parameters -p", "--parameters_raw -r"),
-}  # fmt: skip
+}
 ONLY_SHOWS = ("help_notebook", "version", "help")
 
 
@@ -62,13 +98,19 @@ def failed_copy(output: Path) -> Path:
 
 
 class Engine:
-    """A papermill engine: runs a project notebook so that its output path only ever holds a complete, good run."""
+    """A papermill engine: runs a project notebook so that its output path only ever holds a
+    complete, good run."""
 
     @staticmethod
-    def execute_notebook(nb: Any, kernel_name: str, output_path: str | None = None, **settings: Any) -> Any:
-        """As papermill's own; while it runs the notebook is <name>.part.ipynb, after an error <name>.failed.ipynb."""
+    def execute_notebook(
+        nb: Any, kernel_name: str, output_path: str | None = None, **settings: Any
+    ) -> Any:
+        """As papermill's own; while it runs the notebook is <name>.part.ipynb, after an error
+        <name>.failed.ipynb."""
         from papermill.engines import NBClientEngine
         from papermill.execute import raise_for_execution_errors
+
+        from knapsack_lib.study import forget_key, record_key
 
         record = nb.metadata.papermill
         output = Path(record["output_path"]).absolute()
@@ -77,18 +119,26 @@ class Engine:
             record[key] = _shown(Path(record[key]))
         _prepare_kernel_environment()
         with _only_one(output), _ended_first():
+            forget_key(output)
             try:
-                nb = NBClientEngine.execute_notebook(nb, kernel_name, output_path=str(part), **settings)
+                nb = NBClientEngine.execute_notebook(
+                    nb, kernel_name, output_path=str(part), **settings
+                )
                 raise_for_execution_errors(nb, str(part))
             except BaseException as error:
                 end_descendants(os.getpid())
                 if part.exists():
                     part.replace(failed)
                 if isinstance(error, KeyboardInterrupt):
-                    print("\nstopped; what had ended is saved, the same command goes on from there", file=sys.stderr)
+                    print(
+                        "\nstopped; what had ended is saved, the same command goes on from there",
+                        file=sys.stderr,
+                    )
                 raise
             failed.unlink(missing_ok=True)
             part.replace(output)
+            if step_key := os.environ.get(STEP_KEY):
+                record_key(output, step_key)
         return nb  # papermill writes it to the output path once more
 
     @staticmethod
@@ -106,7 +156,9 @@ class Engine:
 
 def _shown(path: Path) -> str:
     full = path.absolute()
-    return str(full.relative_to(project_root())) if full.is_relative_to(project_root()) else path.name
+    return (
+        str(full.relative_to(project_root())) if full.is_relative_to(project_root()) else path.name
+    )
 
 
 def _prepare_kernel_environment() -> None:
@@ -117,17 +169,19 @@ def _prepare_kernel_environment() -> None:
 @contextmanager
 def _only_one(output: Path) -> Iterator[None]:
     """Two runs of one stage at once would write the same files."""
-    with open(output.with_name(f".{output.stem}.lock"), "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"{output.stem} is running already; wait for it or stop it, then run again") from None
-        yield
+    try:
+        with FileLock(output.with_name(f".{output.stem}.lock"), timeout=0):
+            yield
+    except Timeout:
+        raise UserError(
+            f"{output.stem} is running already; wait for it or stop it, then run again"
+        ) from None
 
 
 @contextmanager
 def _ended_first() -> Iterator[None]:
-    """On Ctrl-C the kernel goes before nbclient can interrupt it and it can write of its trouble to the terminal."""
+    """On Ctrl-C the kernel goes before nbclient can interrupt it and it can write of its trouble to
+    the terminal."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         end_descendants(os.getpid())
@@ -146,7 +200,8 @@ def _ended_first() -> Iterator[None]:
 
 
 def end_descendants(pid: int) -> None:
-    """Kill every process below `pid`: a kernel has a session of its own, so a signal to the group misses it."""
+    """Kill every process below `pid`: a kernel has a session of its own, so a signal to the group
+    misses it."""
     import psutil
 
     try:
@@ -162,9 +217,11 @@ def end_descendants(pid: int) -> None:
 
 
 def with_default_output(arguments: list[str]) -> list[str] | None:
-    """Papermill's arguments with engine and output path added; None when they are to stay as they are.
+    """Papermill's arguments with engine and output path added; None when they are to stay as they
+    are.
 
-    Raises UserError for what the notebook would refuse: a parameter, a value, an earlier stage that is missing.
+    Raises UserError for what the notebook would refuse: a parameter, a value, an earlier stage that
+    is missing.
     """
     options = _parse(arguments)
     if options is None or len(options["paths"]) != 1 or any(options[name] for name in ONLY_SHOWS):
@@ -172,21 +229,28 @@ def with_default_output(arguments: list[str]) -> list[str] | None:
     notebook = Path(options["paths"][0])
     if not _is_ours(notebook):
         return None
-    from knapsack_lib.stages import resolve  # here, so that other uses of papermill pay for nothing
+    from knapsack_lib.study import resolve  # here, so that other uses of papermill pay for nothing
 
-    stage = resolve(notebook.stem, _parameters(options))
+    step = resolve(notebook.stem, _parameters(options))
     if not options["prepare_only"]:
-        stage.require()  # the notebook asks too; here it costs no kernel
-    output = stage.output
+        step.require()  # the notebook asks too; here it costs no kernel
+    output = step.output
     if options["prepare_only"]:  # the other name only ever holds a notebook that ran to its end
         output = output.with_suffix(".prepared.ipynb")
+    else:
+        os.environ[STEP_KEY] = step.key
     output.parent.mkdir(parents=True, exist_ok=True)
     engine = [] if options["engine"] else ["--engine", "knapsack"]
-    return [*engine, *arguments, str(output)]  # at the end it can only be the second path: no option lacks a value
+    return [
+        *engine,
+        *arguments,
+        str(output),
+    ]  # at the end it can only be the second path: no option lacks a value
 
 
 def _parse(arguments: list[str]) -> dict[str, Any] | None:
-    """What papermill will make of its arguments; None when it will refuse them, which it does best itself."""
+    """What papermill will make of its arguments; None when it will refuse them, which it does best
+    itself."""
     import click
 
     parameters: list[click.Parameter] = [click.Argument(["paths"], nargs=-1)]
@@ -220,7 +284,9 @@ def _parameters(options: Mapping[str, Any]) -> dict[str, Any]:
         for text in [*texts, *options["parameters_yaml"]]:
             given.update(yaml.safe_load(text) or {})
     except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
-        raise UserError(f"the parameters given as YAML cannot be read: {' '.join(str(error).split())}") from None
+        raise UserError(
+            f"the parameters given as YAML cannot be read: {' '.join(str(error).split())}"
+        ) from None
     given.update((name, _value(text)) for name, text in options["parameters"])
     given.update(options["parameters_raw"])
     return {str(name): value for name, value in given.items()}
@@ -238,11 +304,20 @@ def _is_papermill() -> bool:
     """Whether this process is papermill's command: by its script, or by `python -m papermill`."""
     if sys.argv and sys.argv[0] == "-m":
         at = sys.orig_argv.index("-m") + 1 if "-m" in sys.orig_argv else 0
-        return 0 < at < len(sys.orig_argv) and sys.orig_argv[at] in ("papermill", "papermill.__main__")
-    return bool(sys.argv) and Path(sys.argv[0]).name in ("papermill", "papermill-script.py", "papermill.exe")
+        return 0 < at < len(sys.orig_argv) and sys.orig_argv[at] in (
+            "papermill",
+            "papermill.__main__",
+        )
+    return bool(sys.argv) and Path(sys.argv[0]).name in (
+        "papermill",
+        "papermill-script.py",
+        "papermill.exe",
+    )
 
 
-def _say_one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _say_one_line(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
     """For sys.excepthook: a mistake a user can mend is one line; anything else keeps its traceback."""
     if isinstance(error, UserError):
         print(error, file=sys.stderr)

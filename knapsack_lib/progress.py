@@ -3,8 +3,9 @@
     show = progress("04 reset in reset", "episodes")
     show(done, total, tokens=81_000, usd=0.12, errors=1)     # as often as the work likes
 
-A bar in JupyterLab and on a terminal. When a runner asks for it (KNAPSACK_PROGRESS=<file>), lines of JSON in that file
-instead, so that the executed notebook stays free of bars. Silent in CI and where no one looks.
+A bar in JupyterLab and on a terminal. When a runner asks for it (KNAPSACK_PROGRESS=<file>), lines
+of JSON in that file instead, so that the executed notebook stays free of bars. Silent in CI and
+where no one looks.
 """
 
 from __future__ import annotations
@@ -22,20 +23,26 @@ SECONDS_BETWEEN = 0.5  # at most this often, plus the first and the last
 
 
 class Show(Protocol):
-    """Told of progress. `done` of `total` count what earlier runs did too; tokens, USD and errors (failures of the
-    network or a server that were mended by asking again) are of this run."""
+    """Told of progress. `done` of `total` count what earlier runs did too; tokens, USD and errors
+    (failures of the network or a server that were mended by asking again) are of this run."""
 
-    def __call__(self, done: int, total: int, *, tokens: int = 0, usd: float = 0.0, errors: int = 0) -> None: ...
+    def __call__(
+        self, done: int, total: int, *, tokens: int = 0, usd: float = 0.0, errors: int = 0
+    ) -> None: ...
 
 
 class Meter:
-    """One loop's line of text. Rate and time left are of this run: what was there when it began counts as nothing."""
+    """One loop's line of text. Rate and time left are of this run: what was there when it began
+    counts as nothing."""
 
     def __init__(self, unit: str) -> None:
         self.unit, self._began, self._first = unit, time.monotonic(), -1
 
-    def text(self, done: int, total: int, *, tokens: int = 0, usd: float = 0.0, errors: int = 0) -> str:
-        """`70% of 40 episodes · 0:12 left · 2.1/s · 81 k tokens · $0.12 · 1 error`: of these what there is."""
+    def text(
+        self, done: int, total: int, *, tokens: int = 0, usd: float = 0.0, errors: int = 0
+    ) -> str:
+        """`70% of 40 episodes · 0:12 left · 2.1/s · 81 k tokens · $0.12 · 1 error`: of these what
+        there is."""
         self._first = done if self._first < 0 else self._first
         seconds, mine = time.monotonic() - self._began, done - self._first
         parts = [f"{done / max(1, total):4.0%} of {total:,} {self.unit}"]
@@ -55,7 +62,11 @@ class Meter:
 def clock(seconds: float) -> str:
     """`1:05`, or `2:01:05` from an hour on."""
     minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
+    return (
+        f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+        if minutes >= 60
+        else f"{minutes}:{rest:02d}"
+    )
 
 
 def _short(number: int) -> str:
@@ -66,7 +77,8 @@ def _short(number: int) -> str:
 
 
 def progress(label: str, unit: str) -> Show:
-    """Where the work was started, or nowhere. `label` names the loop, `unit` what is counted, in the plural."""
+    """Where the work was started, or nowhere. `label` names the loop, `unit` what is counted, in
+    the plural."""
     feed = os.environ.get(FEED)
     if feed:
         return _to_file(Path(feed), label, unit)
@@ -85,8 +97,12 @@ def _to_file(path: Path, label: str, unit: str) -> Show:
             return
         last = now
         counts = {"tokens": tokens, "usd": usd, "errors": errors}
-        line = json.dumps({"label": label, "unit": unit, "done": done, "total": total, "counts": counts})
-        with open(path, "a", encoding="utf-8") as file:  # one short write: a reader sees whole lines
+        line = json.dumps(
+            {"label": label, "unit": unit, "done": done, "total": total, "counts": counts}
+        )
+        with open(
+            path, "a", encoding="utf-8"
+        ) as file:  # one short write: a reader sees whole lines
             file.write(line + "\n")
 
     return show
@@ -100,17 +116,25 @@ def _to_bar(label: str, unit: str) -> Show:
     def show(done: int, total: int, *, tokens: int = 0, usd: float = 0.0, errors: int = 0) -> None:
         nonlocal bar, meter, ended
         if bar is None:
-            if ended and done >= total:  # a shard that is played again whole goes on after its last new episode
+            if (
+                ended and done >= total
+            ):  # a shard that is played again whole goes on after its last new episode
                 return
             meter = Meter(unit)
-            # disable=None: no bar where the output is neither a terminal nor a notebook. miniters=0: tokens and cost move
-            # between two that are done.
+            # disable=None: no bar where the output is neither a terminal nor a notebook.
+            # miniters=0: tokens and cost move between two that are done.
             bar = tqdm(
-                total=total, initial=done, bar_format="{desc} {bar}", dynamic_ncols=True, disable=None, miniters=0
+                total=total,
+                initial=done,
+                bar_format="{desc} {bar}",
+                dynamic_ncols=True,
+                disable=None,
+                miniters=0,
             )
         bar.total = total
         bar.set_description_str(
-            f"{label} {meter.text(done, total, tokens=tokens, usd=usd, errors=errors)}", refresh=False
+            f"{label} {meter.text(done, total, tokens=tokens, usd=usd, errors=errors)}",
+            refresh=False,
         )
         bar.update(done - bar.n)
         if done >= total:

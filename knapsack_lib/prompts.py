@@ -1,52 +1,36 @@
-"""Every word the agent is told, as data. One table of texts; which are shown depends on nothing but the arguments.
+"""Every word the agent is told that is the same in every family, as data; what a family adds is in its own file.
+Which texts are shown depends on nothing but the arguments.
 
-The runtime's persistence reaches the agent through `CUES` (shown only when the profile's cue is "stated") and through
-the line of live names (only when `list_bindings` is true). With both off, prompts are identical in every arm.
+The runtime's persistence reaches the agent through `CUES` (shown only when the profile's cue is
+"stated") and through the line of live names (only when `list_bindings` is true). With both off,
+prompts are identical in every arm.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from knapsack_lib.families.base import Family
 from knapsack_lib.interpreter import Observation
-from knapsack_lib.profiles import Cues, Limits
+from knapsack_lib.messages import Message
+from knapsack_lib.profiles import Limits, PromptOptions
 
-__all__ = ["Message", "observation_text", "opening", "refusal_text"]
-
-Message = dict[str, str]  # {"role": "system" | "user" | "assistant", "content": text}
+__all__ = ["observation_text", "opening", "refusal_text"]
 
 SYSTEM = {
     "brief": (
-        "You solve a task by writing Python. Each turn: one sentence, then one python block with at most {tool_calls} "
-        "tool calls. You then see what it printed. Tools: list_items(), inspect(item), take_item(item), finish()."
+        "You solve a task by writing Python. Each turn: one sentence, then one python block with at "
+        "most {tool_calls} tool calls. You then see what it printed. Tools: {tools}."
     ),
     "full": (
         "You are an agent that acts by writing Python code.\n\n"
-        "In every turn, think briefly in plain words, then write exactly one fenced block that starts with ```python. "
-        "The block is run and you are shown what it printed, or the error that ended it. Only printed text comes back: "
-        "print whatever you want to know.\n\n"
-        "These functions exist inside the block and nowhere else:\n"
-        "- list_items() returns a JSON text: the list of all item ids.\n"
-        "- inspect(item_id) returns a JSON text: an object with weight, value and class. Distinct items count "
-        "against the inspection budget; looking at the same item again is free.\n"
-        "- take_item(item_id) puts an inspected item into the knapsack. This cannot be undone. It raises an error if "
-        "the item's class is not allowed, if the item does not fit, or if it was never inspected.\n"
-        "- finish() ends the task. Call it when nothing more is worth taking.\n\n"
-        "A block may make at most {tool_calls} tool calls, and you have {turns} turns. Only the Python standard "
-        "library is available; files and the network are not."
+        "In every turn, think briefly in plain words, then write exactly one fenced block that starts "
+        "with ```python. The block is run and you are shown what it printed, or the error that ended "
+        "it. Only printed text comes back: print whatever you want to know.\n\n"
+        "These functions exist inside the block and nowhere else:\n{tools}\n\n"
+        "A block may make at most {tool_calls} tool calls, and you have {turns} turns. Only the Python "
+        "standard library is available; files and the network are not."
     ),
-}
-
-TASK = {
-    "knapsack": {
-        "brief": "Fill the knapsack. Capacity {capacity}. Inspections {budget}. Classes {classes}: only some are allowed.",
-        "full": (
-            "Fill a knapsack with the highest total value you can reach.\n"
-            "Capacity: {capacity} units of weight.\nInspection budget: {budget} distinct items.\n"
-            "Classes that occur: {classes}. Only some of them are allowed, and you are not told which: taking an item "
-            "of another class raises an error."
-        ),
-    }
 }
 
 CUES = {
@@ -76,21 +60,28 @@ KILLS = {
 }
 
 
-def opening(family: str, facts: dict[str, Any], runtime: str, limits: Limits, cues: Cues) -> list[Message]:
+def opening(
+    family: Family, facts: dict[str, Any], runtime: str, limits: Limits, options: PromptOptions
+) -> list[Message]:
     """The system message and the task, as every arm sees them."""
     mode, _, steps = runtime.partition(":")
-    system = SYSTEM[cues.prompt].format(tool_calls=limits.tool_calls, turns=limits.turns)
-    shown = {key: ", ".join(value) if isinstance(value, list) else value for key, value in facts.items()}
+    system = SYSTEM[options.style].format(
+        tools=family.tools_text[options.style], tool_calls=limits.tool_calls, turns=limits.turns
+    )
+    shown = {
+        key: ", ".join(value) if isinstance(value, list) else value for key, value in facts.items()
+    }
     return [
-        {"role": "system", "content": system + CUES[cues.cue][mode].format(steps=steps)},
-        {"role": "user", "content": TASK[family][cues.prompt].format(**shown)},
+        {"role": "system", "content": system + CUES[options.cue][mode].format(steps=steps)},
+        {"role": "user", "content": family.task_text[options.style].format(**shown)},
     ]
 
 
-def observation_text(seen: Observation, cues: Cues) -> str:
-    """What the agent reads after its block: output, then the error or the reason it was stopped, then live names."""
+def observation_text(seen: Observation, options: PromptOptions) -> str:
+    """What the agent reads after its block: output, then the error or the reason it was stopped,
+    then live names."""
     lines = [seen.stdout.rstrip("\n")] if seen.stdout.strip("\n") else []
-    if seen.error_type is not None and cues.prompt == "full":
+    if seen.error_type is not None and options.style == "full":
         lines.append((seen.traceback or "").rstrip("\n"))
     elif seen.error_type is not None:
         place = "" if seen.line is None else f" (line {seen.line})"
@@ -101,13 +92,18 @@ def observation_text(seen: Observation, cues: Cues) -> str:
         lines.append(f"The block was stopped: {KILLS.get(seen.killed_by, seen.killed_by)}.{state}")
     if not lines:
         lines.append("(no output)")
-    lines += [f"note: {name} is something of your own now and hides the tool of that name" for name in seen.shadowed]
-    if cues.list_bindings:
+    lines += [
+        f"note: {name} is something of your own now and hides the tool of that name"
+        for name in seen.shadowed
+    ]
+    if options.list_bindings:
         lines.append("live names: " + (", ".join(seen.bindings) or "none"))
     return "\n".join(lines)
 
 
-def refusal_text(outcome: str, bindings: tuple[str, ...], cues: Cues) -> str:
+def refusal_text(status: str, bindings: tuple[str, ...], options: PromptOptions) -> str:
     """What the agent reads when its reply was not run. `bindings` are still the live names."""
-    text = REFUSALS[outcome]
-    return text + ("\nlive names: " + (", ".join(bindings) or "none") if cues.list_bindings else "")
+    text = REFUSALS[status]
+    return text + (
+        "\nlive names: " + (", ".join(bindings) or "none") if options.list_bindings else ""
+    )

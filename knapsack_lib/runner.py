@@ -1,126 +1,180 @@
-"""Run one stage for make: `python -m knapsack_lib.runner 04_cross_eval --train persistent --runtime reset`.
+"""Run what is stale of a study: `knapsack run --profile pocket`.
 
-Papermill runs in a child process. This one stays light: it prints plain lines about progress (two stages may run side
-by side, so no cursor tricks), shows an error as one line, and takes everything down when it is told to stop.
+    run_steps([step for step in graph(run) if step.is_stale()], jobs=2)
+
+Each step is papermill in a process of its own. This process stays light: it starts a step when what it needs is there,
+prints plain lines about progress (several steps run side by side, so no cursor tricks), shows an error as one line, and
+takes everything down when it is told to stop.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from pathlib import Path
-from types import FrameType
-from typing import IO
+from collections.abc import Sequence
 
-from knapsack_lib.papermill_default import KERNEL_ENVIRONMENT, end_descendants, failed_copy
-from knapsack_lib.profiles import UserError, project_root
+from knapsack_lib.files import project_root, shown
+from knapsack_lib.papermill_default import (
+    KERNEL_ENVIRONMENT,
+    STEP_KEY,
+    end_descendants,
+    failed_copy,
+)
+from knapsack_lib.policy_factory import served
 from knapsack_lib.progress import FEED, Meter, clock
-from knapsack_lib.stages import STAGES, StageRun, plan, resolve
+from knapsack_lib.study import Step, graph
 
-__all__ = ["main", "run_stage", "still_to_come"]
+__all__ = ["run_steps", "run_study", "stale_steps"]
 
 POLL_SECONDS = 0.2
 LINE_SECONDS = 10.0
+CELLS = "04_cross_eval"
 
 
-def run_stage(at: StageRun) -> int:
-    """Execute a stage's notebook into its output path and return the exit status (130 when stopped)."""
-    at.require()
-    at.output.parent.mkdir(parents=True, exist_ok=True)
-    feed = at.output.with_name(f".{at.output.stem}.progress")
-    feed.write_text("", encoding="utf-8")
-    failed_copy(at.output).unlink(missing_ok=True)
-    report = _Report(at)
-    report.say("started")
-    with tempfile.TemporaryFile() as errors:
-        child = _start(at, feed, errors)
-        try:
-            status = _follow(child, feed, report)
-        except BaseException as error:  # whatever it is (make | head closes our output), nothing runs on unwatched
-            end_descendants(child.pid)
-            child.kill()
-            if not isinstance(error, KeyboardInterrupt):
-                raise
-            report.say(f"stopped; what had ended is saved, the same command goes on from there ({at.command})")
-            return 130
-        finally:
-            feed.unlink(missing_ok=True)
-        if status != 0:
-            report.say(f"failed: {_reason(at, errors, status)}")
-            return 1
-    report.say(f"done in {clock(time.monotonic() - report.began)}")
-    return 0
+def stale_steps(steps: Sequence[Step]) -> list[Step]:
+    """Those that have to be run: the stale ones, and what needs one of them."""
+    stale: list[Step] = []
+    for step in steps:
+        if step.is_stale() or any(earlier in stale for earlier in step.needs()):
+            stale.append(step)
+    return stale
 
 
-def _start(at: StageRun, feed: Path, errors: IO[bytes]) -> subprocess.Popen[bytes]:
-    root = project_root()
-    paths = [f"notebooks/{at.stage.name}.ipynb", at.run.shown(at.output)]
-    quiet = ["--engine", "knapsack", "--no-progress-bar", "--log-level", "ERROR"]
-    environment = os.environ | KERNEL_ENVIRONMENT | {FEED: str(feed)}
-    return subprocess.Popen(
-        [sys.executable, "-m", "papermill", *paths, *quiet, *at.arguments],
-        cwd=root, env=environment, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, start_new_session=True,
-    )  # fmt: skip
+def run_study(steps: Sequence[Step], jobs: int) -> int:
+    """Run what is stale of these steps, at most `jobs` at once. Returns the exit status (130 when stopped).
+
+    Cells that are served by vLLM are played beside one server, which starts when the adapters are there.
+    """
+    todo = stale_steps(steps)
+    cells = [step for step in todo if step.stage.name == CELLS]
+    own_server = any(step.profile.evaluation.engine == "server" for step in cells)
+    if not own_server:
+        return run_steps(todo, jobs)
+    first, last = todo[: todo.index(cells[0])], todo[todo.index(cells[-1]) + 1 :]
+    status = run_steps(first, jobs)
+    if not status:
+        with served(cells[0].run) as (url, description):
+            print(description, flush=True)
+            status = run_steps(cells, jobs, {"KNAPSACK_SERVER": url})
+    return status or run_steps(last, jobs)
 
 
-def _follow(child: subprocess.Popen[bytes], feed: Path, report: _Report) -> int:
-    """Wait for the child, showing what it reports. Raises KeyboardInterrupt when who started this process is gone."""
+def run_steps(todo: Sequence[Step], jobs: int, environment: dict[str, str] | None = None) -> int:
+    """Run all of these. After a failure nothing new is started; what runs already is waited for."""
+    waiting, running, status = list(todo), list[_Child](), 0
     parent = os.getppid()
-    with open(feed, encoding="utf-8") as file:
-        while True:
-            try:
-                return child.wait(POLL_SECONDS)
-            except subprocess.TimeoutExpired:
-                report.show(file.readlines())
-            if os.getppid() != parent:
+    try:
+        while running or (waiting and not status):
+            while not status and len(running) < jobs and (step := _next(waiting, running)):
+                waiting.remove(step)
+                running.append(_Child(step, environment or {}))
+            time.sleep(POLL_SECONDS)
+            for child in [child for child in running if child.poll() is not None]:
+                running.remove(child)
+                status = child.finish() or status
+            if os.getppid() != parent:  # whoever started this is gone
                 raise KeyboardInterrupt
+    except BaseException as error:  # whatever it is (a closed pipe, too), nothing runs on unwatched
+        for child in running:
+            child.stop()
+        if not isinstance(error, KeyboardInterrupt):
+            raise
+        return 130
+    return status
 
 
-def _reason(at: StageRun, errors: IO[bytes], status: int) -> str:
-    """The error of a failed run in one line, and where the executed notebook is."""
-    failed = failed_copy(at.output)
-    if failed.exists():
-        for cell in json.loads(failed.read_text(encoding="utf-8"))["cells"]:
-            for output in cell.get("outputs", []):
-                if output["output_type"] == "error":
-                    first = (output["evalue"].splitlines() or [""])[0]
-                    name = "" if output["ename"] == "UserError" else f"{output['ename']}: "
-                    return f"{name}{first} (see {at.run.shown(failed)})"
-    errors.seek(0)
-    lines = errors.read().decode(errors="replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), f"papermill ended with status {status}")
+def _next(waiting: Sequence[Step], running: Sequence[_Child]) -> Step | None:
+    """The first step that needs nothing which is still to be made."""
+    unmade = [*waiting, *(child.step for child in running)]
+    return next(
+        (step for step in waiting if not any(need in unmade for need in step.needs())), None
+    )
 
 
-class _Report:
-    """The lines of one stage."""
+class _Child:
+    """One step under way: papermill in a process of its own, and the lines about it."""
 
-    def __init__(self, at: StageRun):
-        self.at, self.began = at, time.monotonic()
-        self._last_line, self._loop, self._share, self._meter = self.began, "", 0.0, Meter("")
-        whole = plan(at)
-        self._number = f"{whole.index(at) + 1:2d}/{len(whole)}" if at in whole else "-"
+    def __init__(self, step: Step, environment: dict[str, str]):
+        step.require()
+        self.step, self._began = step, time.monotonic()
+        self._last_line, self._loop, self._share, self._meter = self._began, "", 0.0, Meter("")
+        whole = graph(step.run, step.given_profile)
+        self._number = f"{whole.index(step) + 1:2d}/{len(whole)}" if step in whole else "-"
+        output = step.output
+        output.parent.mkdir(parents=True, exist_ok=True)
+        failed_copy(output).unlink(missing_ok=True)
+        self._feed = output.with_name(f".{output.stem}.progress")
+        self._feed.write_text("", encoding="utf-8")
+        self._news = open(self._feed, encoding="utf-8")  # noqa: SIM115, open as long as the child
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
+        notebook = f"notebooks/{step.stage.name}.ipynb"
+        quiet = ["--engine", "knapsack", "--no-progress-bar", "--log-level", "ERROR"]
+        settings = KERNEL_ENVIRONMENT | {FEED: str(self._feed), STEP_KEY: step.key} | environment
+        self.say("started")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "papermill", notebook, shown(output), *quiet, *step.arguments],
+            cwd=project_root(),
+            env=os.environ | settings,
+            stdin=subprocess.DEVNULL,
+            stdout=self._errors,
+            stderr=self._errors,
+            start_new_session=True,
+        )
+
+    def poll(self) -> int | None:
+        """The exit status, or None after showing what is new."""
+        self._show(self._news.readlines())
+        return self._process.poll()
+
+    def finish(self) -> int:
+        """Say how it ended; 0 or 1."""
+        self._close()
+        if self._process.returncode:
+            self.say(f"failed: {self._reason()}")
+            return 1
+        self.say(f"done in {clock(time.monotonic() - self._began)}")
+        return 0
+
+    def stop(self) -> None:
+        end_descendants(self._process.pid)
+        self._process.kill()
+        self._process.wait()
+        self._close()
+        self.say(
+            f"stopped; what had ended is saved, the same command continues from there ({self.step.command})"
+        )
+
+    def _close(self) -> None:
+        self._news.close()
+        self._feed.unlink(missing_ok=True)
 
     def say(self, text: str) -> None:
-        number, _, rest = self.at.stage.name.partition("_")
-        title = " ".join(
-            [
-                number,
-                rest.replace("_", "-"),
-                *self.at.words,
-                *([f"train {self.at.train_seed}"] if self.at.train_seed > 1 else []),
-            ]
-        )
-        sys.stdout.write(f"[{self._number}] {title}  {text}\n")  # one write: lines of two stages do not mix
-        sys.stdout.flush()
+        number, _, rest = self.step.stage.name.partition("_")
+        seed = [f"train {self.step.train_seed}"] if self.step.train_seed > 1 else []
+        title = " ".join([number, rest.replace("_", "-"), *self.step.words, *seed])
+        print(f"[{self._number}] {title}  {text}", flush=True)
 
-    def show(self, lines: list[str]) -> None:
+    def _reason(self) -> str:
+        """The error of a failed run in one line, and where the executed notebook is."""
+        failed = failed_copy(self.step.output)
+        if failed.exists():
+            for cell in json.loads(failed.read_text(encoding="utf-8"))["cells"]:
+                for output in cell.get("outputs", []):
+                    if output["output_type"] == "error":
+                        first = (output["evalue"].splitlines() or [""])[0]
+                        name = "" if output["ename"] == "UserError" else f"{output['ename']}: "
+                        return f"{name}{first} (see {shown(failed)})"
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").split("\n")
+        said = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return said or f"papermill ended with status {self._process.returncode}"
+
+    def _show(self, lines: list[str]) -> None:
         """Print the newest of the child's lines, at every tenth and at most every ten seconds between."""
         whole = [line for line in lines if line.endswith("\n")]
         if not whole or os.environ.get("CI") == "true":
@@ -132,54 +186,17 @@ class _Report:
         text = self._meter.text(news["done"], news["total"], **news["counts"])
         if int(share * 10) > int(self._share * 10) or now - self._last_line >= LINE_SECONDS:
             self._last_line, self._share = now, share
-            full, coming = round(share * 10), still_to_come(self.at)
-            self.say(" · ".join([f"{'█' * full}{'░' * (10 - full)} {text}", *([f"then {coming}"] if coming else [])]))
+            full, coming = round(share * 10), _still_to_come(self.step)
+            bar = f"{'█' * full}{'░' * (10 - full)} {text}"
+            self.say(" · ".join([bar, *([f"then {coming}"] if coming else [])]))
 
 
-def still_to_come(at: StageRun) -> str:
-    """What make will run after this stage, in short: "04 x12, 05, paper". Empty for a stage outside the plan."""
-    whole = plan(at)
-    if at not in whole:
+def _still_to_come(step: Step) -> str:
+    """What will run after this step, in short: "04 x12, 05". Empty for a step outside the graph."""
+    whole = graph(step.run, step.given_profile)
+    if step not in whole:
         return ""
-    after, stale = whole[whole.index(at) + 1 :], {at.output}
-    for later in after:
-        if _stale(later, stale):
-            stale.add(later.output)
-    counts = Counter(later.stage.name[:2] for later in after if later.output in stale)
-    return ", ".join([*(f"{name} x{n}" if n > 1 else name for name, n in counts.items()), "paper"])
-
-
-def _stale(at: StageRun, stale: set[Path]) -> bool:
-    if not at.output.exists():
-        return True
-    made = at.output.stat().st_mtime
-    for earlier in at.before():
-        if earlier.output in stale or not earlier.output.exists() or earlier.output.stat().st_mtime > made:
-            return True
-    return False
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command line; parameters that are left out take their defaults."""
-    parser = argparse.ArgumentParser(prog="python -m knapsack_lib.runner", description="run one stage's notebook")
-    parser.add_argument("stage", help=", ".join(STAGES))
-    for name in ("profile", "train", "runtime", "difficulty"):
-        parser.add_argument(f"--{name}")
-    for name in ("seed", "train-seed"):
-        parser.add_argument(f"--{name}", type=int)
-    given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        signal.signal(getattr(signal, name), _stop)
-    try:
-        return run_stage(resolve(given.pop("stage"), given))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    after = stale_steps(whole)
+    after = [later for later in after if later in whole[whole.index(step) + 1 :]]
+    counts = Counter(later.stage.name[:2] for later in after)
+    return ", ".join(f"{name} x{n}" if n > 1 else name for name, n in counts.items())

@@ -1,4 +1,5 @@
-"""What many tests ask: whether processes are there, in a way that a busy machine does not change, and for one clear line."""
+"""What many tests ask: whether processes are there, in a way that a busy machine does not change,
+and for one clear line."""
 
 import contextlib
 import os
@@ -16,7 +17,8 @@ def is_running(pid) -> bool:
 
 
 def comes_true(condition, seconds=30.0) -> bool:
-    """Whether it does within so many seconds of waiting. Counted in tries: a machine that stands still is no failure."""
+    """Whether it does within so many seconds of waiting. Counted in tries: a machine that stands
+    still is no failure."""
     for _ in range(round(seconds / 0.01)):
         if condition():
             return True

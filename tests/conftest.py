@@ -1,4 +1,5 @@
-"""Shared settings of the core's tests: small limits, the pocket teacher, and one way to play an episode for real.
+"""Shared settings of the core's tests: small limits, the pocket teacher, and one way to play an
+episode for real.
 
 The helpers are handed out as fixtures so that test files need not import one another.
 """
@@ -13,10 +14,12 @@ from knapsack_lib.families import FAMILIES
 from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
 from knapsack_lib.papermill_default import KERNEL_ENVIRONMENT
 from knapsack_lib.policies.scripted import ScriptedExpert
-from knapsack_lib.profiles import Cues, Limits, load_profile
+from knapsack_lib.profiles import Limits, PromptOptions, load_profile
 
 # Before torch is loaded: with a thread per core it comes to a standstill when the cores are shared.
-os.environ.update({name: value for name, value in KERNEL_ENVIRONMENT.items() if name != "PYTHONHASHSEED"})
+os.environ.update(
+    {name: value for name, value in KERNEL_ENVIRONMENT.items() if name != "PYTHONHASHSEED"}
+)
 POCKET = Path(__file__).parent.parent / "params" / "pocket.yaml"
 
 
@@ -31,7 +34,9 @@ def project(tmp_path, monkeypatch):
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "params").mkdir()
     for name in ("pocket", "pocket-seeds", "smoke"):
-        (tmp_path / "params" / f"{name}.yaml").write_bytes((POCKET.parent / f"{name}.yaml").read_bytes())
+        (tmp_path / "params" / f"{name}.yaml").write_bytes(
+            (POCKET.parent / f"{name}.yaml").read_bytes()
+        )
     monkeypatch.setenv("KNAPSACK_ROOT", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -42,26 +47,37 @@ def make_limits():
     """Limits that keep a test short; any of them can be named."""
 
     def make(**changed):
-        usual = dict(turns=16, tool_calls=4, wall_seconds=5, cpu_seconds=2, memory_mb=256, output_chars=2000)
+        usual = dict(
+            turns=16, tool_calls=4, wall_seconds=5, cpu_seconds=2, memory_mb=256, output_chars=2000
+        )
         return Limits(**{**usual, **changed})
 
     return make
 
 
 @pytest.fixture(scope="session")
-def plain_cues():
-    return Cues(prompt="brief", cue="none", list_bindings=False)
+def plain_options():
+    return PromptOptions(style="brief", cue="none", list_bindings=False)
 
 
 @pytest.fixture
-def play_script(make_limits, plain_cues):
-    """Play one task with the scripted expert through a real interpreter; `world` wraps the world if given."""
+def play_script(make_limits, plain_options):
+    """Play one task with the scripted expert through a real interpreter; `world` wraps the world if
+    given."""
 
-    def play(pool, task, style, teacher, *, seed=3, cues=plain_cues, world=lambda w: w):
+    def play(pool, task, style, teacher, *, seed=3, options=plain_options, world=lambda w: w):
         acted_on = world(FAMILIES[task.family].World(task))
         expert = ScriptedExpert(style, teacher, seed)
         with Interpreter(pool, persistence_named(style), acted_on.tools, 1) as interpreter:
-            steps = act(task, acted_on, interpreter, Cast("teacher", style, "easy"), pool.limits, cues, seed)
+            steps = act(
+                task,
+                acted_on,
+                interpreter,
+                Cast("teacher", style, "easy"),
+                pool.limits,
+                options,
+                seed,
+            )
             messages = next(steps)
             try:
                 while True:

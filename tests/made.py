@@ -5,21 +5,38 @@ from dataclasses import replace
 from knapsack_lib.episodes import Episode, EpisodeStore, Turn
 
 TURN = Turn(
-    reply="I look.\n```python\nprint(1)\n```", reply_ids=[1, 2], outcome="code", code="print(1)", observation="1",
+    reply="I look.\n```python\nprint(1)\n```",
+    reply_ids=[1, 2],
+    parse_status="code",
+    code="print(1)",
+    observation="1",
     stdout="1\n",
-    error_type=None, error=None, killed_by=None, state_lost=False, bindings=["x"],
-    tool_calls=[{"name": "inspect", "args": ["a"], "result": "{}", "error": None}], prompt_tokens=10,
-    completion_tokens=4, slip=False,
-)  # fmt: skip
+    error_type=None,
+    error=None,
+    killed_by=None,
+    state_lost=False,
+    bindings=["x"],
+    tool_calls=[{"name": "inspect", "args": ["a"], "result": "{}", "error": None}],
+    prompt_tokens=10,
+    completion_tokens=4,
+    slip=False,
+)
 
 
 def episode(number, **changed):
     usual = Episode(
-        episode_id=f"e-{number:03d}", task_id=f"e-{number:03d}", family="knapsack", difficulty="easy", policy="teacher",
-        runtime="reset", seed=number, opening=[{"role": "system", "content": "s"}, {"role": "user", "content": "u"}],
-        turns=[TURN, replace(TURN, observation=None, reply_ids=None)], finish="finish", outcome={"value": 3,
-        "optimality": 1 / 3},
-    )  # fmt: skip
+        episode_id=f"e-{number:03d}",
+        task_id=f"e-{number:03d}",
+        family="knapsack",
+        difficulty="easy",
+        policy="teacher",
+        runtime="reset",
+        seed=number,
+        opening=[{"role": "system", "content": "s"}, {"role": "user", "content": "u"}],
+        turns=[TURN, replace(TURN, observation=None, reply_ids=None)],
+        finish="finish",
+        outcome={"value": 3, "score": 1 / 3},
+    )
     return replace(usual, **changed)
 
 

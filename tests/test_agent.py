@@ -1,4 +1,5 @@
-"""The CodeAct loop: what each kind of reply leads to, how episodes end, and arms that differ by persistence only."""
+"""The CodeAct loop: what each kind of reply leads to, how episodes end, and arms that differ by
+persistence only."""
 
 import json
 from dataclasses import replace
@@ -9,8 +10,8 @@ from knapsack_lib.agent import Cast, act, code_of
 from knapsack_lib.families import FAMILIES
 from knapsack_lib.families.knapsack import make_task
 from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
-from knapsack_lib.policies import Reply
-from knapsack_lib.profiles import Cues
+from knapsack_lib.messages import Reply
+from knapsack_lib.profiles import PromptOptions
 from knapsack_lib.prompts import REFUSALS, SYSTEM, opening
 
 BOTH = pytest.mark.parametrize("mode", ["persistent", "reset"])
@@ -29,10 +30,11 @@ def losing_pool(make_limits):
 
 
 @pytest.fixture
-def play(small_pool, plain_cues):
-    """Play replies in order; returns (episode, conversations as they were shown, turns as they were logged)."""
+def play(small_pool, plain_options):
+    """Play replies in order; returns (episode, conversations as they were shown, turns as they were
+    logged)."""
 
-    def run(replies, mode="reset", *, turns=None, cues=plain_cues, pool=small_pool):
+    def run(replies, mode="reset", *, turns=None, options=plain_options, pool=small_pool):
         world, shown, logged = FAMILIES["knapsack"].World(TASK), [], []
         limits = pool.limits.model_copy(update={"turns": turns or len(replies)})
         with Interpreter(pool, persistence_named(mode), world.tools, 1) as interpreter:
@@ -42,7 +44,7 @@ def play(small_pool, plain_cues):
                 interpreter,
                 Cast("canned", mode, "easy"),
                 limits,
-                cues,
+                options,
                 7,
                 lambda n, t: logged.append((n, t)),
             )
@@ -57,7 +59,7 @@ def play(small_pool, plain_cues):
     return run
 
 
-# Replies --------------------------------------------------------------------------------------------------------------
+# Replies ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -92,35 +94,54 @@ def test_exactly_one_finished_python_block_is_run(text, stop, outcome, code):
 )
 @BOTH
 def test_a_reply_that_cannot_be_run_is_answered_and_the_episode_goes_on(play, reply, outcome, mode):
-    episode, shown, _ = play([block("x = 1"), reply, block("print('x' in globals())"), block("finish()")], mode)
-    assert [t.outcome for t in episode.turns] == ["code", outcome, "code", "code"]
+    episode, shown, _ = play(
+        [block("x = 1"), reply, block("print('x' in globals())"), block("finish()")], mode
+    )
+    assert [t.parse_status for t in episode.turns] == ["code", outcome, "code", "code"]
     refused = episode.turns[1]
-    assert (refused.code, refused.stdout, refused.tool_calls, refused.observation) == (None, "", [], REFUSALS[outcome])
+    assert (refused.code, refused.stdout, refused.tool_calls, refused.observation) == (
+        None,
+        "",
+        [],
+        REFUSALS[outcome],
+    )
     assert shown[2][-1] == {"role": "user", "content": REFUSALS[outcome]}
-    assert episode.turns[2].stdout == f"{mode == 'persistent'}\n"  # a reply that was not run costs no state
-    assert episode.finish == "finish"
+    assert (
+        episode.turns[2].stdout == f"{mode == 'persistent'}\n"
+    )  # a reply that was not run costs no state
+    assert episode.finish_reason == "finish"
 
 
 def test_a_full_context_ends_the_episode_with_what_was_reached(play):
     take = block(f"inspect({FIRST!r})\ntake_item({FIRST!r})")
     episode, _, _ = play([take, Reply("```python\nfinish()\n```", stop="context")], turns=9)
-    assert (episode.finish, len(episode.turns), episode.turns[-1].outcome) == ("context", 2, "context")
-    assert episode.outcome["value"] == TASK.private["items"][FIRST]["value"] and episode.turns[-1].observation is None
+    assert (episode.finish_reason, len(episode.turns), episode.turns[-1].outcome) == (
+        "context",
+        2,
+        "context",
+    )
+    assert (
+        episode.result["value"] == TASK.private["items"][FIRST]["value"]
+        and episode.turns[-1].observation is None
+    )
 
 
 @BOTH
 def test_turns_run_out(play, mode):
     episode, shown, _ = play([block("print(1)")] * 3, mode)
-    assert (episode.finish, len(episode.turns), len(shown)) == ("max_turns", 3, 3)
+    assert (episode.finish_reason, len(episode.turns), len(shown)) == ("max_turns", 3, 3)
     assert [t.observation for t in episode.turns] == ["1", "1", None]
-    assert episode.outcome["optimality"] == 0.0
+    assert episode.result["score"] == 0.0
 
 
 @BOTH
 def test_finish_ends_the_episode_at_once(play, mode):
     episode, shown, _ = play([block("print(1)"), block("finish()\nprint(2)\n1 / 0")], mode, turns=9)
-    assert (episode.finish, len(episode.turns), len(shown)) == ("finish", 2, 2)
-    assert episode.turns[-1].observation is None and episode.turns[-1].error_type == "ZeroDivisionError"
+    assert (episode.finish_reason, len(episode.turns), len(shown)) == ("finish", 2, 2)
+    assert (
+        episode.turns[-1].observation is None
+        and episode.turns[-1].error_type == "ZeroDivisionError"
+    )
 
 
 def test_finish_in_the_last_turn_counts_as_finish(play):
@@ -131,7 +152,7 @@ def test_a_kill_after_finish_still_finishes(play):
     assert play([block("import os\nfinish()\nos._exit(0)")], turns=3)[0].finish == "finish"
 
 
-# What is recorded -----------------------------------------------------------------------------------------------------
+# What is recorded ---------------------------------------------------------------------------------
 
 
 @BOTH
@@ -150,10 +171,19 @@ def test_a_turn_records_what_the_code_did(play, mode):
         ("take_item", ["nope"], False),
     ]
     assert json.loads(turn.stdout) == TASK.private["items"][FIRST]
-    assert (turn.prompt_tokens, turn.completion_tokens, turn.bindings) == (5, 2, ["v"] if mode == "persistent" else [])
+    assert (turn.prompt_tokens, turn.completion_tokens, turn.bindings) == (
+        5,
+        2,
+        ["v"] if mode == "persistent" else [],
+    )
 
 
-KILLED = [block("x = 1"), block("x = 2\nimport os\nos._exit(0)"), block("print(x)"), block("finish()")]
+KILLED = [
+    block("x = 1"),
+    block("x = 2\nimport os\nos._exit(0)"),
+    block("print(x)"),
+    block("finish()"),
+]
 
 
 @BOTH
@@ -162,9 +192,13 @@ def test_a_kill_is_told_to_the_agent_with_what_became_of_its_state(play, mode):
     turn, after = episode.turns[1:3]
     assert (turn.killed_by, turn.state_lost) == ("exit", False)
     assert turn.bindings == (["x"] if mode == "persistent" else [])
-    assert ("All variables are as they were before it." in turn.observation) == (mode == "persistent")
+    assert ("All variables are as they were before it." in turn.observation) == (
+        mode == "persistent"
+    )
     assert "stopped" in shown[2][-1]["content"] and "lost" not in turn.observation
-    assert (after.stdout, after.error_type) == (("1\n", None) if mode == "persistent" else ("", "NameError"))
+    assert (after.stdout, after.error_type) == (
+        ("1\n", None) if mode == "persistent" else ("", "NameError")
+    )
 
 
 @BOTH
@@ -193,14 +227,16 @@ def test_a_silent_block_is_answered_too(play):
     assert play([block("x = 1"), block("finish()")])[0].turns[0].observation == "(no output)"
 
 
-# The arms -------------------------------------------------------------------------------------------------------------
+# The arms -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("prompt", ["brief", "full"])
 def test_without_cues_the_arms_are_told_the_same(prompt, make_limits):
     facts = FAMILIES["knapsack"].World(TASK).facts()
-    cues = Cues(prompt=prompt, cue="none", list_bindings=False)
-    persistent, reset = (opening("knapsack", facts, mode, make_limits(), cues) for mode in ("persistent", "reset"))
+    options = PromptOptions(style=prompt, cue="none", list_bindings=False)
+    persistent, reset = (
+        opening("knapsack", facts, mode, make_limits(), options) for mode in ("persistent", "reset")
+    )
     assert persistent == reset and [m["role"] for m in reset] == ["system", "user"]
 
 
@@ -208,23 +244,43 @@ def test_without_cues_the_arms_are_told_the_same(prompt, make_limits):
 def test_the_stated_cue_is_one_sentence_and_the_only_difference(prompt, make_limits):
     facts = FAMILIES["knapsack"].World(TASK).facts()
     told = {
-        m: opening("knapsack", facts, m, make_limits(), Cues(prompt=prompt, cue="stated", list_bindings=False))
+        m: opening(
+            "knapsack",
+            facts,
+            m,
+            make_limits(),
+            PromptOptions(style=prompt, cue="stated", list_bindings=False),
+        )
         for m in ("persistent", "reset")
     }
-    bare = opening("knapsack", facts, "reset", make_limits(), Cues(prompt=prompt, cue="none", list_bindings=False))
+    bare = opening(
+        "knapsack",
+        facts,
+        "reset",
+        make_limits(),
+        PromptOptions(style=prompt, cue="none", list_bindings=False),
+    )
     assert told["persistent"][1] == told["reset"][1] == bare[1]
-    cues = {m: told[m][0]["content"].removeprefix(bare[0]["content"]) for m in told}
-    assert cues["persistent"] != cues["reset"]
-    assert all(0 < len(c) < 120 and c.count(".") == 1 for c in cues.values())
+    options = {m: told[m][0]["content"].removeprefix(bare[0]["content"]) for m in told}
+    assert options["persistent"] != options["reset"]
+    assert all(0 < len(c) < 120 and c.count(".") == 1 for c in options.values())
 
 
 def test_for_the_same_blocks_the_arms_see_the_same_but_for_live_names(play):
-    replies = [block("x = 1\nprint(x)"), Reply("none"), block("y = 2"), block("1 / 0"), block("finish()")]
+    replies = [
+        block("x = 1\nprint(x)"),
+        Reply("none"),
+        block("y = 2"),
+        block("1 / 0"),
+        block("finish()"),
+    ]
     bare = [play(replies, mode)[1][-1] for mode in ("persistent", "reset")]
     assert bare[0] == bare[1]
-    cues = Cues(prompt="brief", cue="none", list_bindings=True)
+    options = PromptOptions(style="brief", cue="none", list_bindings=True)
     listed = {
-        mode: [m["content"] for m in play(replies, mode, cues=cues)[1][-1] if m["role"] == "user"][1:]
+        mode: [
+            m["content"] for m in play(replies, mode, options=options)[1][-1] if m["role"] == "user"
+        ][1:]
         for mode in ("persistent", "reset")
     }
     assert [t.splitlines()[-1] for t in listed["persistent"]] == [
@@ -242,7 +298,14 @@ def test_the_limits_that_are_told_are_the_limits_that_hold(make_limits):
     facts = FAMILIES["knapsack"].World(TASK).facts()
     for prompt in SYSTEM:
         text = opening(
-            "knapsack", facts, "reset", make_limits(tool_calls=19), Cues(prompt=prompt, cue="none", list_bindings=False)
+            "knapsack",
+            facts,
+            "reset",
+            make_limits(tool_calls=19),
+            PromptOptions(style=prompt, cue="none", list_bindings=False),
         )
         assert "at most 19 tool calls" in text[0]["content"]
-        assert f"{facts['capacity']}" in text[1]["content"] and f"{facts['budget']}" in text[1]["content"]
+        assert (
+            f"{facts['capacity']}" in text[1]["content"]
+            and f"{facts['budget']}" in text[1]["content"]
+        )

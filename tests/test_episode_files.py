@@ -9,7 +9,7 @@ import pytest
 from made import TURN, episode
 
 from knapsack_lib.episodes import EpisodeFile, EpisodeStore, read_episodes
-from knapsack_lib.profiles import UserError
+from knapsack_lib.errors import UserError
 
 
 @pytest.fixture
@@ -27,7 +27,11 @@ def test_a_file_of_episodes_reads_as_a_list_does(five):
         assert found[place] == same[place]
     with pytest.raises(IndexError):
         found[5]
-    assert found != same[:4] and found != "five" and list(found.by_id()) == [episode(n) for n in range(5)]
+    assert (
+        found != same[:4]
+        and found != "five"
+        and list(found.by_id()) == [episode(n) for n in range(5)]
+    )
 
 
 def test_packed_episodes_read_as_plain_ones(five, tmp_path):
@@ -58,13 +62,20 @@ def test_a_file_that_shrinks_while_it_is_read_is_told(five):
 def test_a_damaged_line_is_told_with_its_place_and_mend(five, damage):
     lines = (five / "episodes.jsonl").read_text().splitlines()
     (five / "episodes.jsonl").write_text("\n".join([*lines[:2], damage, *lines[3:]]) + "\n")
-    with pytest.raises(UserError, match=r"^line 3 of s/episodes.jsonl is no episode .* may be taken out") as caught:
+    with pytest.raises(
+        UserError, match=r"^line 3 of s/episodes.jsonl is no episode .* may be taken out"
+    ) as caught:
         list(read_episodes(five, "make"))
     assert "\n" not in str(caught.value)
     if "episode_id" not in damage:  # opening looks for the ids alone
-        with pytest.raises(UserError, match=r"^line 3 of s/episodes.jsonl"), EpisodeStore(five, "k1"):
+        with (
+            pytest.raises(UserError, match=r"^line 3 of s/episodes.jsonl"),
+            EpisodeStore(five, "k1"),
+        ):
             pass
-    assert (five / "episodes.jsonl").read_text().splitlines()[2] == damage  # nothing was thrown away
+    assert (five / "episodes.jsonl").read_text().splitlines()[
+        2
+    ] == damage  # nothing was thrown away
 
 
 def test_a_cut_line_longer_than_a_block_is_dropped(five):

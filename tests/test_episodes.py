@@ -1,4 +1,5 @@
-"""Episodes on disk: every line reads back as it was written, and no kill, cut or change of key mixes or loses any."""
+"""Episodes on disk: every line reads back as it was written, and no kill, cut or change of key
+mixes or loses any."""
 
 import json
 from dataclasses import replace
@@ -11,11 +12,13 @@ from made import TURN, episode, filled
 
 from knapsack_lib import episodes
 from knapsack_lib.episodes import Episode, EpisodeStore, read_episodes, read_timings
-from knapsack_lib.profiles import UserError
+from knapsack_lib.errors import UserError
 
-# One line, one episode ------------------------------------------------------------------------------------------------
+# One line, one episode ----------------------------------------------------------------------------
 
-ANY_TEXT = st.text(st.characters(), max_size=20)  # lone surrogates and every line separator among them
+ANY_TEXT = st.text(
+    st.characters(), max_size=20
+)  # lone surrogates and every line separator among them
 AWKWARD = [
     "\u2028",
     "\u2029",
@@ -31,19 +34,30 @@ AWKWARD = [
 ]
 
 
-@given(text=ANY_TEXT, value=st.floats(allow_nan=False), number=st.integers(), names=st.lists(ANY_TEXT, max_size=3))
+@given(
+    text=ANY_TEXT,
+    value=st.floats(allow_nan=False),
+    number=st.integers(),
+    names=st.lists(ANY_TEXT, max_size=3),
+)
 @settings(max_examples=80, deadline=None)
 def test_an_episode_survives_the_way_through_its_line(text, value, number, names):
     turn = replace(TURN, reply=text, stdout=text, error=text, bindings=names, prompt_tokens=number)
-    whole = episode(1, turns=[turn], outcome={"optimality": value})
+    whole = episode(1, turns=[turn], outcome={"score": value})
     line = whole.to_line()
     assert "\n" not in line and Episode.from_line(line) == whole
 
 
 @pytest.mark.parametrize("text", AWKWARD, ids=ascii)
 def test_any_text_that_a_block_can_print_survives_the_store(tmp_path, text):
-    """Writers forget line separators that are no newline, and halves of characters: here they cost a whole run."""
-    awkward = episode(0, turns=[replace(TURN, stdout=text, observation=text, error=text, reply=text, bindings=[text])])
+    """Writers forget line separators that are no newline, and halves of characters: here they cost
+    a whole run."""
+    awkward = episode(
+        0,
+        turns=[
+            replace(TURN, stdout=text, observation=text, error=text, reply=text, bindings=[text])
+        ],
+    )
     for _ in range(2):  # written, then found again
         with EpisodeStore(tmp_path / "s", "k1") as store:
             store.log_turn("e-000", 0, awkward.turns[0])
@@ -56,7 +70,10 @@ def test_any_text_that_a_block_can_print_survives_the_store(tmp_path, text):
 
 
 def test_equal_episodes_are_equal_lines_whatever_the_order_of_keys():
-    assert episode(1, outcome={"a": 1, "b": 2}).to_line() == episode(1, outcome={"b": 2, "a": 1}).to_line()
+    assert (
+        episode(1, outcome={"a": 1, "b": 2}).to_line()
+        == episode(1, outcome={"b": 2, "a": 1}).to_line()
+    )
 
 
 def test_messages_are_the_conversation_as_it_was_served():
@@ -68,7 +85,7 @@ def test_messages_are_the_conversation_as_it_was_served():
     ]
 
 
-# The store ------------------------------------------------------------------------------------------------------------
+# The store ----------------------------------------------------------------------------------------
 
 
 def test_what_was_written_is_there_when_the_store_is_opened_again(tmp_path):
@@ -95,12 +112,13 @@ def test_an_episode_that_is_there_is_never_written_again(tmp_path):
     filled(tmp_path / "s", 2)
     with EpisodeStore(tmp_path / "s", "k1") as store:
         store.write(episode(1, finish="max_turns"), 9.0)
-    assert [e.finish for e in read_episodes(tmp_path / "s", "make")] == ["finish", "finish"]
+    assert [e.finish_reason for e in read_episodes(tmp_path / "s", "make")] == ["finish", "finish"]
     assert read_timings(tmp_path / "s")["e-001"] == 0.5
 
 
 @pytest.mark.parametrize(
-    "left", ["{", '{"episode_id": "e-002", "fam', "half é", "\ud83d".encode("utf-8", "surrogatepass")[:2]]
+    "left",
+    ["{", '{"episode_id": "e-002", "fam', "half é", "\ud83d".encode("utf-8", "surrogatepass")[:2]],
 )
 def test_a_last_line_that_a_kill_cut_short_is_played_again(tmp_path, left):
     filled(tmp_path / "s", 2)
@@ -151,12 +169,14 @@ def test_seconds_are_kept_apart_from_what_is_compared(tmp_path):
     for folder, seconds in (("a", 0.5), ("b", 77.0)):
         with EpisodeStore(tmp_path / folder, "k1") as store:
             store.write(episode(0), seconds)
-    assert (tmp_path / "a" / "episodes.jsonl").read_bytes() == (tmp_path / "b" / "episodes.jsonl").read_bytes()
+    assert (tmp_path / "a" / "episodes.jsonl").read_bytes() == (
+        tmp_path / "b" / "episodes.jsonl"
+    ).read_bytes()
     assert read_timings(tmp_path / "b") == {"e-000": 77.0}
     assert "seconds" not in (tmp_path / "a" / "episodes.jsonl").read_text()
 
 
-# Another key ----------------------------------------------------------------------------------------------------------
+# Another key --------------------------------------------------------------------------------------
 
 
 def test_a_store_made_under_another_key_is_set_aside_whole(tmp_path):
@@ -179,13 +199,20 @@ def test_what_was_set_aside_is_never_written_over(tmp_path):
     assert len(read_episodes(tmp_path / "s", "make")) == 2
 
 
-def test_a_store_that_was_set_aside_comes_back_with_its_key_and_both_ways_are_told(tmp_path, capsys):
+def test_a_store_that_was_set_aside_comes_back_with_its_key_and_both_ways_are_told(
+    tmp_path, capsys
+):
     filled(tmp_path / "s", 3, "one")
     filled(tmp_path / "s", 1, "two")
-    assert capsys.readouterr().out == "s was made by other settings or code: it is kept as s.was-one\n"
+    assert (
+        capsys.readouterr().out == "s was made by other settings or code: it is kept as s.was-one\n"
+    )
     with EpisodeStore(tmp_path / "s", "one") as store:
         assert len(store.done) == 3
-    assert len(read_episodes(tmp_path / "s.was-two", "make")) == 1 and not (tmp_path / "s.was-one").exists()
+    assert (
+        len(read_episodes(tmp_path / "s.was-two", "make")) == 1
+        and not (tmp_path / "s.was-one").exists()
+    )
     assert "s.was-one was made as things are now: it is s again" in capsys.readouterr().out
 
 
@@ -214,7 +241,9 @@ def test_a_store_that_could_not_be_opened_is_nobodys(tmp_path):
         assert store.done == {"e-001"} and caught
 
 
-def test_a_folder_that_was_moved_before_it_was_locked_is_not_taken_for_the_store(tmp_path, monkeypatch):
+def test_a_folder_that_was_moved_before_it_was_locked_is_not_taken_for_the_store(
+    tmp_path, monkeypatch
+):
     """Another run sets it aside between the opening of `key` and the lock."""
     filled(tmp_path / "s", 1, "old")
     lock, moved = episodes._lock, []
@@ -241,7 +270,7 @@ def test_an_episode_that_is_there_twice_is_put_in_order_once(tmp_path):
     assert [e.seed for e in read_episodes(tmp_path / "s", "make")] == [0, 1]
 
 
-# Readers --------------------------------------------------------------------------------------------------------------
+# Readers ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("how", ["no folder", "no episode"])
@@ -265,7 +294,9 @@ def test_a_store_that_was_cut_is_read_as_far_as_it_goes_or_refused_in_one_line(t
         assert found == [episode(0), episode(1)]
 
 
-@pytest.mark.parametrize("damage", ["{}", "[]", '{"episode_id": "e-001", "seconds": "long"}', "\x00"])
+@pytest.mark.parametrize(
+    "damage", ["{}", "[]", '{"episode_id": "e-001", "seconds": "long"}', "\x00"]
+)
 def test_a_damaged_timing_is_told_with_its_place(tmp_path, damage):
     filled(tmp_path / "s", 1)
     with open(tmp_path / "s" / "timings.jsonl", "a") as file:

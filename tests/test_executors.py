@@ -1,4 +1,5 @@
-"""Shards on several processes: the store of one process, also when a worker or the driver is killed on the way."""
+"""Shards on several processes: the store of one process, also when a worker or the driver is killed
+on the way."""
 
 import os
 import subprocess
@@ -9,10 +10,11 @@ import pytest
 
 from knapsack_lib.agent import Cast
 from knapsack_lib.episodes import read_episodes
+from knapsack_lib.errors import UserError
 from knapsack_lib.executors import WorkerLost, as_done
 from knapsack_lib.families.knapsack import make_tasks
 from knapsack_lib.policies.scripted import ScriptedPolicy
-from knapsack_lib.profiles import Profile, UserError, load_profile
+from knapsack_lib.profiles import Profile, load_profile
 from knapsack_lib.rollouts import play_tasks
 
 SMOKE = load_profile("smoke")
@@ -20,7 +22,8 @@ TASKS = make_tasks("pocket-easy", 12, seed=1, split="easy")
 
 
 class KillingPolicy(ScriptedPolicy):
-    """Kills the worker that is the first to play `victim`; the next one finds the mark and plays on."""
+    """Kills the worker that is the first to play `victim`; the next one finds the mark and plays
+    on."""
 
     def __init__(self, mark, victim):
         super().__init__("reset", SMOKE.teacher)
@@ -52,15 +55,24 @@ def played(folder, policy, executor="processes", **more):
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
-    return played(tmp_path_factory.mktemp("alone") / "s", ScriptedPolicy("reset", SMOKE.teacher), "local")
+    return played(
+        tmp_path_factory.mktemp("alone") / "s", ScriptedPolicy("reset", SMOKE.teacher), "local"
+    )
 
 
 def test_processes_leave_the_store_that_one_process_leaves(alone, tmp_path):
     seen = []
     told = lambda done, total, **counts: seen.append(done)  # noqa: E731
     assert played(tmp_path / "s", ScriptedPolicy("reset", SMOKE.teacher), progress=told) == alone
-    assert seen[0] == 0 and seen[-1] == 12 and seen == sorted(seen) and not (tmp_path / "s" / "shards").exists()
-    assert played(tmp_path / "s", ScriptedPolicy("reset", SMOKE.teacher)) == alone  # nothing is left to do
+    assert (
+        seen[0] == 0
+        and seen[-1] == 12
+        and seen == sorted(seen)
+        and not (tmp_path / "s" / "shards").exists()
+    )
+    assert (
+        played(tmp_path / "s", ScriptedPolicy("reset", SMOKE.teacher)) == alone
+    )  # nothing is left to do
 
 
 def test_a_worker_that_is_killed_costs_its_shard_and_nothing_else(alone, tmp_path):
@@ -93,7 +105,9 @@ def test_a_driver_that_is_killed_goes_on_from_what_its_workers_left(alone, tmp_p
 def test_a_paid_teacher_is_asked_from_one_machine_only():
     paper = load_profile("paper").model_dump()
     assert Profile.model_validate(paper).executor == "local"
-    with pytest.raises(ValueError, match="a paid teacher is asked from one machine: executor = local"):
+    with pytest.raises(
+        ValueError, match="a paid teacher is asked from one machine: executor = local"
+    ):
         Profile.model_validate({**paper, "executor": "ray"})
 
 

@@ -1,4 +1,5 @@
-"""`papermill notebooks/X.ipynb -p a b`, exactly as typed: on a terminal, piped, without an input; and left alone else."""
+"""`papermill notebooks/X.ipynb -p a b`, exactly as typed: on a terminal, piped, without an input;
+and left alone else."""
 
 from __future__ import annotations
 
@@ -21,8 +22,8 @@ import papermill.cli
 import psutil
 import pytest
 
+from knapsack_lib.errors import UserError
 from knapsack_lib.papermill_default import OPTIONS, with_default_output
-from knapsack_lib.profiles import UserError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAPERMILL = str(Path(sys.executable).with_name("papermill"))
@@ -32,7 +33,9 @@ TYPED = [CELL, "-p", "train", "base", "-p", "runtime", "reset"]
 
 PARAMETERS = 'profile = "pocket"\nseed = None\ntrain = "persistent"\nruntime = "persistent"\ndifficulty = "easy"'
 CHECK = 'from knapsack_lib.stages import check_parameters\n\nstage = check_parameters("04_cross_eval", globals())'
-SHOW = 'import os\n\nprint("cell", *stage.words, stage.seed, "threads", os.environ["OMP_NUM_THREADS"])'
+SHOW = (
+    'import os\n\nprint("cell", *stage.words, stage.seed, "threads", os.environ["OMP_NUM_THREADS"])'
+)
 
 
 def write_notebook(path: Path, *cells: str) -> None:
@@ -45,10 +48,13 @@ def write_notebook(path: Path, *cells: str) -> None:
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A project in which the first stage has run, with one small notebook; the working directory is its root."""
+    """A project in which the first stage has run, with one small notebook; the working directory is
+    its root."""
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "params").mkdir()
-    small = (REPOSITORY / "params" / "smoke.yaml").read_text().replace("name: smoke", "name: pocket")
+    small = (
+        (REPOSITORY / "params" / "smoke.yaml").read_text().replace("name: smoke", "name: pocket")
+    )
     (tmp_path / "params" / "pocket.yaml").write_text(small)
     monkeypatch.setenv("KNAPSACK_ROOT", str(tmp_path))
     monkeypatch.chdir(tmp_path)
@@ -67,7 +73,12 @@ def project(tmp_path, monkeypatch):
 
 
 def command(*words, **settings):
-    defaults = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    defaults = {
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "text": True,
+    }
     return subprocess.run([PAPERMILL, *words], timeout=120, **(defaults | settings))
 
 
@@ -87,7 +98,9 @@ def test_the_table_of_options_is_papermill_s():
             for name in (*option.opts, *option.secondary_opts):
                 theirs[name] = 0 if option.is_flag else option.nargs
     theirs |= dict.fromkeys(papermill.cli.papermill.context_settings["help_option_names"], 0)
-    ours = {name: values for values, names in OPTIONS.items() for one in names for name in one.split()}
+    ours = {
+        name: values for values, names in OPTIONS.items() for one in names for name in one.split()
+    }
     assert ours == theirs
 
 
@@ -101,7 +114,9 @@ def test_with_output_piped(project):
 def test_on_a_terminal(project):
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 100))
-    child = subprocess.Popen([PAPERMILL, *TYPED], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    child = subprocess.Popen(
+        [PAPERMILL, *TYPED], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    )
     os.close(theirs)
     shown = b""
     while True:
@@ -137,7 +152,9 @@ def test_with_input_closed(project):
 
 
 def test_as_a_module(project):
-    done = subprocess.run([sys.executable, "-m", "papermill", *TYPED], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-m", "papermill", *TYPED], capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     assert (project / MADE).exists()
 
@@ -155,7 +172,10 @@ def test_an_explicit_output_path_is_taken_as_it_is(project):
     assert done.returncode == 0, done.stderr
     assert printed(project / "elsewhere.ipynb").startswith("cell base reset easy")
     assert not (project / MADE).exists()
-    assert json.loads((project / "elsewhere.ipynb").read_text())["metadata"]["papermill"]["input_path"] == CELL
+    assert (
+        json.loads((project / "elsewhere.ipynb").read_text())["metadata"]["papermill"]["input_path"]
+        == CELL
+    )
 
 
 def test_a_dash_writes_to_standard_output(project):
@@ -175,7 +195,9 @@ def test_other_notebooks_are_left_alone(project):
     (project / "mine").mkdir()
     write_notebook(project / "mine" / "04_cross_eval.ipynb", "train = 1", "print(train)")
     assert with_default_output(["mine/04_cross_eval.ipynb", "-p", "train", "2"]) is None
-    done = command("mine/04_cross_eval.ipynb", "-p", "train", "2")  # piped: papermill writes to standard output
+    done = command(
+        "mine/04_cross_eval.ipynb", "-p", "train", "2"
+    )  # piped: papermill writes to standard output
     assert json.loads(done.stdout)["cells"][-1]["outputs"][0]["text"] == ["2\n"]
 
 
@@ -186,8 +208,14 @@ def test_other_notebooks_are_left_alone(project):
             ["-p", "runtme", "reset"],
             "04_cross_eval has no parameter 'runtme'; did you mean runtime? it takes: profile, ",
         ),
-        (["-p", "train", "perssistent"], "train = 'perssistent' is unknown; choose one of: base, persistent, reset"),
-        (["-p", "profile", "poket"], "profile 'poket' has no file poket.yaml in params/; choose one of: pocket"),
+        (
+            ["-p", "train", "perssistent"],
+            "train = 'perssistent' is unknown; choose one of: base, persistent, reset",
+        ),
+        (
+            ["-p", "profile", "poket"],
+            "profile 'poket' has no file poket.yaml in params/; choose one of: pocket",
+        ),
         (["-r", "seed", "3"], "seed = '3' is not a whole number from 0 up"),
         (["-y", "{train: ["], "the parameters given as YAML cannot be read: "),
         (
@@ -219,23 +247,41 @@ def test_another_error_keeps_its_traceback_and_the_old_output(project):
     assert done.returncode == 1
     assert "ZeroDivisionError" in done.stderr and "share = 1 / 0" in done.stderr
     assert (project / MADE).read_bytes() == before
-    assert "ZeroDivisionError" in (project / MADE).with_name(f"{Path(MADE).stem}.failed.ipynb").read_text()
+    assert (
+        "ZeroDivisionError"
+        in (project / MADE).with_name(f"{Path(MADE).stem}.failed.ipynb").read_text()
+    )
 
 
 def test_every_way_to_give_a_parameter_names_the_output(project):
     (project / "given.yaml").write_text("{train: reset, difficulty: medium}")
     seed = base64.b64encode(b"seed: 7").decode()
-    words = ["-f", "given.yaml", "-y", "{runtime: reset}", "-b", seed, "-p", "train", "base", "--prepare-only"]
+    words = [
+        "-f",
+        "given.yaml",
+        "-y",
+        "{runtime: reset}",
+        "-b",
+        seed,
+        "-p",
+        "train",
+        "base",
+        "--prepare-only",
+    ]
     assert command(CELL, *words).returncode == 0
     made = project / "runs/pocket-seed7/notebooks/04_cross_eval-base-reset-medium.ipynb"
-    assert made.with_suffix(".prepared.ipynb").exists() and not made.exists()  # make would take it for one that ran
+    assert (
+        made.with_suffix(".prepared.ipynb").exists() and not made.exists()
+    )  # make would take it for one that ran
 
 
 def test_option_values_are_not_taken_for_paths(project):
     changed = with_default_output(["-k", "python3", "--cwd", ".", *TYPED, "--log-level", "ERROR"])
     assert changed[:2] == ["--engine", "knapsack"]
     assert changed[-1] == str(project / MADE)
-    assert with_default_output([*TYPED, "-p", "train"]) is None  # papermill refuses it in its own words
+    assert (
+        with_default_output([*TYPED, "-p", "train"]) is None
+    )  # papermill refuses it in its own words
     assert with_default_output([*TYPED, "--engine", "nbclient"])[0] == CELL
     with pytest.raises(UserError):
         with_default_output([CELL, "-ptrain", "nothing"])
@@ -244,11 +290,18 @@ def test_option_values_are_not_taken_for_paths(project):
 
 
 def test_two_runs_of_one_stage_do_not_meet(project):
-    write_notebook(project / CELL, PARAMETERS, CHECK, 'open("begun", "w").close()\nimport time\ntime.sleep(60)')
+    write_notebook(
+        project / CELL, PARAMETERS, CHECK, 'open("begun", "w").close()\nimport time\ntime.sleep(60)'
+    )
     first = subprocess.Popen(
-        [PAPERMILL, *TYPED], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
-    )  # fmt: skip
+        [PAPERMILL, *TYPED],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # a shell's background job ignores it
+    )
     try:
         end = time.monotonic() + 60
         while not (project / "begun").exists():

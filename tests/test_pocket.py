@@ -11,9 +11,9 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from knapsack_lib.families.knapsack import make_tasks
+from knapsack_lib.hub import base_folder
 from knapsack_lib.policies.pocket import Weights
 from knapsack_lib.profiles import load_profile
-from knapsack_lib.training.conversations import base_folder
 
 BASE = base_folder(load_profile("pocket"))
 
@@ -25,7 +25,7 @@ from knapsack_lib.families.knapsack import make_tasks
 from knapsack_lib.policies.pocket import PocketEngine
 from knapsack_lib.profiles import load_profile
 from knapsack_lib.rollouts import play_tasks
-from knapsack_lib.training.conversations import base_folder
+from knapsack_lib.hub import base_folder
 
 profile = load_profile("pocket")
 setting = profile.evaluation.model_copy(update={"context": 420, "max_new_tokens": 60})
@@ -70,14 +70,25 @@ def test_a_cell_killed_at_ten_random_moments_equals_an_uninterrupted_one(tmp_pat
     assert _run(broken).wait() == 0
     assert (broken / "episodes.jsonl").read_bytes() == (whole / "episodes.jsonl").read_bytes()
     assert len((whole / "episodes.jsonl").read_text().splitlines()) == 12
-    timed = [json.loads(line)["episode_id"] for line in (broken / "timings.jsonl").read_text().splitlines()]
-    assert set(timed) == {task.task_id for task in make_tasks("pocket-easy", 12, seed=2, split="kill")}
+    timed = [
+        json.loads(line)["episode_id"]
+        for line in (broken / "timings.jsonl").read_text().splitlines()
+    ]
+    assert set(timed) == {
+        task.task_id for task in make_tasks("pocket-easy", 12, seed=2, split="kill")
+    }
 
 
 def test_another_seed_samples_other_replies(tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     both = [_run(one, 1), _run(two, 2)]
     assert [p.wait() for p in both] == [0, 0]
-    replies = [[t["reply"] for line in (f / "episodes.jsonl").read_text().splitlines() for t in json.loads(line)["turns"]]
-               for f in (one, two)]  # fmt: skip
+    replies = [
+        [
+            t["reply"]
+            for line in (f / "episodes.jsonl").read_text().splitlines()
+            for t in json.loads(line)["turns"]
+        ]
+        for f in (one, two)
+    ]
     assert replies[0] != replies[1]

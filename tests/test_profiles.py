@@ -10,7 +10,9 @@ import yaml
 from common import one_line
 
 from knapsack_lib import profiles
-from knapsack_lib.profiles import UserError, check_choice, load_profile, named_seed
+from knapsack_lib.errors import UserError, check_choice
+from knapsack_lib.profiles import load_profile
+from knapsack_lib.seeds import named_seed
 
 POCKET = Path(__file__).parent.parent / "params" / "pocket.yaml"
 
@@ -21,7 +23,9 @@ def project(tmp_path, monkeypatch):
     (tmp_path / "params").mkdir()
     (tmp_path / "notebooks").mkdir()
     for name in ("pocket", "pocket-seeds"):
-        (tmp_path / "params" / f"{name}.yaml").write_text(POCKET.with_name(f"{name}.yaml").read_text())
+        (tmp_path / "params" / f"{name}.yaml").write_text(
+            POCKET.with_name(f"{name}.yaml").read_text()
+        )
     monkeypatch.setenv("KNAPSACK_ROOT", str(tmp_path))
     return tmp_path
 
@@ -35,8 +39,8 @@ def changed_profile(project, change):
 
 
 def test_the_pocket_profile_keeps_prompts_equal_in_every_cell(project):
-    cues = load_profile("pocket").cues
-    assert (cues.cue, cues.list_bindings) == ("none", False)
+    options = load_profile("pocket").prompt
+    assert (options.cue, options.list_bindings) == ("none", False)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +54,7 @@ def test_the_pocket_profile_keeps_prompts_equal_in_every_cell(project):
         (lambda d: d["evaluation"].update(temperature=-0.1), "evaluation.temperature"),
         (lambda d: d["teacher"].update(slip_share=1.5), "teacher.slip_share"),
         (lambda d: d["teacher"].update(batch_sizes=[]), "teacher.batch_sizes"),
-        (lambda d: d["cues"].update(cue="maybe"), "cues.cue"),
+        (lambda d: d["prompt"].update(cue="maybe"), "prompt.cue"),
         (lambda d: d["limits"].update(wall_seconds=0), "limits.wall_seconds"),
         (lambda d: d.update(difficulties={"easy": "pocket-easy"}), "difficulties"),
         (lambda d: d.update(seed=-1), "seed"),
@@ -77,7 +81,16 @@ def test_a_batch_of_no_items_is_refused(project, batch):
 
 @pytest.mark.parametrize(
     "text",
-    ["a: [1", "", "- 1\n- 2", "just words", "seed: 2024-13-45", "\udcff", "like: bad", "like: empty"],
+    [
+        "a: [1",
+        "",
+        "- 1\n- 2",
+        "just words",
+        "seed: 2024-13-45",
+        "\udcff",
+        "like: bad",
+        "like: empty",
+    ],
 )
 def test_a_file_that_is_no_profile_is_one_line(project, text):
     (project / "params" / "bad.yaml").write_bytes(text.encode(errors="surrogateescape"))
@@ -109,11 +122,16 @@ def test_every_setting_changes_the_digest(project):
         return lambda d: (d[part] if part else d).update({key: value})
 
     changes = [
-        set_in(None, "seed", 2), set_in(None, "about", "else"), set_in("tasks", "train", 2999),
-        set_in("limits", "output_chars", 1999), set_in("cues", "list_bindings", True),
-        set_in("teacher", "slip_share", 0.13), set_in("training", "steps", 901),
-        set_in("evaluation", "temperature", 0.3), set_in("gates", "finished", 0.9),
-    ]  # fmt: skip
+        set_in(None, "seed", 2),
+        set_in(None, "about", "else"),
+        set_in("tasks", "train", 2999),
+        set_in("limits", "output_chars", 1999),
+        set_in("prompt", "list_bindings", True),
+        set_in("teacher", "slip_share", 0.13),
+        set_in("training", "steps", 901),
+        set_in("evaluation", "temperature", 0.3),
+        set_in("gates", "finished", 0.9),
+    ]
     for change in changes:
         digests.add(load_profile(changed_profile(project, change)).digest())
     digests.add(load_profile(changed_profile(project, lambda d: None)).digest())
@@ -122,10 +140,14 @@ def test_every_setting_changes_the_digest(project):
 
 def test_judging_otherwise_plays_the_same_episodes():
     pocket = load_profile("pocket")
-    judged = pocket.model_copy(update={"analysis": pocket.analysis.model_copy(update={"margin": 0.2}), "about": "x"})
+    judged = pocket.model_copy(
+        update={"analysis": pocket.analysis.model_copy(update={"margin": 0.2}), "about": "x"}
+    )
     assert judged.digest() != pocket.digest() and judged.episode_digest() == pocket.episode_digest()
     kept = pocket.interpreter.model_copy(update={"after_kill": "lose"})
-    assert pocket.model_copy(update={"interpreter": kept}).episode_digest() != pocket.episode_digest()
+    assert (
+        pocket.model_copy(update={"interpreter": kept}).episode_digest() != pocket.episode_digest()
+    )
 
 
 def test_the_digest_does_not_depend_on_how_the_file_is_written(project):
@@ -160,26 +182,48 @@ def test_named_seeds_are_the_same_in_every_process():
     code = "from knapsack_lib.profiles import named_seed as n; print(n(1, 'task', 'easy', 0), n(1), n(2, 'a', 'b'))"
     answers = set()
     for hash_seed in ("0", "1", "random"):
-        environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(POCKET.parent.parent)}
+        environment = {
+            **os.environ,
+            "PYTHONHASHSEED": hash_seed,
+            "PYTHONPATH": str(POCKET.parent.parent),
+        }
         answers.add(
             subprocess.run(
-                [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+                [sys.executable, "-c", code],
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=True,
             ).stdout
         )
-    assert answers == {f"{named_seed(1, 'task', 'easy', 0)} {named_seed(1)} {named_seed(2, 'a', 'b')}\n"}
+    assert answers == {
+        f"{named_seed(1, 'task', 'easy', 0)} {named_seed(1)} {named_seed(2, 'a', 'b')}\n"
+    }
 
 
 def test_names_are_not_glued_together_in_a_seed():
-    seeds = [named_seed(1, "a", "bc"), named_seed(1, "ab", "c"), named_seed(1, "abc"), named_seed(2, "a", "bc")]
+    seeds = [
+        named_seed(1, "a", "bc"),
+        named_seed(1, "ab", "c"),
+        named_seed(1, "abc"),
+        named_seed(2, "a", "bc"),
+    ]
     assert len(set(seeds)) == 4 and all(0 <= s < 2**63 for s in seeds)
 
 
 def test_every_place_of_a_run_is_its_own_and_inside_the_project(project):
     run = load_profile("pocket").run()
     places = [run.tasks(s) for s in ("train", "validation", "easy", "medium")]
-    places += [run.teacher(r) for r in profiles.RUNTIMES] + [run.adapter(r) for r in profiles.RUNTIMES]
+    places += [run.teacher(r) for r in profiles.RUNTIMES] + [
+        run.adapter(r) for r in profiles.RUNTIMES
+    ]
     places += [run.expert(d) for d in profiles.DIFFICULTIES]
-    places += [run.cell(t, r, d) for t in profiles.TRAININGS for r in profiles.RUNTIMES for d in profiles.DIFFICULTIES]
+    places += [
+        run.cell(t, r, d)
+        for t in profiles.TRAININGS
+        for r in profiles.RUNTIMES
+        for d in profiles.DIFFICULTIES
+    ]
     assert len(set(places)) == len(places)
     assert all(project / "runs" / "pocket" in place.parents for place in places)
     assert run.shown(run.tasks("train")) == "runs/pocket/tasks/train"
@@ -194,10 +238,14 @@ def test_another_seed_never_writes_over_the_published_results(project):
 
 def test_a_profile_like_another_differs_in_what_it_says_alone(project):
     one, three = load_profile("pocket"), load_profile("pocket-seeds")
-    changed = {name for name in type(one).model_fields if getattr(one, name) != getattr(three, name)}
+    changed = {
+        name for name in type(one).model_fields if getattr(one, name) != getattr(three, name)
+    }
     assert changed == {"name", "about", "train_seeds", "published"}
     assert one.episode_digest() == three.episode_digest() and one.digest() != three.digest()
-    assert list(three.seeds()) == [1, 2, 3] and list(three.seeds("base")) == [1] == list(one.seeds("reset"))
+    assert list(three.seeds()) == [1, 2, 3] and list(three.seeds("base")) == [1] == list(
+        one.seeds("reset")
+    )
     (project / "params" / "own.yaml").write_text("like: nothing\n")
     with pytest.raises(UserError, match="'nothing' has no file") as caught:
         load_profile("own")
@@ -217,17 +265,27 @@ def test_which_model_a_server_calls_what_is_part_of_what_plays():
     served = load_profile("served-smoke")
     serving = served.evaluation.serving
     change = lambda **more: served.model_copy(  # noqa: E731
-        update={"evaluation": served.evaluation.model_copy(update={"serving": serving.model_copy(update=more)})}
+        update={
+            "evaluation": served.evaluation.model_copy(
+                update={"serving": serving.model_copy(update=more)}
+            )
+        }
     )
-    assert change(timeout_seconds=9.0, url="http://a/v1").episode_digest() == served.episode_digest()
+    assert (
+        change(timeout_seconds=9.0, url="http://a/v1").episode_digest() == served.episode_digest()
+    )
     assert change(names={"base": "another"}).episode_digest() != served.episode_digest()
 
 
 def test_training_seeds_have_draws_and_places_of_their_own(project):
     run = load_profile("pocket-seeds").run()
-    places = {run.adapter("reset", k) for k in (1, 2, 3)} | {run.cell("reset", "ttl:2", "easy", k) for k in (1, 2, 3)}
+    places = {run.adapter("reset", k) for k in (1, 2, 3)} | {
+        run.cell("reset", "ttl:2", "easy", k) for k in (1, 2, 3)
+    }
     assert len(places) == 6 and run.adapter("reset") == run.adapter("reset", 1)
-    draws = [run.training_seed(what, k) for what in ("training order", "fine-tune") for k in (1, 2, 3)]
+    draws = [
+        run.training_seed(what, k) for what in ("training order", "fine-tune") for k in (1, 2, 3)
+    ]
     assert len(set(draws)) == 6 and draws[0] == named_seed(run.seed, "training order")
 
 

@@ -3,13 +3,13 @@
 import pytest
 
 from knapsack_lib.interpreter import Observation
-from knapsack_lib.profiles import Cues
+from knapsack_lib.profiles import PromptOptions
 from knapsack_lib.prompts import KILLS, observation_text, refusal_text
 
-BRIEF = Cues(prompt="brief", cue="none", list_bindings=False)
-FULL = Cues(prompt="full", cue="none", list_bindings=False)
-LISTED = Cues(prompt="brief", cue="none", list_bindings=True)
-BOTH = pytest.mark.parametrize("cues", [BRIEF, FULL], ids=["brief", "full"])
+BRIEF = PromptOptions(style="brief", cue="none", list_bindings=False)
+FULL = PromptOptions(style="full", cue="none", list_bindings=False)
+LISTED = PromptOptions(style="brief", cue="none", list_bindings=True)
+BOTH = pytest.mark.parametrize("options", [BRIEF, FULL], ids=["brief", "full"])
 ERROR = {
     "error_type": "ZeroDivisionError",
     "error": "division by zero",
@@ -20,9 +20,13 @@ ERROR = {
 
 
 @BOTH
-def test_output_is_shown_as_it_is_and_silence_is_said(cues):
-    assert observation_text(Observation("a\n\nb\n"), cues) == "a\n\nb"
-    assert observation_text(Observation(""), cues) == observation_text(Observation("\n"), cues) == "(no output)"
+def test_output_is_shown_as_it_is_and_silence_is_said(options):
+    assert observation_text(Observation("a\n\nb\n"), options) == "a\n\nb"
+    assert (
+        observation_text(Observation(""), options)
+        == observation_text(Observation("\n"), options)
+        == "(no output)"
+    )
 
 
 def test_a_brief_prompt_has_an_error_on_one_line_and_a_full_one_its_traceback():
@@ -35,28 +39,35 @@ def test_a_brief_prompt_has_an_error_on_one_line_and_a_full_one_its_traceback():
 
 @pytest.mark.parametrize("reason", KILLS)
 @BOTH
-def test_a_kill_is_told_with_its_reason_and_what_became_of_the_variables(cues, reason):
+def test_a_kill_is_told_with_its_reason_and_what_became_of_the_variables(options, reason):
     stopped = f"out\nThe block was stopped: {KILLS[reason]}."
     told = {
         "": Observation("out\n", killed_by=reason),
         " All variables are lost.": Observation("out\n", killed_by=reason, state_lost=True),
-        " All variables are as they were before it.": Observation("out\n", killed_by=reason, restored=True),
+        " All variables are as they were before it.": Observation(
+            "out\n", killed_by=reason, restored=True
+        ),
     }
     for words, seen in told.items():
-        assert observation_text(seen, cues) == stopped + words
+        assert observation_text(seen, options) == stopped + words
 
 
 def test_every_reason_has_its_own_words_and_signals_keep_their_number():
     assert set(KILLS) == {"time", "cpu", "output", "tool calls", "protocol", "exit"}
     assert len(set(KILLS.values())) == len(KILLS) and "processor time" in KILLS["cpu"]
-    assert observation_text(Observation("", killed_by="signal 11"), BRIEF) == "The block was stopped: signal 11."
+    assert (
+        observation_text(Observation("", killed_by="signal 11"), BRIEF)
+        == "The block was stopped: signal 11."
+    )
 
 
 @BOTH
-def test_a_shadowed_tool_is_noted(cues):
+def test_a_shadowed_tool_is_noted(options):
     note = "note: {0} is something of your own now and hides the tool of that name"
-    assert observation_text(Observation("1\n", shadowed=("finish",)), cues) == "1\n" + note.format("finish")
-    both = observation_text(Observation("", shadowed=("inspect", "finish")), cues)
+    assert observation_text(
+        Observation("1\n", shadowed=("finish",)), options
+    ) == "1\n" + note.format("finish")
+    both = observation_text(Observation("", shadowed=("inspect", "finish")), options)
     assert both.split("\n") == ["(no output)", note.format("inspect"), note.format("finish")]
 
 

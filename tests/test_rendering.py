@@ -9,9 +9,12 @@ import pytest
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from knapsack_lib.profiles import UserError, load_profile, project_root
+from knapsack_lib.chat import CHAT_TEMPLATE, ChatTokenizer
+from knapsack_lib.errors import UserError
+from knapsack_lib.files import project_root
+from knapsack_lib.hub import base_folder
+from knapsack_lib.profiles import load_profile
 from knapsack_lib.training.adapters import _with_wording
-from knapsack_lib.training.conversations import CHAT_TEMPLATE, Wording, base_folder
 from knapsack_lib.training.parity import PROBE, check_rendering
 
 BASE = base_folder(load_profile("pocket"))
@@ -22,25 +25,32 @@ QWEN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}
 
 @pytest.fixture(scope="module")
 def qwen(tmp_path_factory) -> Path:
-    """A model folder with a tokenizer that joins newlines as Qwen's does, and blanks to them; its other tokens are bytes."""
+    """A model folder with a tokenizer that joins newlines as Qwen's does, and blanks to them; its
+    other tokens are bytes."""
     pieces = sorted(pre_tokenizers.ByteLevel.alphabet())
     merges = [("Ċ", "Ċ"), ("ĊĊ", "Ċ"), ("Ġ", "Ċ"), ("ĠĊ", "Ċ"), ("č", "Ċ")]
     vocabulary = {piece: i for i, piece in enumerate([*pieces, *(a + b for a, b in merges)])}
     made = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
-    made.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(QWEN), "isolated"),
-        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-    ])  # fmt: skip
+    made.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(QWEN), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
     made.decoder = decoders.ByteLevel()
-    made.add_special_tokens([AddedToken(f"<|{name}|>", special=True) for name in ("endoftext", "im_start", "im_end")])
+    made.add_special_tokens(
+        [AddedToken(f"<|{name}|>", special=True) for name in ("endoftext", "im_start", "im_end")]
+    )
     folder = tmp_path_factory.mktemp("qwen")
-    wrapped = PreTrainedTokenizerFast(tokenizer_object=made, eos_token="<|im_end|>", pad_token="<|endoftext|>")
+    wrapped = PreTrainedTokenizerFast(
+        tokenizer_object=made, eos_token="<|im_end|>", pad_token="<|endoftext|>"
+    )
     wrapped.save_pretrained(folder)
     return folder
 
 
-def wording_of(folder: Path) -> Wording:
-    return Wording(Tokenizer.from_file(str(folder / "tokenizer.json")))
+def chat_tokenizer(folder: Path) -> ChatTokenizer:
+    return ChatTokenizer(Tokenizer.from_file(str(folder / "tokenizer.json")))
 
 
 @pytest.fixture
@@ -69,40 +79,47 @@ def test_the_shipped_template_spells_what_training_spells_marks_inside_texts_too
 def test_a_tokenizer_that_joins_newlines_is_trained_on_what_it_is_served(qwen, shown):
     """A block may print an empty line first, which then stands behind that of the message's head."""
     assert check_rendering(qwen, qwen) > 300
-    talk = (
+    example = (
         {"role": "system", "content": shown},
         {"role": "user", "content": shown},
         PROBE[2],
         {**PROBE[5], "content": shown},
     )
     for folder in (qwen, BASE):
-        assert check_rendering(folder, folder, talk) > 50
-    wording = wording_of(qwen)
-    joined = wording._ids("\n\n")
-    assert len(joined) == 1 and set(joined) <= set(wording.message({"role": "user", "content": "\n7"}))
+        assert check_rendering(folder, folder, example) > 50
+    chat = chat_tokenizer(qwen)
+    joined = chat._ids("\n\n")
+    assert len(joined) == 1 and set(joined) <= set(chat.message({"role": "user", "content": "\n7"}))
 
 
 def test_a_reply_is_spelled_behind_its_head_as_it_is_generated(qwen):
-    wording = wording_of(qwen)
-    ids = wording.message({"role": "assistant", "content": "\nDone."})
-    assert ids == wording.ask + wording.content("\nDone.") + wording.newline
+    chat = chat_tokenizer(qwen)
+    ids = chat.message({"role": "assistant", "content": "\nDone."})
+    assert ids == chat.ask + chat.content("\nDone.") + chat.newline
 
 
 def test_every_committed_message_is_spelled_as_it_was_when_it_was_served():
-    """Then a message's head, its text and its end were spelled apart; with the pocket tokenizer that is the same."""
-    wording, shown = wording_of(BASE), set()
+    """Then a message's head, its text and its end were spelled apart; with the pocket tokenizer
+    that is the same."""
+    chat, shown = chat_tokenizer(BASE), set()
     with gzip.open(project_root() / "results" / "pocket-seeds" / "cells.jsonl.gz", "rt") as lines:
         for line in lines:
             episode = json.loads(line)
             shown |= {(message["role"], message["content"]) for message in episode["opening"]}
-            shown |= {("user", turn["observation"]) for turn in episode["turns"] if turn["observation"] is not None}
+            shown |= {
+                ("user", turn["observation"])
+                for turn in episode["turns"]
+                if turn["observation"] is not None
+            }
     assert len(shown) > 3000
     for role, text in shown:
-        apart = wording.head(role) + wording.content(text) + wording.newline
-        assert wording.message({"role": role, "content": text}) == apart, (role, text)
+        apart = chat.head(role) + chat.content(text) + chat.newline
+        assert chat.message({"role": role, "content": text}) == apart, (role, text)
 
 
-def test_what_is_served_is_rendered_with_our_template_though_the_base_brings_its_own(qwen, tmp_path):
+def test_what_is_served_is_rendered_with_our_template_though_the_base_brings_its_own(
+    qwen, tmp_path
+):
     base, folder = Path(shutil.copytree(qwen, tmp_path / "base")), tmp_path / "adapter"
     (base / "chat_template.jinja").write_text("<think>{{ messages }}")
     folder.mkdir()
@@ -114,13 +131,24 @@ def test_what_is_served_is_rendered_with_our_template_though_the_base_brings_its
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("<|im_start|>assistant\\n' }}{% endif %}", "<|im_start|>assistant\\n<think>\\n\\n</think>\\n\\n' }}{% endif %}",
-         r"is the end in training and '<' when served"),
-        ("(message['content']", "(message['content'] | trim", "is .* in training and .* when served"),
-        (" | replace('<|', '< |')) + '<|im_end|>' }}{% endif %}", ") + '<|im_end|>' }}{% endif %}", r"and '<\|im_end\|>' when served"),
+        (
+            "<|im_start|>assistant\\n' }}{% endif %}",
+            "<|im_start|>assistant\\n<think>\\n\\n</think>\\n\\n' }}{% endif %}",
+            r"is the end in training and '<' when served",
+        ),
+        (
+            "(message['content']",
+            "(message['content'] | trim",
+            "is .* in training and .* when served",
+        ),
+        (
+            " | replace('<|', '< |')) + '<|im_end|>' }}{% endif %}",
+            ") + '<|im_end|>' }}{% endif %}",
+            r"and '<\|im_end\|>' when served",
+        ),
         ("message['role'] + '\\n'", "message['role'] + ' '", "token .* in training"),
     ],
-)  # fmt: skip
+)
 def test_another_template_is_refused_and_the_first_differing_token_is_shown(served, old, new, said):
     with pytest.raises(UserError, match=said) as error:
         check_rendering(BASE, served(old, new))

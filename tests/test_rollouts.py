@@ -14,10 +14,11 @@ from common import gone
 
 from knapsack_lib.agent import Cast
 from knapsack_lib.episodes import read_episodes, read_timings
+from knapsack_lib.errors import UserError
 from knapsack_lib.families.knapsack import make_tasks
-from knapsack_lib.policies import PolicyError, Reply, play_each
+from knapsack_lib.messages import Reply
+from knapsack_lib.policies import PolicyError, play_each
 from knapsack_lib.policies.scripted import ScriptedExpert, ScriptedPolicy
-from knapsack_lib.profiles import UserError
 from knapsack_lib.rollouts import play_tasks
 
 ROOT = Path(__file__).parent.parent
@@ -32,7 +33,15 @@ def rolls(pocket, tmp_path):
         tasks = make_tasks("pocket-easy", count, seed=1, split="roll")
         policy = policy or ScriptedPolicy(runtime, pocket.teacher)
         play_tasks(
-            tasks, policy, Cast("teacher", runtime, "easy"), pocket, tmp_path / name, key, seed=1, shard=shard, **more
+            tasks,
+            policy,
+            Cast("teacher", runtime, "easy"),
+            pocket,
+            tmp_path / name,
+            key,
+            seed=1,
+            shard=shard,
+            **more,
         )
         return (tmp_path / name / "episodes.jsonl").read_bytes()
 
@@ -44,13 +53,15 @@ def no_waiting(monkeypatch):
     """Retries at once; returns the pauses that were asked for."""
     pauses = []
     monkeypatch.setattr(
-        "knapsack_lib.rollouts.time", SimpleNamespace(sleep=pauses.append, perf_counter=time.perf_counter)
+        "knapsack_lib.rollouts.time",
+        SimpleNamespace(sleep=pauses.append, perf_counter=time.perf_counter),
     )
     return pauses
 
 
 class Stumbling:
-    """The scripted expert behind a server that fails: `fails` is asked before each reply with the number of replies."""
+    """The scripted expert behind a server that fails: `fails` is asked before each reply with the
+    number of replies."""
 
     def __init__(self, style, setting, fails):
         self.style, self.setting, self.fails, self.replies = style, setting, fails, 0
@@ -70,7 +81,7 @@ class Stumbling:
         return SimpleNamespace(reply=reply)
 
 
-# Same again -----------------------------------------------------------------------------------------------------------
+# Same again ---------------------------------------------------------------------------------------
 
 
 @BOTH
@@ -99,19 +110,33 @@ def test_more_tasks_are_added_to_what_is_there(rolls):
 def test_another_key_starts_afresh_and_keeps_the_old_store(rolls, tmp_path, pocket):
     old = rolls("a", key="first")
     new = rolls(
-        "a", ScriptedPolicy("reset", pocket.teacher.model_copy(update={"slip_share": 1.0})), key="second", count=4
+        "a",
+        ScriptedPolicy("reset", pocket.teacher.model_copy(update={"slip_share": 1.0})),
+        key="second",
+        count=4,
     )
     assert (tmp_path / "a.was-first" / "episodes.jsonl").read_bytes() == old
-    assert new.count(b"\n") == 4 and all(any(t.slip for t in e.turns) for e in read_episodes(tmp_path / "a", "make"))
+    assert new.count(b"\n") == 4 and all(
+        any(t.slip for t in e.turns) for e in read_episodes(tmp_path / "a", "make")
+    )
 
 
 def test_progress_counts_up_to_the_total(rolls, tmp_path, pocket):
     told = []
     counting = ScriptedPolicy("reset", pocket.teacher, len)
-    rolls("a", counting, count=5, progress=lambda done, total, **counts: told.append((done, total, counts["tokens"])))
+    rolls(
+        "a",
+        counting,
+        count=5,
+        progress=lambda done, total, **counts: told.append((done, total, counts["tokens"])),
+    )
     episodes = read_episodes(tmp_path / "a", "make")
     assert told[0] == (0, 5, 0)
-    assert told[-1] == (5, 5, sum(t.prompt_tokens + t.completion_tokens for e in episodes for t in e.turns))
+    assert told[-1] == (
+        5,
+        5,
+        sum(t.prompt_tokens + t.completion_tokens for e in episodes for t in e.turns),
+    )
     assert told == sorted(told) and len({done for done, _, _ in told}) == 6 and told[-1][2] > 0
 
 
@@ -133,7 +158,13 @@ def test_progress_tells_of_money_and_of_failures_of_this_run(rolls, pocket, no_w
 
     del paid.failed_requests, paid.spent_usd
     paid.replies = 0
-    rolls("b", paid, count=2, shard=1, progress=lambda done, total, **counts: told.append((done, counts["errors"])))
+    rolls(
+        "b",
+        paid,
+        count=2,
+        shard=1,
+        progress=lambda done, total, **counts: told.append((done, counts["errors"])),
+    )
     assert told[-1] == (2, 1)
 
 
@@ -142,7 +173,9 @@ def test_a_stopped_run_says_what_is_saved_and_goes_on(rolls, pocket):
         if done == 3:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt, match="stopped: 3 of 6 episodes are saved; run the same again"):
+    with pytest.raises(
+        KeyboardInterrupt, match="stopped: 3 of 6 episodes are saved; run the same again"
+    ):
         rolls("a", shard=1, progress=stop)
     assert rolls("a", shard=1) == rolls("b", shard=1)
 
@@ -152,11 +185,11 @@ def test_the_arms_are_paired_by_task_and_seed(rolls, tmp_path):
     rolls("r", runtime="reset")
     persistent, reset = (read_episodes(tmp_path / name, "make") for name in "pr")
     for p, r in zip(persistent, reset, strict=True):
-        assert (p.task_id, p.seed, p.opening, p.outcome) == (r.task_id, r.seed, r.opening, r.outcome)
+        assert (p.task_id, p.seed, p.opening, p.result) == (r.task_id, r.seed, r.opening, r.result)
         assert (p.runtime, r.runtime) == ("persistent", "reset")
 
 
-# As it happens --------------------------------------------------------------------------------------------------------
+# As it happens ------------------------------------------------------------------------------------
 
 
 def test_every_turn_is_in_the_turn_log_before_the_next_reply_is_asked_for(rolls, tmp_path, pocket):
@@ -164,7 +197,9 @@ def test_every_turn_is_in_the_turn_log_before_the_next_reply_is_asked_for(rolls,
 
     def look(replies):
         path = tmp_path / "a" / "turns.jsonl"
-        looked.append([(r["episode_id"], r["turn"]) for r in map(json.loads, path.read_text().splitlines())])
+        looked.append(
+            [(r["episode_id"], r["turn"]) for r in map(json.loads, path.read_text().splitlines())]
+        )
         return False
 
     rolls("a", Stumbling("reset", pocket.teacher, look), count=3, shard=3)
@@ -184,26 +219,32 @@ def test_an_episode_is_on_disk_when_the_next_one_begins(rolls, tmp_path, pocket)
     assert counts == sorted(counts) and set(counts) == {0, 1, 2}
 
 
-# A server that fails --------------------------------------------------------------------------------------------------
+# A server that fails ------------------------------------------------------------------------------
 
 
 @BOTH
 @pytest.mark.parametrize("at", [1, 7, 26])
-def test_a_server_that_fails_now_and_then_leaves_no_trace_in_the_episodes(rolls, pocket, no_waiting, runtime, at):
+def test_a_server_that_fails_now_and_then_leaves_no_trace_in_the_episodes(
+    rolls, pocket, no_waiting, runtime, at
+):
     clean = rolls("clean", runtime=runtime)
     policy = Stumbling(runtime, pocket.teacher, lambda replies: replies in (at, at + 5))
     assert rolls("stumbled", policy, runtime=runtime) == clean
     assert len(no_waiting) == 2 and all(pause > 0 for pause in no_waiting)
 
 
-def test_a_server_that_stays_away_ends_the_run_in_one_line_and_nothing_is_lost(rolls, tmp_path, pocket, no_waiting):
+def test_a_server_that_stays_away_ends_the_run_in_one_line_and_nothing_is_lost(
+    rolls, tmp_path, pocket, no_waiting
+):
     policy = Stumbling("reset", pocket.teacher, lambda replies: replies > 20)
     with pytest.raises(UserError, match="resumes") as caught:
         rolls("a", policy)
     assert "\n" not in str(caught.value) and "the server went away" in str(caught.value)
     assert no_waiting == sorted(no_waiting) and 3 <= len(no_waiting) <= 10
     there = read_episodes(tmp_path / "a", "make")
-    assert 1 <= len(there) < 6 and all(e.finish == "finish" for e in there)  # a failure is never an episode
+    assert 1 <= len(there) < 6 and all(
+        e.finish_reason == "finish" for e in there
+    )  # a failure is never an episode
     assert rolls("a") == rolls("clean")
 
 
@@ -219,20 +260,32 @@ def test_a_fault_of_the_policy_itself_is_not_taken_for_the_servers(rolls, pocket
 def test_retries_leave_no_process_and_no_descriptor(rolls, pocket, no_waiting, children):
     rolls("warm")
     before, opened = children(), len(os.listdir("/proc/self/fd"))
-    rolls("a", Stumbling("persistent", pocket.teacher, lambda replies: replies in (3, 9, 15, 21)), runtime="persistent")
+    rolls(
+        "a",
+        Stumbling("persistent", pocket.teacher, lambda replies: replies in (3, 9, 15, 21)),
+        runtime="persistent",
+    )
     assert children() == before
     assert len(os.listdir("/proc/self/fd")) == opened
 
 
 def test_model_code_that_fails_in_every_way_ends_no_run(rolls, tmp_path):
-    """Each block is bad in another way; the run goes on, and every episode is written and read again."""
+    """Each block is bad in another way; the run goes on, and every episode is written and read
+    again."""
     bad = [
-        "while True: print('x' * 1000)", "import os\nos._exit(1)", "raise SystemExit", "print('\\u2028 \\x85')",
+        "while True: print('x' * 1000)",
+        "import os\nos._exit(1)",
+        "raise SystemExit",
+        "print('\\u2028 \\x85')",
         "raise ValueError('\\ud800')",
-        "inspect('\\udfff')", "globals()['\\ud800'] = 1", "inspect(float('nan'))", "inspect([[]])",
+        "inspect('\\udfff')",
+        "globals()['\\ud800'] = 1",
+        "inspect(float('nan'))",
+        "inspect([[]])",
         "import os\nos.close(1)",
-        "def f(): f()\nf()", "import json\njson.dumps = None",
-    ]  # fmt: skip
+        "def f(): f()\nf()",
+        "import json\njson.dumps = None",
+    ]
 
     class Bad:
         def play(self, rollouts):
@@ -249,7 +302,7 @@ def test_model_code_that_fails_in_every_way_ends_no_run(rolls, tmp_path):
         assert len(episodes) == 2 and all(len(e.turns) >= len(bad) for e in episodes)
 
 
-# Killed anywhere ------------------------------------------------------------------------------------------------------
+# Killed anywhere ----------------------------------------------------------------------------------
 
 SCRIPT = """
 import sys
@@ -270,7 +323,14 @@ play_tasks(tasks, policy, Cast("teacher", runtime, "easy"), profile, Path(folder
 @BOTH
 def test_a_run_that_is_killed_ten_times_ends_as_one_that_was_not(tmp_path, children, runtime):
     def start(folder):
-        command = [sys.executable, "-c", SCRIPT, str(folder), str(ROOT / "params" / "pocket.yaml"), runtime]
+        command = [
+            sys.executable,
+            "-c",
+            SCRIPT,
+            str(folder),
+            str(ROOT / "params" / "pocket.yaml"),
+            runtime,
+        ]
         return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)})
 
     whole, killed = tmp_path / "whole", tmp_path / "killed"
@@ -286,7 +346,10 @@ def test_a_run_that_is_killed_ten_times_ends_as_one_that_was_not(tmp_path, child
         run.kill()
         kills += run.wait() == -9  # or it had ended, when this process had to wait for its turn
     assert start(killed).wait() == 0
-    assert log.read_bytes() == (whole / "episodes.jsonl").read_bytes() and log.read_bytes().count(b"\n") == 60
+    assert (
+        log.read_bytes() == (whole / "episodes.jsonl").read_bytes()
+        and log.read_bytes().count(b"\n") == 60
+    )
     assert set(read_timings(killed)) == {e.episode_id for e in read_episodes(whole, "make")}
     assert sorted(p.name for p in killed.iterdir()) == sorted(p.name for p in whole.iterdir())
     assert kills >= 7

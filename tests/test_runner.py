@@ -1,4 +1,5 @@
-"""Progress as a user sees it, and the runner's manners: lines, errors, signals, what is left behind."""
+"""Progress as a user sees it, and the runner's manners: lines, errors, signals, what is left
+behind."""
 
 from __future__ import annotations
 
@@ -14,17 +15,21 @@ import nbformat
 import pexpect
 import pytest
 from common import comes_true, gone
+from knapsack_lib.stages import STAGES, resolve
 
 from knapsack_lib import progress as progress_module
 from knapsack_lib.runner import _Report, main, run_stage
-from knapsack_lib.stages import STAGES, resolve
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 def notebook(project: Path, stage: str, *cells: str) -> None:
-    values = {"profile": "smoke"} | {"seed": None} | dict.fromkeys(STAGES[stage].words, "persistent")
-    text = "\n".join(f"{name} = {'easy' if name == 'difficulty' else value!r}" for name, value in values.items())
+    values = (
+        {"profile": "smoke"} | {"seed": None} | dict.fromkeys(STAGES[stage].words, "persistent")
+    )
+    text = "\n".join(
+        f"{name} = {'easy' if name == 'difficulty' else value!r}" for name, value in values.items()
+    )
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     book = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
     book.cells = [nbformat.v4.new_code_cell(cell) for cell in (text, *cells)]
@@ -40,8 +45,12 @@ def test_progress_goes_to_the_runner_s_file(tmp_path, monkeypatch):
     lines = [json.loads(line) for line in (tmp_path / "feed").read_text().splitlines()]
     assert [line["done"] for line in lines] == [0, 100]  # the rest came too fast to be told
     assert lines[-1] == {
-        "label": "fine-tune", "unit": "steps", "done": 100, "total": 100, "counts": {"tokens": 0, "usd": 0, "errors": 0},
-    }  # fmt: skip
+        "label": "fine-tune",
+        "unit": "steps",
+        "done": 100,
+        "total": 100,
+        "counts": {"tokens": 0, "usd": 0, "errors": 0},
+    }
 
 
 @pytest.mark.parametrize(
@@ -52,7 +61,11 @@ def test_progress_goes_to_the_runner_s_file(tmp_path, monkeypatch):
         (5, {"tokens": 81_234}, "  5% of 100 episodes · 15:50 left · 6.0/min · 81.2 k tokens"),
         (100, {"usd": 0.0123, "errors": 2}, "100% of 100 episodes · 9.6/s · $0.0123 · 2 errors"),
         (100, {"tokens": 999_700}, "100% of 100 episodes · 9.6/s · 1 M tokens"),
-        (100, {"usd": 12.5, "tokens": 2_500_000}, "100% of 100 episodes · 9.6/s · 2.5 M tokens · $12.50"),
+        (
+            100,
+            {"usd": 12.5, "tokens": 2_500_000},
+            "100% of 100 episodes · 9.6/s · 2.5 M tokens · $12.50",
+        ),
     ],
 )
 def test_the_line_of_progress_speaks_of_this_run(monkeypatch, done, counts, text):
@@ -76,11 +89,20 @@ def test_a_terminal_shows_the_line_and_a_bar(monkeypatch):
     )
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.delenv("KNAPSACK_PROGRESS", raising=False)
-    screen = pexpect.spawn(sys.executable, ["-c", code], dimensions=(24, 120), encoding="utf-8", cwd=REPOSITORY).read()
+    screen = pexpect.spawn(
+        sys.executable, ["-c", code], dimensions=(24, 120), encoding="utf-8", cwd=REPOSITORY
+    ).read()
     last = screen.replace("\n", "\r").split("\r")
-    assert any("50% of 4 episodes · 0:00 left · " in line and "3 k tokens · $0.50 · 1 error" in line for line in last)
-    assert any("100% of 4 episodes" in line and "6 k tokens · $1.00 · 1 error █" in line for line in last)
-    assert not any("10 k tokens" in line for line in last)  # what comes after the end begins no new bar
+    assert any(
+        "50% of 4 episodes · 0:00 left · " in line and "3 k tokens · $0.50 · 1 error" in line
+        for line in last
+    )
+    assert any(
+        "100% of 4 episodes" in line and "6 k tokens · $1.00 · 1 error █" in line for line in last
+    )
+    assert not any(
+        "10 k tokens" in line for line in last
+    )  # what comes after the end begins no new bar
     assert any("77 tokens" in line for line in last) and any("88 tokens" in line for line in last)
 
 
@@ -98,7 +120,13 @@ def run_stage_of(project, *words, **settings):
     command = [sys.executable, "-m", "knapsack_lib.runner", *words]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), **settings.pop("env", {})}
     return subprocess.Popen(
-        command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, **settings
+        command,
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        **settings,
     )
 
 
@@ -153,7 +181,9 @@ def test_a_failed_notebook_is_one_line_and_never_the_output(project):
         lines = child.stdout.read().splitlines()
     assert child.returncode == 1
     copy = "runs/smoke/notebooks/01_generate.failed.ipynb"
-    assert lines[1:] == [f"[ 1/18] 01 generate  failed: AssertionError: gate not reached (see {copy})"]
+    assert lines[1:] == [
+        f"[ 1/18] 01 generate  failed: AssertionError: gate not reached (see {copy})"
+    ]
     assert not (project / "runs/smoke/notebooks/01_generate.ipynb").exists()
     assert '"gate not reached"' in (project / copy).read_text()
 
@@ -170,8 +200,15 @@ def test_a_dead_kernel_is_a_failure(project):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_kernel_and_its_children(project, number):
     notebook(project, "01_generate", SLOW)
-    with run_stage_of(project, "01_generate", "--profile", "smoke", start_new_session=True) as child:
-        assert comes_true(lambda: (project / "pids").exists() and len((project / "pids").read_text().split()) == 2, 60)
+    with run_stage_of(
+        project, "01_generate", "--profile", "smoke", start_new_session=True
+    ) as child:
+        assert comes_true(
+            lambda: (
+                (project / "pids").exists() and len((project / "pids").read_text().split()) == 2
+            ),
+            60,
+        )
         pids = [int(pid) for pid in (project / "pids").read_text().split()]
         child.send_signal(number)
         assert child.wait(60) == 130  # how soon: make bench
@@ -201,8 +238,12 @@ def test_the_stage_ends_when_make_is_killed(project):
     command = [sys.executable, "-m", "knapsack_lib.runner", "01_generate", "--profile", "smoke"]
     script = f"import subprocess; subprocess.run({command!r})"
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    make = subprocess.Popen([sys.executable, "-c", script], cwd=project, env=environment, stdout=subprocess.DEVNULL)
-    assert comes_true(lambda: (project / "pids").exists() and len((project / "pids").read_text().split()) == 2, 60)
+    make = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=project, env=environment, stdout=subprocess.DEVNULL
+    )
+    assert comes_true(
+        lambda: (project / "pids").exists() and len((project / "pids").read_text().split()) == 2, 60
+    )
     pids = [int(pid) for pid in (project / "pids").read_text().split()]
     make.kill()
     make.wait()
@@ -212,4 +253,7 @@ def test_the_stage_ends_when_make_is_killed(project):
 def test_a_wrong_word_ends_the_runner_at_once(project, capsys, monkeypatch):
     monkeypatch.setattr(signal, "signal", lambda number, action: None)
     assert main(["04_cross_eval", "--train", "none"]) == 1
-    assert capsys.readouterr().err == "train = 'none' is unknown; choose one of: base, persistent, reset\n"
+    assert (
+        capsys.readouterr().err
+        == "train = 'none' is unknown; choose one of: base, persistent, reset\n"
+    )

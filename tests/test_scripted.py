@@ -1,4 +1,5 @@
-"""The scripted expert: one plan in two styles, from shown information only, with real recoveries and seeded variety."""
+"""The scripted expert: one plan in two styles, from shown information only, with real recoveries
+and seeded variety."""
 
 import re
 import statistics
@@ -6,20 +7,29 @@ import statistics
 import pytest
 
 from knapsack_lib.agent import Cast, act
+from knapsack_lib.errors import UserError
 from knapsack_lib.families import FAMILIES
 from knapsack_lib.families.knapsack import make_tasks
 from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
 from knapsack_lib.policies import Rollout
 from knapsack_lib.policies.scripted import NAMES, SAYINGS, ScriptedExpert, ScriptedPolicy
-from knapsack_lib.profiles import Cues, Teacher, UserError
+from knapsack_lib.profiles import PromptOptions, Teacher
 
 STYLES = ("persistent", "reset")
-ROOMY = {"easy": (8, 12), "medium": (20, 24), "pocket-easy": (2, 3), "pocket-medium": (2, 3)}  # items a turn
+# Items a turn
+ROOMY = {
+    "easy": (8, 12),
+    "medium": (20, 24),
+    "pocket-easy": (2, 3),
+    "pocket-medium": (2, 3),
+}
 COUNTS = {"easy": 12, "medium": 6, "pocket-easy": 40, "pocket-medium": 20}
 
 
 def teacher(size="pocket-easy", slips=0.0, variants=2):
-    return Teacher(policy="scripted", slip_share=slips, batch_sizes=ROOMY[size], style_variants=variants)
+    return Teacher(
+        policy="scripted", slip_share=slips, batch_sizes=ROOMY[size], style_variants=variants
+    )
 
 
 @pytest.fixture(scope="module")
@@ -62,19 +72,23 @@ def saying(turn):
 @pytest.mark.parametrize("prompt", ["brief", "full"])
 @pytest.mark.parametrize("size", ROOMY)
 def test_both_styles_are_the_same_plan(pairs, size, prompt):
-    cues = Cues(prompt=prompt, cue="none", list_bindings=False)
+    options = PromptOptions(style=prompt, cue="none", list_bindings=False)
     for persistent, reset in pairs(
-        size, COUNTS[size] // (1 if prompt == "brief" else 3), teacher(size, slips=0.3), cues=cues
+        size,
+        COUNTS[size] // (1 if prompt == "brief" else 3),
+        teacher(size, slips=0.3),
+        options=options,
     ):
         assert calls(persistent) == calls(reset)
         assert seen(persistent) == seen(reset)
-        assert persistent.outcome == reset.outcome
+        assert persistent.result == reset.result
         assert [t.slip for t in persistent.turns] == [t.slip for t in reset.turns]
-        assert persistent.finish == reset.finish == "finish"
+        assert persistent.finish_reason == reset.finish_reason == "finish"
 
 
 def test_the_styles_differ_in_how_state_is_carried(pairs):
-    """A reset block stands alone: after the first turn each one restates what it needs; a persistent one does not."""
+    """A reset block stands alone: after the first turn each one restates what it needs; a
+    persistent one does not."""
     for persistent, reset in pairs("pocket-easy", 10, teacher()):
         later = list(zip(persistent.turns[1:-1], reset.turns[1:-1], strict=True))
         assert all(re.search(r"^\w+ = [\[{]", r.code, re.M) for _, r in later)
@@ -84,7 +98,8 @@ def test_the_styles_differ_in_how_state_is_carried(pairs):
 
 @pytest.mark.parametrize("style", STYLES)
 def test_a_traces_code_needs_its_own_runtime_only_where_the_style_says(pools, play_script, style):
-    """The persistent style played in a reset interpreter misses its names; the reset style does as well anywhere."""
+    """The persistent style played in a reset interpreter misses its names; the reset style does as
+    well anywhere."""
     task = make_tasks("pocket-easy", 1, seed=2, split="scripted")[0]
     home = play_script(pools["pocket-easy"], task, style, teacher())
     blocks = [t.code for t in home.turns]
@@ -93,7 +108,7 @@ def test_a_traces_code_needs_its_own_runtime_only_where_the_style_says(pools, pl
     with Interpreter(pools["pocket-easy"], persistence_named(other), world.tools, 1) as interpreter:
         errors = [interpreter.run(block).error_type for block in blocks]
     if style == "reset":
-        assert errors == [None] * len(blocks) and world.outcome() == home.outcome
+        assert errors == [None] * len(blocks) and world.result() == home.result
     else:
         assert errors[0] is None and set(errors[1:-1]) == {"NameError"}
 
@@ -104,18 +119,20 @@ def test_episodes_are_long_enough_for_state_to_matter(pairs, pocket):
 
 
 def test_the_expert_is_good_but_works_under_the_rules(pairs):
-    scores = [p.outcome["optimality"] for p, _ in pairs("pocket-easy", 40, teacher())]
+    scores = [p.result["score"] for p, _ in pairs("pocket-easy", 40, teacher())]
     assert statistics.fmean(scores) > 0.8 and min(scores) > 0.3
     for episode, _ in pairs("pocket-easy", 10, teacher()):
         assert all(len(t.tool_calls) <= 4 for t in episode.turns)
 
 
 def test_real_refusals_are_met_and_recovered_from(pairs):
-    refused = [c for p, _ in pairs("pocket-easy", 20, teacher()) for t in calls(p) for c in t if c[3]]
+    refused = [
+        c for p, _ in pairs("pocket-easy", 20, teacher()) for t in calls(p) for c in t if c[3]
+    ]
     assert len(refused) >= 10 and all(error.startswith("PermissionError") for *_, error in refused)
 
 
-# Slips ----------------------------------------------------------------------------------------------------------------
+# Slips --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", ["pocket-easy", "easy"])
@@ -127,10 +144,14 @@ def test_every_slip_is_mended_and_costs_no_score(pairs, size):
         for episode in (persistent, reset):
             slips = [k for k, t in enumerate(episode.turns) if t.slip]
             errors = [k for k, t in enumerate(episode.turns) if t.error_type]
-            assert slips == errors and len(slips) == 1 and episode.turns[slips[0]].error_type == "NameError"
+            assert (
+                slips == errors
+                and len(slips) == 1
+                and episode.turns[slips[0]].error_type == "NameError"
+            )
             assert saying(episode.turns[slips[0] + 1]) in SAYINGS["mend"]
             assert len(episode.turns) == len(clean.turns) + 1
-            assert (episode.finish, episode.outcome) == ("finish", clean.outcome)
+            assert (episode.finish_reason, episode.result) == ("finish", clean.result)
 
 
 def test_slips_come_in_the_share_that_was_asked_for():
@@ -141,13 +162,14 @@ def test_slips_come_in_the_share_that_was_asked_for():
     assert not any(slips(0.0, s) for s in range(200)) and all(slips(1.0, s) for s in range(200))
 
 
-# Only what is shown ---------------------------------------------------------------------------------------------------
+# Only what is shown -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("size", ["pocket-easy", "easy"])
 def test_the_expert_reads_nothing_but_the_conversation(pools, play_script, size, style):
-    """Given the recorded messages alone, with no task, no world and no interpreter, it says the same again."""
+    """Given the recorded messages alone, with no task, no world and no interpreter, it says the
+    same again."""
     for number, task in enumerate(make_tasks(size, 4, seed=2, split="scripted")):
         setting = teacher(size, slips=0.5)
         episode = play_script(pools[size], task, style, setting, seed=number)
@@ -183,7 +205,7 @@ def test_no_item_is_taken_whose_facts_were_not_printed_before(pairs):
             shown += turn.observation or ""
 
 
-# Variety --------------------------------------------------------------------------------------------------------------
+# Variety ------------------------------------------------------------------------------------------
 
 
 def test_variety_is_seeded_and_shared_by_the_pair(pairs):
@@ -191,27 +213,42 @@ def test_variety_is_seeded_and_shared_by_the_pair(pairs):
     for persistent, reset in played:
         assert [saying(t) for t in persistent.turns] == [saying(t) for t in reset.turns]
         used = [
-            [n["rest"] for n in NAMES if re.search(rf"\b{n['rest']}\b", e.turns[0].code)] for e in (persistent, reset)
+            [n["rest"] for n in NAMES if re.search(rf"\b{n['rest']}\b", e.turns[0].code)]
+            for e in (persistent, reset)
         ]
         assert used[0] == used[1] and len(used[0]) == 1
     firsts = {saying(p.turns[0]) for p, _ in played}
-    names = {n["rest"] for p, _ in played for n in NAMES if re.search(rf"\b{n['rest']}\b", p.turns[0].code)}
+    names = {
+        n["rest"]
+        for p, _ in played
+        for n in NAMES
+        if re.search(rf"\b{n['rest']}\b", p.turns[0].code)
+    }
     batches = {sum(c["name"] == "inspect" for c in p.turns[0].tool_calls) for p, _ in played}
     assert firsts == set(SAYINGS["setup"]) and len(names) == 2 and batches == {2, 3}
-    assert {bool(re.search(r"\[-\w+:\]", p.turns[0].code)) for p, _ in played} == {True, False}  # order
-    assert {len(p.turns[0].code.split("def ")) for p, _ in played} >= {2, 4}  # helpers at once, or when needed
+    assert {bool(re.search(r"\[-\w+:\]", p.turns[0].code)) for p, _ in played} == {
+        True,
+        False,
+    }  # order
+    assert {len(p.turns[0].code.split("def ")) for p, _ in played} >= {
+        2,
+        4,
+    }  # helpers at once, or when needed
 
 
 def test_the_same_seed_plays_the_same_episode_and_another_seed_another(pools, play_script):
     task = make_tasks("pocket-easy", 1, seed=2, split="scripted")[0]
-    lines = [play_script(pools["pocket-easy"], task, "reset", teacher(), seed=s).to_line() for s in (5, 5, 6, 7, 8)]
+    lines = [
+        play_script(pools["pocket-easy"], task, "reset", teacher(), seed=s).to_line()
+        for s in (5, 5, 6, 7, 8)
+    ]
     assert lines[0] == lines[1] and len(set(lines)) >= 3
 
 
 def test_one_vocabulary_can_be_asked_for():
-    assert {ScriptedExpert("reset", teacher(variants=1), seed)._names["rest"] for seed in range(40)} == {
-        NAMES[0]["rest"]
-    }
+    assert {
+        ScriptedExpert("reset", teacher(variants=1), seed)._names["rest"] for seed in range(40)
+    } == {NAMES[0]["rest"]}
 
 
 @pytest.mark.parametrize("characters", [100, 300, 700])
@@ -231,8 +268,9 @@ def test_an_unknown_style_lists_the_styles(style):
         ScriptedExpert(style, teacher(), 1)
 
 
-def test_prompt_tokens_are_those_of_everything_that_was_shown(pools, plain_cues):
-    """Counted by the words: each turn's prompt is the whole conversation before it, its completion the reply."""
+def test_prompt_tokens_are_those_of_everything_that_was_shown(pools, plain_options):
+    """Counted by the words: each turn's prompt is the whole conversation before it, its completion
+    the reply."""
 
     def count(messages):
         return sum(len(m["content"].split()) for m in messages)
@@ -240,10 +278,23 @@ def test_prompt_tokens_are_those_of_everything_that_was_shown(pools, plain_cues)
     task = make_tasks("pocket-easy", 1, seed=2, split="scripted")[0]
     world, pool = FAMILIES["knapsack"].World(task), pools["pocket-easy"]
     with Interpreter(pool, persistence_named("reset"), world.tools, 1) as interpreter:
-        steps = act(task, world, interpreter, Cast("teacher", "reset", "easy"), pool.limits, plain_cues, 4)
-        [(_, episode)] = ScriptedPolicy("reset", teacher(), count).play([Rollout(task.task_id, 4, steps)])
+        steps = act(
+            task,
+            world,
+            interpreter,
+            Cast("teacher", "reset", "easy"),
+            pool.limits,
+            plain_options,
+            4,
+        )
+        [(_, episode)] = ScriptedPolicy("reset", teacher(), count).play(
+            [Rollout(task.task_id, 4, steps)]
+        )
     messages, turns = episode.messages(), iter(episode.turns)
     for place, message in enumerate(messages):
         if message["role"] == "assistant":
             turn = next(turns)
-            assert (turn.prompt_tokens, turn.completion_tokens) == (count(messages[:place]), count([message]))
+            assert (turn.prompt_tokens, turn.completion_tokens) == (
+                count(messages[:place]),
+                count([message]),
+            )

@@ -1,5 +1,6 @@
-"""The vLLM server as a context and the proof of its adapters, on a stand-in that speaks its protocol (vLLM itself: make
-check-vllm): one-line errors, a log that grows, nothing left behind, and each way of serving a wrong model found out."""
+"""The vLLM server as a context and the proof of its adapters, on a stand-in that speaks its
+protocol (vLLM itself: make check-vllm): one-line errors, a log that grows, nothing left behind, and
+each way of serving a wrong model found out."""
 
 import re
 import signal
@@ -12,13 +13,33 @@ import numpy as np
 import pytest
 from common import comes_true, gone
 
-from knapsack_lib.profiles import Serving, UserError, load_profile, project_root
-from knapsack_lib.serving import Reference, VllmServer, check_template, peft_reference, proof, prove_adapters
-from knapsack_lib.training.conversations import CHAT_TEMPLATE, Wording, base_folder
+from knapsack_lib.chat import CHAT_TEMPLATE, ChatTokenizer
+from knapsack_lib.errors import UserError
+from knapsack_lib.files import project_root
+from knapsack_lib.hub import base_folder
+from knapsack_lib.profiles import Serving, load_profile
+from knapsack_lib.serving import (
+    Reference,
+    VllmServer,
+    check_template,
+    peft_reference,
+    proof,
+    prove_adapters,
+)
 
-SETTING = Serving(dtype="float32", gpu_memory=0.3, concurrency=4, start_seconds=30, timeout_seconds=10, agreement=0.01)
+SETTING = Serving(
+    dtype="float32",
+    gpu_memory=0.3,
+    concurrency=4,
+    start_seconds=30,
+    timeout_seconds=10,
+    agreement=0.01,
+)
 BASE = base_folder(load_profile("pocket"))
-PROBES = [[{"role": "system", "content": "You pack."}, {"role": "user", "content": text}] for text in ("one", "two")]
+PROBES = [
+    [{"role": "system", "content": "You pack."}, {"role": "user", "content": text}]
+    for text in ("one", "two")
+]
 
 # Models are names: what one says is drawn from its name and from the ids it has read.
 FAKE = """
@@ -109,16 +130,25 @@ def served(folder: Path, mode: str, adapters=("persistent", "reset"), **changed)
     module.parent.mkdir(parents=True, exist_ok=True)
     module.write_text(FAKE)
     return VllmServer(
-        BASE, {name: folder / name for name in adapters}, SETTING.model_copy(update=changed), context=512, rank=24, seed=7,
-        template=BASE / "chat_template.jinja", log=folder / "logs" / "server.log", arguments=["--enforce-eager"],
+        BASE,
+        {name: folder / name for name in adapters},
+        SETTING.model_copy(update=changed),
+        context=512,
+        rank=24,
+        seed=7,
+        template=BASE / "chat_template.jinja",
+        log=folder / "logs" / "server.log",
+        arguments=["--enforce-eager"],
         environment={"FAKE_MODE": mode, "PYTHONPATH": str(folder)},
-    )  # fmt: skip
+    )
 
 
 def written(folder: Path, word: str) -> list[str]:
     """What the stand-in wrote after this word; waits until it has."""
     file = folder / "logs" / "server.log"
-    found = lambda: re.findall(rf"^{word} (.*)\n", file.read_text(), re.MULTILINE) if file.exists() else []  # noqa: E731
+    found = lambda: (
+        re.findall(rf"^{word} (.*)\n", file.read_text(), re.MULTILINE) if file.exists() else []
+    )
     assert comes_true(found), f"the stand-in never wrote {word}"
     return found()[-1].split()
 
@@ -151,27 +181,43 @@ def test_a_good_server_is_proved_live_and_leaves_nothing_behind(tmp_path, refere
         assert all(Path(f"/proc/{pid}").exists() for pid in pids)
         proof = prove(server, reference)
     assert gone(pids)
-    assert max(*proof.alone.values(), *proof.batch.values()) < 1e-6 and min(proof.apart.values()) > 0.1
+    assert (
+        max(*proof.alone.values(), *proof.batch.values()) < 1e-6 and min(proof.apart.values()) > 0.1
+    )
     assert [row["model"] for row in proof.rows()] == ["base", "persistent", "reset"]
     environment, given = written(tmp_path, "environment"), " ".join(written(tmp_path, "arguments"))
-    assert not {"SOME_API_KEY", "HF_TOKEN"} & set(environment) and {"PATH", "TOKENIZERS_PARALLELISM"} <= set(
-        environment
+    assert not {"SOME_API_KEY", "HF_TOKEN"} & set(environment) and {
+        "PATH",
+        "TOKENIZERS_PARALLELISM",
+    } <= set(environment)
+    assert (
+        "--max-loras 3 --max-lora-rank 32" in given
+        and "--dtype float32" in given
+        and "--seed 7" in given
     )
-    assert "--max-loras 3 --max-lora-rank 32" in given and "--dtype float32" in given and "--seed 7" in given
     assert f"--model {BASE} --served-model-name base" in given and given.endswith("--enforce-eager")
 
 
-@pytest.mark.parametrize("mode, said", [
-    ("ignored", "persistent answers as base does"), ("batch", "right alone and wrong among 12 requests"),
-])  # fmt: skip
-def test_a_server_that_serves_another_model_than_was_asked_for_is_found_out(tmp_path, reference, mode, said):
+@pytest.mark.parametrize(
+    "mode, said",
+    [
+        ("ignored", "persistent answers as base does"),
+        ("batch", "right alone and wrong among 12 requests"),
+    ],
+)
+def test_a_server_that_serves_another_model_than_was_asked_for_is_found_out(
+    tmp_path, reference, mode, said
+):
     with served(tmp_path, mode) as server, pytest.raises(UserError, match=said) as error:
         prove(server, reference)
     assert "\n" not in str(error.value)
 
 
 def test_models_that_are_too_alike_prove_nothing(tmp_path, reference):
-    with served(tmp_path, "good") as server, pytest.raises(UserError, match="base and persistent are too alike"):
+    with (
+        served(tmp_path, "good") as server,
+        pytest.raises(UserError, match="base and persistent are too alike"),
+    ):
         prove(server, reference, tolerance=100)
 
 
@@ -183,18 +229,32 @@ def learned(share: float) -> tuple[np.ndarray, np.ndarray]:
     return np.log(likely / likely.sum()), np.log(more / more.sum())
 
 
-@pytest.mark.parametrize("share, error, said", [
-    (0.06, 0.0, "base and reset are too alike: what one answers to the 1 probes is within 0.062 nats of the other"),
-    (0.14, 0.06, "the server's base answers as reset does too, within the tolerance of 0.1 nats"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "share, error, said",
+    [
+        (
+            0.06,
+            0.0,
+            "base and reset are too alike: what one answers to the 1 probes is within 0.062 nats of the other",
+        ),
+        (
+            0.14,
+            0.06,
+            "the server's base answers as reset does too, within the tolerance of 0.1 nats",
+        ),
+    ],
+)
 def test_an_ignored_adapter_is_found_out_though_it_adds_to_the_base_and_takes_nothing_away(
     monkeypatch, share, error, said
 ):
-    """The base's likeliest tokens are nearly as likely to the adapter; the other way round the two are far apart."""
+    """The base's likeliest tokens are nearly as likely to the adapter; the other way round the two
+    are far apart."""
     base, adapter = learned(share)
     says = {"base": base, "reset": adapter}
     taken = {name: [[0] * proof.STEPS] for name in says}
-    known = Reference([[1, 2, 3]], taken, {name: [np.stack([row] * proof.STEPS)] for name, row in says.items()})
+    known = Reference(
+        [[1, 2, 3]], taken, {name: [np.stack([row] * proof.STEPS)] for name, row in says.items()}
+    )
 
     def ignores(url, model, prompt, seconds, salt="alone"):
         top = {int(token): float(base[token]) - error for token in np.argsort(base)[-proof.TOP :]}
@@ -207,7 +267,10 @@ def test_an_ignored_adapter_is_found_out_though_it_adds_to_the_base_and_takes_no
 
 
 def test_a_template_that_spells_a_conversation_otherwise_is_found_out(tmp_path):
-    with served(tmp_path, "good") as server, pytest.raises(UserError, match="renders probe 0 in 3 tokens"):
+    with (
+        served(tmp_path, "good") as server,
+        pytest.raises(UserError, match="renders probe 0 in 3 tokens"),
+    ):
         check_template(server.url, BASE, PROBES)
 
 
@@ -219,10 +282,13 @@ def test_a_server_that_dies_says_why_in_one_line(tmp_path):
     assert gone(written(tmp_path, "pids"))
 
 
-@pytest.mark.parametrize("mode, said", [
-    ("never", r"not ready after 4 s \(evaluation.serving.start_seconds\)"),
-    ("unloaded", "does not offer persistent, reset"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "mode, said",
+    [
+        ("never", r"not ready after 4 s \(evaluation.serving.start_seconds\)"),
+        ("unloaded", "does not offer persistent, reset"),
+    ],
+)
 def test_a_start_that_comes_to_nothing_is_ended(tmp_path, mode, said):
     with pytest.raises(UserError, match=said):
         served(tmp_path, mode, start_seconds=4 if mode == "never" else 30).__enter__()
@@ -233,7 +299,9 @@ def test_a_mistake_in_the_words_is_told_before_anything_starts(tmp_path):
     with pytest.raises(UserError, match="'base'"):
         served(tmp_path, "good", adapters=("base",))
     with pytest.raises(UserError, match="= 1024"):
-        VllmServer(BASE, {}, SETTING, context=1, rank=1024, seed=1, template=BASE, log=tmp_path / "log")
+        VllmServer(
+            BASE, {}, SETTING, context=1, rank=1024, seed=1, template=BASE, log=tmp_path / "log"
+        )
 
 
 def test_an_exception_inside_the_block_ends_a_server_that_does_not_listen(tmp_path, monkeypatch):
@@ -262,10 +330,21 @@ def test_an_environment_without_vllm_is_told_what_to_install(tmp_path):
         server.__enter__()
 
 
-@pytest.mark.parametrize("mode, number", [("good", "SIGKILL"), ("never", "SIGINT"), ("never", "SIGTERM")])
+@pytest.mark.parametrize(
+    "mode, number", [("good", "SIGKILL"), ("never", "SIGINT"), ("never", "SIGTERM")]
+)
 def test_the_server_does_not_outlive_who_started_it(tmp_path, mode, number):
-    words = [sys.executable, "-c", STARTS_AND_WAITS, str(project_root() / "tests"), str(tmp_path), mode]
-    starter = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, process_group=0)
+    words = [
+        sys.executable,
+        "-c",
+        STARTS_AND_WAITS,
+        str(project_root() / "tests"),
+        str(tmp_path),
+        mode,
+    ]
+    starter = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, process_group=0
+    )
     try:
         pids = written(tmp_path, "pids")
         if mode == "good":
@@ -297,7 +376,9 @@ def test_the_reference_is_peft_s_and_its_prompts_are_training_s(tmp_path):
 
     load = lambda: AutoModelForCausalLM.from_pretrained(BASE, dtype=torch.float32)  # noqa: E731
     torch.manual_seed(1)
-    config = LoraConfig(r=4, target_modules=["q_proj", "down_proj"], init_lora_weights=False, task_type="CAUSAL_LM")
+    config = LoraConfig(
+        r=4, target_modules=["q_proj", "down_proj"], init_lora_weights=False, task_type="CAUSAL_LM"
+    )
     get_peft_model(load(), config).save_pretrained(tmp_path / "drawn")
     found = peft_reference(BASE, {"drawn": tmp_path / "drawn"}, PROBES, device="cpu")
     tokenizer = AutoTokenizer.from_pretrained(BASE)
@@ -305,7 +386,9 @@ def test_the_reference_is_peft_s_and_its_prompts_are_training_s(tmp_path):
         text = tokenizer.apply_chat_template(
             probe, chat_template=CHAT_TEMPLATE, tokenize=False, add_generation_prompt=True
         )
-        assert Wording(Tokenizer.from_file(str(BASE / "tokenizer.json")))._ids(text) == tuple(prompt)
+        assert ChatTokenizer(Tokenizer.from_file(str(BASE / "tokenizer.json")))._ids(text) == tuple(
+            prompt
+        )
     merged = PeftModel.from_pretrained(load(), str(tmp_path / "drawn")).merge_and_unload()
     for name, model in (("base", load()), ("drawn", merged)):
         for at, prompt in enumerate(found.prompts):

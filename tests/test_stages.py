@@ -1,4 +1,5 @@
-"""The stage table: parameters are checked, missing stages are named, provenance holds no machine; the runner's manners."""
+"""The stage table: parameters are checked, missing stages are named, provenance holds no machine;
+the runner's manners."""
 
 from __future__ import annotations
 
@@ -9,9 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
+from knapsack_lib.stages import check_parameters, plan, resolve
 
 from knapsack_lib import progress as progress_module
-from knapsack_lib.profiles import UserError, load_profile
+from knapsack_lib.errors import UserError
+from knapsack_lib.profiles import load_profile
 from knapsack_lib.provenance import (
     BESIDE,
     code_digest,
@@ -22,7 +25,6 @@ from knapsack_lib.provenance import (
     write_provenance,
 )
 from knapsack_lib.runner import still_to_come
-from knapsack_lib.stages import check_parameters, plan, resolve
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -48,9 +50,22 @@ def leave_first_stage(run):
 def ipython(**names):
     """What globals() holds in a fresh kernel when the second cell runs."""
     return {
-        "__name__": "__main__", "_": "", "__": "", "_i": "", "_ih": [""], "_oh": {}, "_dh": [], "In": [""] * 4, "Out": {},
-        "get_ipython": print, "exit": print, "quit": print, "open": open, "check_parameters": check_parameters, **names,
-    }  # fmt: skip
+        "__name__": "__main__",
+        "_": "",
+        "__": "",
+        "_i": "",
+        "_ih": [""],
+        "_oh": {},
+        "_dh": [],
+        "In": [""] * 4,
+        "Out": {},
+        "get_ipython": print,
+        "exit": print,
+        "quit": print,
+        "open": open,
+        "check_parameters": check_parameters,
+        **names,
+    }
 
 
 def test_words_take_the_paper_s_spellings_and_name_the_output(project):
@@ -85,7 +100,9 @@ def test_a_wrong_name_or_value_is_one_line_that_lists_the_right_ones(project, pa
 
 
 def test_training_has_no_base_arm(project):
-    with pytest.raises(UserError, match="train = 'base' is unknown; choose one of: persistent, reset"):
+    with pytest.raises(
+        UserError, match="train = 'base' is unknown; choose one of: persistent, reset"
+    ):
         resolve("03_finetune", {"train": "base"})
 
 
@@ -105,12 +122,15 @@ def test_the_cell_can_be_run_again_at_the_end_of_a_session(project):
 
 def test_a_missing_stage_is_named_by_the_command_that_makes_it(project):
     at = resolve("04_cross_eval", {"profile": "smoke", "train": "reset", "seed": 4})
-    with pytest.raises(UserError, match="first: papermill notebooks/01_generate.ipynb -p profile smoke -p seed 4$"):
+    with pytest.raises(
+        UserError, match="first: papermill notebooks/01_generate.ipynb -p profile smoke -p seed 4$"
+    ):
         at.require()
     leave_first_stage(at.run)
     leave(at.run, stores=[at.run.teacher("reset")])
     with pytest.raises(
-        UserError, match="run first: papermill notebooks/03_finetune.ipynb -p train reset -p profile smo"
+        UserError,
+        match="run first: papermill notebooks/03_finetune.ipynb -p train reset -p profile smo",
     ):
         at.require()
     leave(at.run, adapters=[at.run.adapter("reset")])
@@ -160,7 +180,9 @@ def test_the_analysis_asks_for_make_when_anything_is_missing(project):
 
 def test_the_plan_is_the_whole_study_in_an_order_that_works(project):
     whole = plan(resolve("01_generate", {}))
-    assert [at.stage.name[:2] for at in whole] == ["01"] + ["02"] * 2 + ["03"] * 2 + ["04"] * 12 + ["05"]
+    assert [at.stage.name[:2] for at in whole] == ["01"] + ["02"] * 2 + ["03"] * 2 + ["04"] * 12 + [
+        "05"
+    ]
     assert len({at.output for at in whole}) == 18
     for place, at in enumerate(whole):
         assert all(whole.index(earlier) < place for earlier in at.before())
@@ -168,7 +190,9 @@ def test_the_plan_is_the_whole_study_in_an_order_that_works(project):
 
 def test_the_plan_holds_every_adapter_of_a_profile_with_more_than_one(project):
     whole = plan(resolve("01_generate", {"profile": "pocket-seeds"}))
-    assert [at.stage.name[:2] for at in whole] == ["01"] + ["02"] * 2 + ["03"] * 6 + ["04"] * (4 + 2 * 3 * 4) + ["05"]
+    assert [at.stage.name[:2] for at in whole] == ["01"] + ["02"] * 2 + ["03"] * 6 + ["04"] * (
+        4 + 2 * 3 * 4
+    ) + ["05"]
     assert len({at.output for at in whole}) == len(whole)
     for place, at in enumerate(whole):
         assert all(whole.index(earlier) < place for earlier in at.before())
@@ -177,12 +201,15 @@ def test_the_plan_holds_every_adapter_of_a_profile_with_more_than_one(project):
     assert last.arguments[-2:] == ["train_seed", "3"] and last.before()[-1].train_seed == 3
 
 
-@pytest.mark.parametrize(("given", "why"), [
-    ({"train_seed": 2}, "in 1 to 1 .train_seeds of the profile pocket"),
-    ({"profile": "pocket-seeds", "train_seed": 4}, "in 1 to 3"),
-    ({"profile": "pocket-seeds", "train_seed": True}, "in 1 to 3"),
-    ({"profile": "pocket-seeds", "train": "base", "train_seed": 2}, "the base is not trained"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"train_seed": 2}, "in 1 to 1 .train_seeds of the profile pocket"),
+        ({"profile": "pocket-seeds", "train_seed": 4}, "in 1 to 3"),
+        ({"profile": "pocket-seeds", "train_seed": True}, "in 1 to 3"),
+        ({"profile": "pocket-seeds", "train": "base", "train_seed": 2}, "the base is not trained"),
+    ],
+)
 def test_a_training_seed_that_the_profile_does_not_have_is_one_line(project, given, why):
     with pytest.raises(UserError, match=why) as caught:
         resolve("04_cross_eval", given)
@@ -196,7 +223,10 @@ def test_what_is_still_to_come_counts_stale_stages_only(project):
         at.output.parent.mkdir(parents=True, exist_ok=True)
         at.output.write_text("")
         os.utime(at.output, (age + 1, age + 1))
-    assert still_to_come(resolve("03_finetune", {"profile": "smoke", "train": "reset"})) == "04 x4, 05, paper"
+    assert (
+        still_to_come(resolve("03_finetune", {"profile": "smoke", "train": "reset"}))
+        == "04 x4, 05, paper"
+    )
     assert still_to_come(whole[-1]) == "paper"
 
 
@@ -227,7 +257,9 @@ def test_outside_a_checkout_the_commit_is_unknown(project, monkeypatch):
 def test_in_a_checkout_the_commit_and_changed_sources_are_told(project):
     def git(*words):
         who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
-        return subprocess.run(["git", *who, *words], cwd=project, check=True, capture_output=True, text=True).stdout
+        return subprocess.run(
+            ["git", *who, *words], cwd=project, check=True, capture_output=True, text=True
+        ).stdout
 
     git("init", "-q")
     git("add", "params")
@@ -270,7 +302,9 @@ def test_a_store_key_changes_with_everything_that_shapes_episodes(project):
 
 def test_make_and_the_store_key_agree_on_which_sources_shape_episodes():
     shown = ["make", "--no-print-directory", "--eval", "shown: ; @echo $(CORE)", "shown"]
-    listed = subprocess.run(shown, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout.split()
+    listed = subprocess.run(
+        shown, cwd=REPOSITORY, check=True, capture_output=True, text=True
+    ).stdout.split()
     library = REPOSITORY / "knapsack_lib"
     ours = [p.relative_to(library) for p in library.rglob("*.py")]
     wanted = {f"knapsack_lib/{name.as_posix()}" for name in ours if name.parts[0] not in BESIDE}

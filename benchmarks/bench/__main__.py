@@ -1,9 +1,11 @@
-"""Where the time goes: every part of a study measured beside another way to do it and beside its floor.
+"""Where the time goes: every part of a study measured beside another way to do it and beside its
+floor.
 
     python benchmarks/bench [part ...] [--tiny] [--keep]
 
-Prints a table (single runs where a part says no ratio); with --keep it goes to benchmarks/bench.txt and one line of JSON is added to benchmarks/bench.jsonl.
-Ratios are of one run, medians of alternated repeats; seconds are this machine's. `--tiny` only tries the code.
+Prints a table (single runs where a part says no ratio); with --keep it goes to benchmarks/bench.txt
+and one line of JSON is added to benchmarks/bench.jsonl. Ratios are of one run, medians of
+alternated repeats; seconds are this machine's. `--tiny` only tries the code.
 """
 
 from __future__ import annotations
@@ -23,15 +25,29 @@ from measure import Row, table
 
 from knapsack_lib.provenance import code_digest, package_versions
 
-PARTS = ("tasks", "interpreter", "episodes", "training", "generation", "analysis", "memory", "growth", "starting")
+PARTS = (
+    "tasks",
+    "interpreter",
+    "episodes",
+    "training",
+    "generation",
+    "analysis",
+    "memory",
+    "growth",
+    "starting",
+)
 FOLDER = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS))
     parser.add_argument("--tiny", action="store_true", help="smallest sizes: to see that it runs")
-    parser.add_argument("--keep", action="store_true", help="write bench.txt and add to bench.jsonl")
+    parser.add_argument(
+        "--keep", action="store_true", help="write bench.txt and add to bench.jsonl"
+    )
     given = parser.parse_args()
     if unknown := [part for part in given.parts if part not in PARTS]:
         parser.error(f"there is no part {unknown[0]!r}; choose of: {', '.join(PARTS)}")
@@ -63,7 +79,10 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return "unknown processor"
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown processor")
+    return next(
+        (line.split(":")[1].strip() for line in lines if line.startswith("model name")),
+        "unknown processor",
+    )
 
 
 if __name__ == "__main__":

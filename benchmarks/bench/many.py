@@ -1,4 +1,5 @@
-"""Studies of any size, made of the committed episodes again and again under new names: for what grows with their number."""
+"""Studies of any size, made of the committed episodes again and again under new names: for what
+grows with their number."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ COMMITTED = ROOT / "results" / "pocket-seeds"
 
 
 def records() -> list[dict[str, Any]]:
-    """The committed episodes with one adapter of each regime: ten cells' worth, and the base's two, by task."""
+    """The committed episodes with one adapter of each regime: ten cells' worth, and the base's two,
+    by task."""
     with gzip.open(COMMITTED / "cells.jsonl.gz", "rt", encoding="utf-8") as file:
         return [record for record in map(json.loads, file) if record["train_seed"] <= 1]
 
@@ -23,7 +25,8 @@ def records() -> list[dict[str, Any]]:
 def renamed(count: int) -> Iterator[dict[str, Any]]:
     """`count` episodes: whole rounds of tasks, each task in all its cells."""
     tasks = {
-        name: list(group) for name, group in itertools.groupby(records(), lambda r: (r["difficulty"], r["task_id"]))
+        name: list(group)
+        for name, group in itertools.groupby(records(), lambda r: (r["difficulty"], r["task_id"]))
     }
     made = 0
     for number in itertools.count():
@@ -47,12 +50,20 @@ def write_cells(path: Path, count: int) -> None:
 
 
 def write_store(folder: Path, key: str, names: list[str]) -> None:
-    """A store of one cell with these episodes, as a run that was stopped left it: not in order, not closed."""
+    """A store of one cell with these episodes, as a run that was stopped left it: not in order, not
+    closed."""
     folder.mkdir(parents=True)
     (folder / "key").write_text(key + "\n")
     (folder / "turns.jsonl").touch()
-    cell = [r for r in records() if (r["policy"], r["runtime"], r["difficulty"]) == ("reset", "reset", "easy")]
-    with open(folder / "episodes.jsonl", "w", encoding="utf-8") as file, open(folder / "timings.jsonl", "w") as clock:
+    cell = [
+        r
+        for r in records()
+        if (r["policy"], r["runtime"], r["difficulty"]) == ("reset", "reset", "easy")
+    ]
+    with (
+        open(folder / "episodes.jsonl", "w", encoding="utf-8") as file,
+        open(folder / "timings.jsonl", "w") as clock,
+    ):
         for name, record in zip(reversed(names), itertools.cycle(cell), strict=False):
             file.write(line(record | {"task_id": name, "episode_id": name}))
             clock.write(json.dumps({"episode_id": name, "seconds": 1.0}) + "\n")

@@ -1,4 +1,5 @@
-"""Everything that is worked out from one set of results, each once: tables, figures, numbers and claims read it here.
+"""Everything that is worked out from one set of results, each once: tables, figures, numbers and
+claims read it here.
 
 evidence = Evidence(results)
 evidence.cell("persistent", "reset", "easy").tokens
@@ -16,11 +17,17 @@ import pandas as pd
 
 from knapsack_lib.analysis.contrasts import at, contrast_table, power_table
 from knapsack_lib.analysis.failures import failure_counts
-from knapsack_lib.analysis.intervals import Interval, efficiency_ratio, rate_interval, ratio_interval
+from knapsack_lib.analysis.intervals import (
+    Interval,
+    efficiency_ratio,
+    rate_interval,
+    ratio_interval,
+)
 from knapsack_lib.analysis.metrics import CELL
 from knapsack_lib.analysis.results import Results
 from knapsack_lib.analysis.summary import cell_summary, seed_summary, task_means
-from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, Analysis, named_seed
+from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, Analysis
+from knapsack_lib.seeds import named_seed
 
 __all__ = ["Evidence", "NotThere", "training_traces"]
 
@@ -30,7 +37,8 @@ class NotThere(LookupError):
 
 
 def training_traces(teacher: pd.DataFrame) -> pd.DataFrame:
-    """The teacher's episodes on training tasks: a store of ours holds the validation tasks' traces too."""
+    """The teacher's episodes on training tasks: a store of ours holds the validation tasks' traces
+    too."""
     return teacher[~teacher.task_id.str.contains("-validation-")]
 
 
@@ -94,7 +102,7 @@ class Evidence:
     def expert(self, difficulty: str) -> float:
         """The scripted expert's mean score on the same test tasks."""
         expert = self.results.expert
-        return float(expert[expert.difficulty == difficulty].optimality.mean())
+        return float(expert[expert.difficulty == difficulty].score.mean())
 
     @cached_property
     def teacher_ratio(self) -> Interval:
@@ -110,15 +118,20 @@ class Evidence:
         return {}
 
     def efficiency(self, difficulty: str) -> Interval:
-        """Score for each token of persistent→persistent over that of reset→reset. Raises NotThere without these."""
+        """Score for each token of persistent→persistent over that of reset→reset. Raises NotThere
+        without these."""
         if difficulty not in self._efficiencies:
             for regime in RUNTIMES:
                 self.cell(regime, regime, difficulty)
             here = self.results.cells[self.results.cells.difficulty == difficulty]
             aligned = list(zip(RUNTIMES, RUNTIMES, strict=True))
-            score, tokens = (task_means(here, name)[aligned].dropna() for name in ("optimality", "tokens"))
+            score, tokens = (
+                task_means(here, name)[aligned].dropna() for name in ("score", "tokens")
+            )
             sides = [(score[cell].to_numpy(), tokens[cell].to_numpy()) for cell in aligned]
-            self._efficiencies[difficulty] = self._seeded(efficiency_ratio, *sides, name=("efficiency", difficulty))
+            self._efficiencies[difficulty] = self._seeded(
+                efficiency_ratio, *sides, name=("efficiency", difficulty)
+            )
         return self._efficiencies[difficulty]
 
     def token_ratio(self, difficulty: str, name: str, inverse: bool = False) -> Interval:
@@ -129,17 +142,24 @@ class Evidence:
         return Interval(one, low, high, int(row.n), row.method, row.note)
 
     def recovery(self, train: str, runtime: str, difficulty: str) -> tuple[Interval, float]:
-        """Of the episodes with a missing-variable error: the share that recovered (Wilson's interval over tasks), and
-        the mean turn of the first such error. Both NaN where no episode met one."""
+        """Of the episodes with a missing-variable error: the share that recovered (Wilson's
+        interval over tasks), and the mean turn of the first such error. Both NaN where no episode
+        met one."""
         cells = self.results.cells
-        mine = cells[(cells.train == train) & (cells.runtime == runtime) & (cells.difficulty == difficulty)]
+        mine = cells[
+            (cells.train == train) & (cells.runtime == runtime) & (cells.difficulty == difficulty)
+        ]
         met = mine[mine.missing_variable]
         if met.empty:
             return rate_interval(0, 0), math.nan
-        share = met.assign(recovered=met.recovered.astype(float)).groupby("task_id").recovered.mean()
+        share = (
+            met.assign(recovered=met.recovered.astype(float)).groupby("task_id").recovered.mean()
+        )
         turn = float(met.first_missing_turn.astype(float).mean())
         return rate_interval(float(share.sum()), len(share), level=self.analysis.level), turn
 
     def _seeded(self, function: Any, *data: Any, name: tuple[str, ...]) -> Interval:
         seed = named_seed(self.results.seed, "bootstrap", *name)
-        return function(*data, seed=seed, resamples=self.analysis.resamples, level=self.analysis.level)
+        return function(
+            *data, seed=seed, resamples=self.analysis.resamples, level=self.analysis.level
+        )

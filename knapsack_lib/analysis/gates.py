@@ -1,4 +1,5 @@
-"""What must hold before anything is reported, one line a gate. No gate is set on mismatched cells or on the base.
+"""What must hold before anything is reported, one line a gate. No gate is set on mismatched cells
+or on the base.
 
     found = gates(results.cells, results.expert, profile.gates)
 
@@ -11,7 +12,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, Gates, UserError
+from knapsack_lib.errors import UserError
+from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, Gates
 
 __all__ = ["Gate", "gates"]
 
@@ -36,16 +38,25 @@ class Gate:
 
 
 def gates(cells: pd.DataFrame, expert: pd.DataFrame, bounds: Gates) -> list[Gate]:
-    """Two gates for each adapter in each aligned cell: mean optimality beside the expert's on the same tasks, finishes.
+    """Two gates for each adapter in each aligned cell: mean score beside the expert's on the same
+    tasks, finishes.
 
-    `cells` and `expert` are frames of metrics.episode_frame. Raises UserError when they played different tasks.
+    `cells` and `expert` are frames of metrics.episode_frame. Raises UserError when they played
+    different tasks.
     """
     found = []
     for difficulty in DIFFICULTIES:
         yard = expert[expert.difficulty == difficulty]
         for regime in RUNTIMES:
-            aligned = cells[(cells.train == regime) & (cells.runtime == regime) & (cells.difficulty == difficulty)]
-            name, adapters = f"{regime} -> {regime}, {difficulty}", list(aligned.groupby("train_seed"))
+            aligned = cells[
+                (cells.train == regime)
+                & (cells.runtime == regime)
+                & (cells.difficulty == difficulty)
+            ]
+            name, adapters = (
+                f"{regime} -> {regime}, {difficulty}",
+                list(aligned.groupby("train_seed")),
+            )
             for train_seed, mine in adapters or [(1, aligned)]:
                 which = f"{name}, training seed {train_seed}" if len(adapters) > 1 else name
                 found += _two(which, mine, yard, bounds)
@@ -56,8 +67,8 @@ def _two(name: str, mine: pd.DataFrame, yard: pd.DataFrame, bounds: Gates) -> li
     if mine.empty or sorted(mine.task_id) != sorted(yard.task_id):
         counts = f"{len(mine)} episodes here, {len(yard)} of the expert's"
         raise UserError(f"{name}: the expert played other tasks ({counts}); run notebook 01 again")
-    best, share = float(yard.optimality.mean()), bounds.share_of_expert
+    best, share = float(yard.score.mean()), bounds.share_of_expert
     why = f"{share:g} of the expert's {best:.3f} on the same tasks, n = {len(mine)}"
-    score = Gate(name, "mean optimality", float(mine.optimality.mean()), share * best, why)
+    score = Gate(name, "mean score", float(mine.score.mean()), share * best, why)
     why = f"share of episodes ended by finish(), n = {len(mine)}"
     return [score, Gate(name, "finished", float(mine.finished.mean()), bounds.finished, why)]

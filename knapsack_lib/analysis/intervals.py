@@ -1,11 +1,12 @@
 """Rows of numbers -> estimates with intervals. Pairs are of one task; every draw is seeded by name.
 
-    mean_interval(values, seed=named_seed(root, "optimality", "easy"))      # BCa bootstrap
+    mean_interval(values, seed=named_seed(root, "score", "easy"))      # BCa bootstrap
     rate_interval(hits, n)                                                  # Wilson
     ratio_interval(a, b, seed=...)                                          # geometric mean of a/b, paired
 
-Data that cannot answer a question (too few pairs, no spread, values that are not numbers) give NaN where the answer
-would stand and say why in `note`: nothing is dropped without a word, and no number is made up.
+Data that cannot answer a question (too few pairs, no spread, values that are not numbers) give NaN
+where the answer would stand and say why in `note`: nothing is dropped without a word, and no number
+is made up.
 """
 
 from __future__ import annotations
@@ -20,9 +21,19 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 __all__ = [
-    "FEWEST", "LEVEL", "NAN", "RESAMPLES", "Interval", "as_row", "efficiency_ratio", "is_flat", "mean_interval",
-    "mean_intervals", "rate_interval", "ratio_interval",
-]  # fmt: skip
+    "FEWEST",
+    "LEVEL",
+    "NAN",
+    "RESAMPLES",
+    "Interval",
+    "as_row",
+    "efficiency_ratio",
+    "is_flat",
+    "mean_interval",
+    "mean_intervals",
+    "rate_interval",
+    "ratio_interval",
+]
 
 RESAMPLES = 5_000
 LEVEL = 0.95
@@ -32,7 +43,8 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate and its interval over n values. `method`: BCa, percentile, Wilson, constant or none."""
+    """An estimate and its interval over n values. `method`: BCa, percentile, Wilson, constant or
+    none."""
 
     estimate: float
     low: float
@@ -58,10 +70,14 @@ def is_flat(x: np.ndarray) -> bool:
     return bool(np.ptp(x) <= 1e-12 * np.abs(x).max())
 
 
-def mean_interval(values: ArrayLike, *, seed: int, resamples: int = RESAMPLES, level: float = LEVEL) -> Interval:
-    """The mean of values of shape [n] with a bias-corrected, accelerated bootstrap interval (Efron 1987).
+def mean_interval(
+    values: ArrayLike, *, seed: int, resamples: int = RESAMPLES, level: float = LEVEL
+) -> Interval:
+    """The mean of values of shape [n] with a bias-corrected, accelerated bootstrap interval (Efron
+    1987).
 
-    Where BCa has no solution the percentile interval of the same resamples is given, and `method` says so.
+    Where BCa has no solution the percentile interval of the same resamples is given, and `method`
+    says so.
     """
     return mean_intervals([values], seed=seed, resamples=resamples, level=level)[0]
 
@@ -69,17 +85,27 @@ def mean_interval(values: ArrayLike, *, seed: int, resamples: int = RESAMPLES, l
 def mean_intervals(
     rows: Sequence[ArrayLike], *, seed: int, resamples: int = RESAMPLES, level: float = LEVEL
 ) -> list[Interval]:
-    """The same for several measures of the same n things: rows [k][n]. All share the draws of things, as they are paired."""
+    """The same for several measures of the same n things: rows [k][n]. All share the draws of
+    things, as they are paired."""
     checked = [_without_draws(row) for row in rows]
     drawn = [x for x, known in checked if known is None]
     if not drawn:
         return [known for _, known in checked if known is not None]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # data without enough spread: handled below, by name
+        warnings.simplefilter(
+            "ignore", RuntimeWarning
+        )  # data without enough spread: handled below, by name
         found = stats.bootstrap(
-            (np.stack(drawn),), np.mean, n_resamples=resamples, confidence_level=level, method="BCa", vectorized=True,
-            batch=250, axis=-1, rng=np.random.default_rng(seed),
-        )  # fmt: skip
+            (np.stack(drawn),),
+            np.mean,
+            n_resamples=resamples,
+            confidence_level=level,
+            method="BCa",
+            vectorized=True,
+            batch=250,
+            axis=-1,
+            rng=np.random.default_rng(seed),
+        )
     tail = (1 - level) / 2
     ends = zip(*found.confidence_interval, found.bootstrap_distribution, strict=True)
     intervals = []
@@ -111,28 +137,42 @@ def _without_draws(values: ArrayLike) -> tuple[np.ndarray, Interval | None]:
 def rate_interval(hits: float, n: int, *, level: float = LEVEL) -> Interval:
     """hits / n with Wilson's score interval (Wilson 1927). Raises ValueError unless 0 <= hits <= n.
 
-    `n` counts independent units. Where each of n tasks was played by several adapters, `hits` is the sum of the tasks'
-    shares: episodes of one task do not count as independent, so the interval is as wide as that of one adapter.
+    `n` counts independent units. Where each of n tasks was played by several adapters, `hits` is
+    the sum of the tasks' shares: episodes of one task do not count as independent, so the interval
+    is as wide as that of one adapter.
     """
     if not 0 <= hits <= n:
         raise ValueError(f"{hits} hits out of {n} is no rate")
     if n == 0:
         return Interval(NAN, NAN, NAN, 0, "none", "no values")
     low, high = proportion_confint(hits, n, alpha=1 - level, method="wilson")
-    low, high = (0.0 if hits == 0 else float(low)), (1.0 if hits == n else float(high))  # exact ends, free of rounding
+    low, high = (
+        (0.0 if hits == 0 else float(low)),
+        (1.0 if hits == n else float(high)),
+    )  # exact ends, free of rounding
     return Interval(hits / n, low, high, n, "Wilson")
 
 
 def ratio_interval(
     a: ArrayLike, b: ArrayLike, *, seed: int, resamples: int = RESAMPLES, level: float = LEVEL
 ) -> Interval:
-    """exp(mean(log a - log b)) for pairs of shape [n]: the typical ratio, with a BCa interval found on the log scale."""
+    """exp(mean(log a - log b)) for pairs of shape [n]: the typical ratio, with a BCa interval found
+    on the log scale."""
     top, bottom = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     if top.shape != bottom.shape:
-        return Interval(NAN, NAN, NAN, len(top), "none", f"{len(top)} values against {len(bottom)}: no pairs")
+        return Interval(
+            NAN, NAN, NAN, len(top), "none", f"{len(top)} values against {len(bottom)}: no pairs"
+        )
     bad = int((~(top > 0) | ~(bottom > 0) | np.isinf(top) | np.isinf(bottom)).sum())
     if bad:
-        return Interval(NAN, NAN, NAN, len(top), "none", f"{bad} of {len(top)} pairs hold no positive, finite number")
+        return Interval(
+            NAN,
+            NAN,
+            NAN,
+            len(top),
+            "none",
+            f"{bad} of {len(top)} pairs hold no positive, finite number",
+        )
     log = mean_interval(np.log(top) - np.log(bottom), seed=seed, resamples=resamples, level=level)
     with np.errstate(over="ignore"):
         estimate, low, high = (float(np.exp(end)) for end in (log.estimate, log.low, log.high))
@@ -140,10 +180,15 @@ def ratio_interval(
 
 
 def efficiency_ratio(
-    a: tuple[ArrayLike, ArrayLike], b: tuple[ArrayLike, ArrayLike], *, seed: int, resamples: int = RESAMPLES,
+    a: tuple[ArrayLike, ArrayLike],
+    b: tuple[ArrayLike, ArrayLike],
+    *,
+    seed: int,
+    resamples: int = RESAMPLES,
     level: float = LEVEL,
-) -> Interval:  # fmt: skip
-    """(mean score / mean tokens) of `a` over that of `b`, each a pair (scores, tokens) of rows [n] of the same tasks.
+) -> Interval:
+    """(mean score / mean tokens) of `a` over that of `b`, each a pair (scores, tokens) of rows [n]
+    of the same tasks.
 
     The interval is BCa over tasks: a resample draws a task's four numbers together.
     """
@@ -163,10 +208,19 @@ def efficiency_ratio(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a resample without spread; its ends are looked at below
         found = stats.bootstrap(
-            rows, ratio, n_resamples=resamples, confidence_level=level, method="BCa", vectorized=True, batch=1000,
-            paired=True, rng=np.random.default_rng(seed),
-        )  # fmt: skip
+            rows,
+            ratio,
+            n_resamples=resamples,
+            confidence_level=level,
+            method="BCa",
+            vectorized=True,
+            batch=1000,
+            paired=True,
+            rng=np.random.default_rng(seed),
+        )
     low, high = (float(end) for end in found.confidence_interval)
     if not np.isfinite([low, high]).all():
-        return Interval(float(ratio(*rows)), NAN, NAN, len(rows[0]), "none", "the resamples give no interval")
+        return Interval(
+            float(ratio(*rows)), NAN, NAN, len(rows[0]), "none", "the resamples give no interval"
+        )
     return Interval(float(ratio(*rows)), low, high, len(rows[0]), "BCa")

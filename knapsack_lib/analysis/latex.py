@@ -9,10 +9,28 @@ from collections.abc import Sequence
 __all__ = ["escaped", "number", "percent", "span", "tabular"]
 
 ESCAPES = {
-    "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_", "→": r"$\to$", "×": r"$\times$", "+": "$+$", "−": "$-$",
-    "$": r"\$", "{": r"\{", "}": r"\}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "\\": r"\textbackslash{}",
-    "±": r"$\pm$", "<": "$<$", ">": "$>$", "α": r"$\alpha$", "–": "--", "≥": r"$\geq$", "≤": r"$\leq$",
-}  # fmt: skip
+    "&": r"\&",
+    "%": r"\%",
+    "#": r"\#",
+    "_": r"\_",
+    "→": r"$\to$",
+    "×": r"$\times$",
+    "+": "$+$",
+    "−": "$-$",
+    "$": r"\$",
+    "{": r"\{",
+    "}": r"\}",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "\\": r"\textbackslash{}",
+    "±": r"$\pm$",
+    "<": "$<$",
+    ">": "$>$",
+    "α": r"$\alpha$",
+    "–": "--",
+    "≥": r"$\geq$",
+    "≤": r"$\leq$",
+}
 
 
 def escaped(text: object) -> str:
@@ -33,11 +51,18 @@ def percent(share: float) -> str:
 
 def span(value: float, low: float, high: float, form: str) -> str:
     """An estimate with its interval."""
-    return "--" if math.isnan(value) else f"{number(value, form)} [{number(low, form)}, {number(high, form)}]"
+    return (
+        "--"
+        if math.isnan(value)
+        else f"{number(value, form)} [{number(low, form)}, {number(high, form)}]"
+    )
 
 
-def tabular(layout: str, head: Sequence[str], groups: Sequence[tuple[str, Sequence[Sequence[str]]]]) -> str:
-    """A booktabs tabular of cells that are LaTeX already; a group with a title gets a line of its own."""
+def tabular(
+    layout: str, head: Sequence[str], groups: Sequence[tuple[str, Sequence[Sequence[str]]]]
+) -> str:
+    """A booktabs tabular of cells that are LaTeX already; a group with a title gets a line of its
+    own."""
     lines = [rf"\begin{{tabular}}{{{layout}}}", r"\toprule", " & ".join(head) + r" \\"]
     for title, rows in groups:
         lines.append(r"\midrule")

@@ -1,4 +1,5 @@
-"""Which names of the module a block binds, and which it needs from before; read from its syntax, nothing is run.
+"""Which names of the module a block binds, and which it needs from before; read from its syntax,
+nothing is run.
 
 names = Names.of(ast.parse("y = x + 1"))      # names.needed == {"x"}, names.bound == {"y"}
 """
@@ -17,9 +18,10 @@ Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 
 class Names(ast.NodeVisitor):
-    """Statements count in the order in which they stand, both arms of a branch as taken. The body of a function counts
-    when the block is done, since it runs later. `bound` is what a block ever binds, also what it deletes again.
-    Annotations count where Python (up to 3.13) evaluates them. Builtins are needed by nobody.
+    """Statements count in the order in which they stand, both arms of a branch as taken. The body
+    of a function counts when the block is done, since it runs later. `bound` is what a block ever
+    binds, also what it deletes again. Annotations count where Python (up to 3.13) evaluates them.
+    Builtins are needed by nobody.
     """
 
     def __init__(self, local: bool = False) -> None:
@@ -30,16 +32,20 @@ class Names(ast.NodeVisitor):
         self._later: set[str] = set()  # what functions take from the module when they run
         self._reads: set[str] = set()  # of these, the globals that they read before they bind them
         self._makes: set[str] = set()  # and the globals that they bind
-        self.places: list[ast.Name] = []  # where what is needed is read; in functions, what may be needed
+        self.places: list[
+            ast.Name
+        ] = []  # where what is needed is read; in functions, what may be needed
 
     @property
     def helpers(self) -> tuple[frozenset[str], frozenset[str]]:
-        """Globals that functions of this block bind when they run, and names that they take from the module."""
+        """Globals that functions of this block bind when they run, and names that they take from
+        the module."""
         return frozenset(self._makes), frozenset(self._later | self._reads)
 
     @classmethod
     def of(cls, tree: ast.Module) -> Names:
-        """The names of a whole block. Raises RecursionError for a block that is nested too deep to be walked."""
+        """The names of a whole block. Raises RecursionError for a block that is nested too deep to
+        be walked."""
         names = cls()
         names.visit(tree)
         late = (names._later - names._makes) | names._reads
@@ -131,11 +137,15 @@ class Names(ast.NodeVisitor):
         self._later |= ((inner.needed - inner._declared) | inner._later) - own
         self._reads |= (inner.needed & inner._declared) | inner._reads
         self._makes |= (inner.bound & inner._declared) | inner._makes
-        self.places += [place for place in inner.places if place.id in inner._declared or place.id not in own]
+        self.places += [
+            place for place in inner.places if place.id in inner._declared or place.id not in own
+        ]
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         inner = Names()
-        inner._visit(*node.decorator_list, *node.bases, *(word.value for word in node.keywords), *node.body)
+        inner._visit(
+            *node.decorator_list, *node.bases, *(word.value for word in node.keywords), *node.body
+        )
         self._take(inner)
         self._later |= inner._later
         self.bound.add(node.name)
@@ -145,7 +155,9 @@ class Names(ast.NodeVisitor):
         for loop in node.generators:
             inner._visit(loop.iter, loop.target, *loop.ifs)
         inner._visit(*([node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]))
-        inner.places = [place for place in inner.places if place.id not in inner.bound - inner.needed]
+        inner.places = [
+            place for place in inner.places if place.id not in inner.bound - inner.needed
+        ]
         self._take(inner)
         self._later |= inner._later - inner.bound
         # A walrus inside binds outside.

@@ -2,8 +2,9 @@ r"""paper/numbers.tex: one \newcommand for every number that the paper's prose u
 
     write(results, folder / "numbers.tex")
 
-Names are letters only. A cell's macros end in its words: \scorePersistentResetEasy is the score of the model trained
-on persistent traces that acts in the reset runtime on easy tasks; Low and High are the ends of its 95% interval.
+Names are letters only. A cell's macros end in its words: \scorePersistentResetEasy is the score of
+the model trained on persistent traces that acts in the reset runtime on easy tasks; Low and High
+are the ends of its 95% interval.
 """
 
 from __future__ import annotations
@@ -20,34 +21,59 @@ from knapsack_lib.analysis.latex import escaped
 from knapsack_lib.analysis.metrics import CELL
 from knapsack_lib.analysis.output import write_tex
 from knapsack_lib.analysis.tables import rules_text, teacher_table
-from knapsack_lib.families.knapsack import size_named
+from knapsack_lib.families import family_named
 from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES
 
 __all__ = ["numbers", "write"]
 
 CELL_FORMS = {  # macro's first word -> (column of the main table, format)
-    "score": ("optimality", ".3f"), "scoreLow": ("optimality_low", ".3f"), "scoreHigh": ("optimality_high", ".3f"),
-    "solved": ("solved", ".0%"), "finished": ("finished", ".0%"), "turns": ("steps", ".1f"),
-    "tokens": ("tokens", ",.0f"), "tokensLow": ("tokens_low", ",.0f"), "tokensHigh": ("tokens_high", ",.0f"),
-    "seconds": ("seconds", ".1f"), "perThousand": ("score_per_1k", ".2f"), "missing": ("missing_variable", ".0%"),
-    "missingLow": ("missing_variable_low", ".0%"), "missingHigh": ("missing_variable_high", ".0%"),
-}  # fmt: skip
+    "score": ("score", ".3f"),
+    "scoreLow": ("score_low", ".3f"),
+    "scoreHigh": ("score_high", ".3f"),
+    "solved": ("solved", ".0%"),
+    "finished": ("finished", ".0%"),
+    "turns": ("steps", ".1f"),
+    "tokens": ("tokens", ",.0f"),
+    "tokensLow": ("tokens_low", ",.0f"),
+    "tokensHigh": ("tokens_high", ",.0f"),
+    "seconds": ("seconds", ".1f"),
+    "perThousand": ("score_per_1k", ".2f"),
+    "missing": ("missing_variable", ".0%"),
+    "missingLow": ("missing_variable_low", ".0%"),
+    "missingHigh": ("missing_variable_high", ".0%"),
+}
 TEACHER_FORMS = {
-    "traceScore": ("optimality", ".3f"), "traceSolved": ("solved", ".0%"), "traceTurns": ("steps", ".1f"),
-    "traceCalls": ("tool_calls", ".1f"), "traceTokens": ("tokens", ",.0f"), "traceSlips": ("with_slip", ".0%"),
+    "traceScore": ("score", ".3f"),
+    "traceSolved": ("solved", ".0%"),
+    "traceTurns": ("steps", ".1f"),
+    "traceCalls": ("tool_calls", ".1f"),
+    "traceTokens": ("tokens", ",.0f"),
+    "traceSlips": ("with_slip", ".0%"),
     "traceCount": ("n", ",d"),
-}  # fmt: skip
+}
 
 
 def write(evidence: Evidence, path: Path) -> Path:
     r"""Write the macros, one \newcommand a line."""
-    lines = [rf"\newcommand{{\{name}}}{{{escaped(value)}}}" for name, value in numbers(evidence).items()]
+    lines = [
+        rf"\newcommand{{\{name}}}{{{escaped(value)}}}" for name, value in numbers(evidence).items()
+    ]
     return write_tex("\n".join(lines), path, evidence.results.stamp)
 
 
 def numbers(evidence: Evidence) -> dict[str, str]:
     """Macro name -> plain text, in a fixed order. Raises ValueError should two macros share a name."""
-    parts = (_settings, _training_settings, _cells, _teacher, _ratios, _contrasts, _state, _verdicts, _training)
+    parts = (
+        _settings,
+        _training_settings,
+        _cells,
+        _teacher,
+        _ratios,
+        _contrasts,
+        _state,
+        _verdicts,
+        _training,
+    )
     pairs = [pair for part in parts for pair in part(evidence)]
     found = dict(pairs)
     if len(found) != len(pairs):
@@ -63,7 +89,10 @@ def _settings(evidence: Evidence) -> Iterator[tuple[str, str]]:
     yield "trainSeeds", str(evidence.train_seeds)
     count = results.provenance["parameters"]
     yield "baseModel", own["training"]["base"]
-    yield "baseSize", f"{count / 1e6:.2f} million parameters" if count else "its size is in its name"
+    yield (
+        "baseSize",
+        f"{count / 1e6:.2f} million parameters" if count else "its size is in its name",
+    )
     yield "level", f"{judged.level:.0%}"
     yield "resamples", f"{judged.resamples:,}"
     yield "alphaLevel", f"{judged.alpha:g}"
@@ -75,13 +104,18 @@ def _settings(evidence: Evidence) -> Iterator[tuple[str, str]]:
     yield "shardSize", str(own["evaluation"]["shard"])
     yield "newTokens", f"{own['evaluation']['max_new_tokens']:,}"
     yield "contextTokens", f"{own['evaluation']['context']:,}"
-    for name, key in (("turnLimit", "turns"), ("callLimit", "tool_calls"), ("wallLimit", "wall_seconds"),
-                      ("memoryLimit", "memory_mb"), ("outputLimit", "output_chars")):  # fmt: skip
+    for name, key in (
+        ("turnLimit", "turns"),
+        ("callLimit", "tool_calls"),
+        ("wallLimit", "wall_seconds"),
+        ("memoryLimit", "memory_mb"),
+        ("outputLimit", "output_chars"),
+    ):
         yield name, f"{own['limits'][key]:,g}"
     yield "validationTasks", str(own["tasks"]["validation"])
+    family = family_named(own["family"])
     for difficulty, size in own["difficulties"].items():
-        low, high = size_named(size).items
-        yield f"items{difficulty.capitalize()}", f"{low} to {high}" if high > low else str(low)
+        yield f"items{difficulty.capitalize()}", family.describe(size).removesuffix(" items")
     yield "gateShare", f"{own['gates']['share_of_expert']:.0%}"
     yield "gateFinished", f"{own['gates']['finished']:.0%}"
     yield "failureRules", rules_text(evidence)
@@ -97,14 +131,28 @@ def _settings(evidence: Evidence) -> Iterator[tuple[str, str]]:
 def _training_settings(evidence: Evidence) -> Iterator[tuple[str, str]]:
     own, base = evidence.results.settings["training"], evidence.results.settings["base"]
     yield "trainMethod", {"full": "all weights", "lora": "LoRA", "qlora": "QLoRA"}[own["method"]]
-    yield "trainOptimizer", {"muon": "Muon for the matrices, AdamW for the rest", "adamw": "AdamW"}[own["optimizer"]]
+    yield (
+        "trainOptimizer",
+        {"muon": "Muon for the matrices, AdamW for the rest", "adamw": "AdamW"}[own["optimizer"]],
+    )
     yield "episodesPerStep", str(own["episodes_per_step"])
-    for name, key in (("learningRate", "learning_rate"), ("matrixRate", "matrix_rate"), ("weightDecay", "weight_decay"),
-                      ("warmupShare", "warmup_share"), ("decayShare", "decay_share"), ("averageDecay", "average_decay")):  # fmt: skip
+    for name, key in (
+        ("learningRate", "learning_rate"),
+        ("matrixRate", "muon_learning_rate"),
+        ("weightDecay", "weight_decay"),
+        ("warmupShare", "warmup_ratio"),
+        ("decayShare", "decay_ratio"),
+        ("averageDecay", "ema_decay"),
+    ):
         yield name, f"{own[key]:g}"
     yield "maxTokens", f"{own['max_tokens']:,}"
-    for name, key in (("baseHidden", "hidden"), ("baseLayers", "layers"), ("baseHeads", "heads"),
-                      ("baseFeedForward", "feed_forward"), ("baseVocabulary", "vocabulary")):  # fmt: skip
+    for name, key in (
+        ("baseHidden", "hidden"),
+        ("baseLayers", "layers"),
+        ("baseHeads", "heads"),
+        ("baseFeedForward", "feed_forward"),
+        ("baseVocabulary", "vocabulary"),
+    ):
         yield name, str(base[key])
     yield "baseTokens", f"{base['tokens'] / 1e6:g} million"
 
@@ -122,7 +170,7 @@ def _cells(evidence: Evidence) -> Iterator[tuple[str, str]]:
         for regime in RUNTIMES:
             yield (
                 f"ofExpert{regime.capitalize()}{here}",
-                f"{evidence.cell(regime, regime, difficulty).optimality / expert:.0%}",
+                f"{evidence.cell(regime, regime, difficulty).score / expert:.0%}",
             )
     for train in RUNTIMES:
         for runtime in RUNTIMES:
@@ -144,9 +192,13 @@ def _ratios(evidence: Evidence) -> Iterator[tuple[str, str]]:
     """Token ratios by the names that the prose uses, and score per token."""
     for difficulty in DIFFICULTIES:
         words = difficulty.capitalize()
-        yield from _interval("ratioAligned", words, evidence.token_ratio(difficulty, "aligned", inverse=True), ".2f")
+        yield from _interval(
+            "ratioAligned", words, evidence.token_ratio(difficulty, "aligned", inverse=True), ".2f"
+        )
         yield from _interval("ratioTax", words, evidence.token_ratio(difficulty, "habit"), ".2f")
-        yield from _interval("ratioBroken", words, evidence.token_ratio(difficulty, "loss", inverse=True), ".2f")
+        yield from _interval(
+            "ratioBroken", words, evidence.token_ratio(difficulty, "loss", inverse=True), ".2f"
+        )
         yield from _interval("ratioEfficiency", words, evidence.efficiency(difficulty), ".2f")
         yield f"keptGap{words}", f"{kept_of_the_teachers_gap(evidence, difficulty):.0%}"
 
@@ -155,7 +207,10 @@ def _contrasts(evidence: Evidence) -> Iterator[tuple[str, str]]:
     for row in evidence.contrasts[evidence.contrasts.outcome == "score"].itertuples():
         words, name = row.difficulty.capitalize(), row.contrast.capitalize()
         for end in ("effect", "low", "high"):
-            yield f"diff{'' if end == 'effect' else end.capitalize()}{name}{words}", f"{getattr(row, end):+.3f}"
+            yield (
+                f"diff{'' if end == 'effect' else end.capitalize()}{name}{words}",
+                f"{getattr(row, end):+.3f}",
+            )
         yield f"p{name}{words}", p_text(row.p)
         if row.planned:
             yield f"holm{name}{words}", p_text(row.p_holm)
@@ -169,7 +224,10 @@ def _contrasts(evidence: Evidence) -> Iterator[tuple[str, str]]:
     for difficulty, rows in evidence.power.groupby("difficulty"):
         yield f"tasksNeeded{str(difficulty).capitalize()}", f"{rows.needed.iloc[0]:,.0f}"
     for difficulty in DIFFICULTIES:
-        yield f"pMissing{difficulty.capitalize()}", p_text(evidence.contrast("missing", difficulty, "loss").p)
+        yield (
+            f"pMissing{difficulty.capitalize()}",
+            p_text(evidence.contrast("missing", difficulty, "loss").p),
+        )
 
 
 def _state(evidence: Evidence) -> Iterator[tuple[str, str]]:
@@ -179,13 +237,23 @@ def _state(evidence: Evidence) -> Iterator[tuple[str, str]]:
     for train in RUNTIMES:
         for runtime in RUNTIMES:
             for difficulty in DIFFICULTIES:
-                mine = (turns.train == train) & (turns.runtime == runtime) & (turns.difficulty == difficulty)
+                mine = (
+                    (turns.train == train)
+                    & (turns.runtime == runtime)
+                    & (turns.difficulty == difficulty)
+                )
                 words = train.capitalize() + runtime.capitalize() + difficulty.capitalize()
                 here, every = later[mine.reindex(later.index)], turns[mine]
                 spent = every.completion_tokens.sum()
                 yield f"reliance{words}", f"{(here.reads_earlier > 0).mean():.0%}"
-                yield f"restated{words}", f"{(every.restated * every.completion_tokens).sum() / spent:.0%}"
-                yield f"again{words}", f"{(every.again * every.completion_tokens).sum() / spent:.0%}"
+                yield (
+                    f"restated{words}",
+                    f"{(every.restated * every.completion_tokens).sum() / spent:.0%}",
+                )
+                yield (
+                    f"again{words}",
+                    f"{(every.again * every.completion_tokens).sum() / spent:.0%}",
+                )
 
 
 def _verdicts(evidence: Evidence) -> Iterator[tuple[str, str]]:
@@ -204,13 +272,16 @@ def _training(evidence: Evidence) -> Iterator[tuple[str, str]]:
     for train, records in evidence.results.training.items():
         words = train.capitalize()
         played = [
-            record["validation_play"][str(record["chosen_step"])]["optimality"]
+            record["validation_play"][str(record["chosen_step"])]["score"]
             for record in records
             if "validation_play" in record
         ]
         yield f"steps{words}", f"{records[0]['steps']:,}"
         yield f"tokensSeen{words}", _range([record["tokens_seen"] for record in records], ",.0f")
-        yield f"assistantTokensSeen{words}", _range([record["assistant_tokens_seen"] for record in records], ",.0f")
+        yield (
+            f"assistantTokensSeen{words}",
+            _range([record["assistant_tokens_seen"] for record in records], ",.0f"),
+        )
         yield f"chosenStep{words}", _range([record["chosen_step"] for record in records], ",.0f")
         yield f"validationScore{words}", _range(played, ".3f") if played else "–"
 

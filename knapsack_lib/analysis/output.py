@@ -1,4 +1,5 @@
-"""How generated files are written: the provenance line first, no clock, no path, the same bytes every time."""
+"""How generated files are written: the provenance line first, no clock, no path, the same bytes
+every time."""
 
 from __future__ import annotations
 
@@ -10,8 +11,11 @@ __all__ = ["read_csv", "write_csv", "write_tex"]
 
 
 def write_csv(frame: pd.DataFrame, path: Path, stamp: str) -> Path:
-    """A CSV whose first line is '# ' and the stamp; floats to six digits. Read it back with `read_csv`."""
-    return _write(path, f"# {stamp}\n" + frame.to_csv(index=False, lineterminator="\n", float_format="%.6g"))
+    """A CSV whose first line is '# ' and the stamp; floats to six digits. Read it back with
+    `read_csv`."""
+    return _write(
+        path, f"# {stamp}\n" + frame.to_csv(index=False, lineterminator="\n", float_format="%.6g")
+    )
 
 
 def read_csv(path: Path) -> pd.DataFrame:

@@ -1,25 +1,35 @@
-"""Typeset the paper: python -m knapsack_lib.analysis.paper --profile pocket [--seed N]
+"""Typeset the paper: `knapsack pdf --profile pocket`.
 
-Runs latexmk on paper/main.tex (for an unpublished run: on the copy in that run's folder) and leaves paper/main.pdf.
-Auxiliary files go to the run's folder. Without LaTeX nothing fails: one line names the packages to install.
+Runs latexmk on paper/main.tex (for an unpublished run: on the copy in that run's folder) and leaves
+paper/main.pdf. Auxiliary files go to the run's folder. Without LaTeX nothing fails: one line names
+the packages to install.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
-from knapsack_lib.profiles import Run, UserError, load_profile
+from knapsack_lib.errors import UserError
+from knapsack_lib.files import shown
+from knapsack_lib.profiles import Run
 
-__all__ = ["typeset"]
+__all__ = ["missing_latex", "typeset"]
 
 PACKAGES = "latexmk texlive-latex-base texlive-latex-recommended texlive-science"
-STYLES = ("array", "booktabs", "geometry", "graphicx", "hyperref", "microtype", "xcolor")  # what main.tex loads
+# What main.tex loads
+STYLES = (
+    "array",
+    "booktabs",
+    "geometry",
+    "graphicx",
+    "hyperref",
+    "microtype",
+    "xcolor",
+)
 
 
 def missing_latex() -> str | None:
@@ -27,19 +37,24 @@ def missing_latex() -> str | None:
     complete = all(shutil.which(tool) for tool in ("latexmk", "pdflatex", "kpsewhich"))
     if complete:
         names = [f"{name}.sty" for name in STYLES]
-        found = subprocess.run(["kpsewhich", *names], capture_output=True, text=True, check=False).stdout.split()
+        found = subprocess.run(
+            ["kpsewhich", *names], capture_output=True, text=True, check=False
+        ).stdout.split()
         complete = len(found) == len(names)
-    return None if complete else f"no PDF: LaTeX is not complete here; install the packages {PACKAGES}"
+    return (
+        None if complete else f"no PDF: LaTeX is not complete here; install the packages {PACKAGES}"
+    )
 
 
 def typeset(run: Run) -> Path:
-    """Run latexmk and return paper/main.pdf. The same sources give the same bytes: no clock, no random id."""
+    """Run latexmk and return paper/main.pdf. The same sources give the same bytes: no clock, no
+    random id."""
     folder, work = run.published_root / "paper", run.root / "latex"
     for name in ("main.tex", "numbers.tex"):
         if not (folder / name).exists():
-            profile, seed = run.profile.name, "" if run.own else f" --seed {run.seed}"
-            where = run.shown(folder / name)
-            raise UserError(f"no {where}; run first: python -m knapsack_lib.analysis --profile {profile}{seed}")
+            profile, seed = run.profile.name, "" if run.is_default_seed else f" --seed {run.seed}"
+            where = shown(folder / name)
+            raise UserError(f"no {where}; run first: knapsack figures --profile {profile}{seed}")
     work.mkdir(parents=True, exist_ok=True)
     command = ["latexmk", "-pdf", "-interaction=nonstopmode", "-halt-on-error"]
     command += [f"-outdir={os.path.relpath(work, folder)}", "main.tex"]
@@ -47,25 +62,5 @@ def typeset(run: Run) -> Path:
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False)
     if done.returncode != 0:
         told = re.findall(r"^! .+$", done.stdout.decode(errors="replace"), re.M)
-        raise UserError(f"{told[0] if told else 'latexmk failed'}; read {run.shown(work / 'main.log')}")
+        raise UserError(f"{told[0] if told else 'latexmk failed'}; read {shown(work / 'main.log')}")
     return Path(shutil.copyfile(work / "main.pdf", folder / "main.pdf"))
-
-
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m knapsack_lib.analysis.paper", description="typeset the paper")
-    parser.add_argument("--profile", default="pocket")
-    parser.add_argument("--seed", type=int, default=None)
-    chosen = parser.parse_args(arguments)
-    lacking = missing_latex()
-    if lacking:
-        print(lacking)
-        return
-    run = load_profile(chosen.profile).run(chosen.seed)
-    print(f"wrote {run.shown(typeset(run))}")
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"error: {error}")

@@ -1,4 +1,5 @@
-"""The paper's appendix of prompts: what a model is told, and how the two trained styles answer it, from real episodes.
+"""The paper's appendix of prompts: what a model is told, and how the two trained styles answer it,
+from real episodes.
 
 write(results, folder / "prompts.tex")
 """
@@ -21,8 +22,8 @@ REPLIES = 2
 
 
 def write(results: Results, path: Path) -> Path:
-    """The opening messages (of every runtime, where they differ) and the first replies of both aligned cells on the
-    first easy task."""
+    """The opening messages (of every runtime, where they differ) and the first replies of both
+    aligned cells on the first easy task."""
     chosen = [_first(results.episodes, runtime) for runtime in ("persistent", "reset")]
     parts, shown = [], []
     for episode in chosen:
@@ -36,14 +37,19 @@ def write(results: Results, path: Path) -> Path:
                 _verbatim(message["content"]),
             ]
     for episode in chosen:
-        parts.append(_heading(f"The first replies of {episode.policy}→{episode.runtime} on the same task"))
+        parts.append(
+            _heading(f"The first replies of {episode.train}→{episode.runtime} on the same task")
+        )
         for turn in episode.turns[:REPLIES]:
-            parts += [_verbatim(turn.reply), _verbatim(f"# shown to it:\n{turn.observation or '(nothing)'}")]
+            parts += [
+                _verbatim(turn.reply),
+                _verbatim(f"# shown to it:\n{turn.observation or '(nothing)'}"),
+            ]
     return write_tex("\n".join(parts), path, results.stamp)
 
 
 def _first(episodes: Iterable[Episode], runtime: str) -> Episode:
-    mine = (e for e in episodes if (e.policy, e.runtime, e.difficulty) == (runtime, runtime, "easy"))
+    mine = (e for e in episodes if (e.train, e.runtime, e.difficulty) == (runtime, runtime, "easy"))
     return min(mine, key=lambda e: (e.task_id, e.train_seed))
 
 

@@ -3,8 +3,8 @@
     results = collect(run)      # a run -> the compact results/<profile>/, and read back from there
     build(results, run)         # figures/, paper/tables/, paper/numbers.tex under run.published_root
 
-`python -m knapsack_lib.analysis --profile pocket` does the same from the committed results alone; notebook 05 tells
-the story. Both build from what was written to disk, so they agree byte for byte.
+`python -m knapsack_lib.analysis --profile pocket` does the same from the committed results alone;
+notebook 05 tells the story. Both build from what was written to disk, so they agree byte for byte.
 """
 
 from __future__ import annotations
@@ -15,21 +15,25 @@ from pathlib import Path
 from knapsack_lib.analysis import figures, numbers, prompts, tables
 from knapsack_lib.analysis.evidence import Evidence
 from knapsack_lib.analysis.results import Results, read_results, write_results
-from knapsack_lib.profiles import Run, project_root
+from knapsack_lib.files import project_root
+from knapsack_lib.profiles import Run
 
 __all__ = ["build", "collect"]
 
 
 def collect(run: Run) -> Results:
-    """Write the run's compact results and read them back. Raises UserError naming the stage that is missing."""
+    """Write the run's compact results and read them back. Raises UserError naming the stage that is
+    missing."""
     write_results(run)
     return read_results(run)
 
 
 def build(results: Results, run: Run, root: Path | None = None) -> list[Path]:
-    """Every figure, table and number of these results, under `root` (by default `run.published_root`), in order.
+    """Every figure, table and number of these results, under `root` (by default
+    `run.published_root`), in order.
 
-    Of results that are not whole (published/results.py): the figures and tables that they have the rows for.
+    Of results that are not whole (published/results.py): the figures and tables that they have the
+    rows for.
     """
     root = root or run.published_root
     evidence = Evidence(results)
@@ -40,6 +44,8 @@ def build(results: Results, run: Run, root: Path | None = None) -> list[Path]:
     written.append(prompts.write(results, root / "paper" / "tables" / "prompts.tex"))
     written.append(numbers.write(evidence, root / "paper" / "numbers.tex"))
     text = project_root() / "paper" / "main.tex"
-    if root != project_root() and text.exists():  # another profile or seed: the same text beside its own numbers
+    if (
+        root != project_root() and text.exists()
+    ):  # another profile or seed: the same text beside its own numbers
         written.append(Path(shutil.copyfile(text, root / "paper" / "main.tex")))
     return written

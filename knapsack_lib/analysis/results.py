@@ -3,14 +3,14 @@
     write_results(run)             # from runs/...: gathers stores, frames, timings, training records
     results = read_results(run)    # .cells, .turns, .teacher, .expert, .training, .stamp
 
-cells.jsonl.gz holds every evaluation episode (without the sampled ids), teacher.csv.gz and expert.csv.gz a row per
-scripted episode, timings.csv the only clock, training.json what each adapter saw, provenance.json what made it all.
+cells.jsonl.gz holds every evaluation episode (without the sampled ids), teacher.csv.gz and
+expert.csv.gz a row per scripted episode, timings.csv the only clock, training.json what each
+adapter saw, provenance.json what made it all.
 """
 
 from __future__ import annotations
 
 import gzip
-import hashlib
 import heapq
 import io
 import json
@@ -28,8 +28,11 @@ from safetensors import safe_open
 
 from knapsack_lib.analysis.behaviour import behaviour_frame
 from knapsack_lib.analysis.metrics import CELL, episode_frame, typed
-from knapsack_lib.episodes import Episode, EpisodeFile, read_episodes, read_timings
-from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, TRAININGS, Analysis, Run, UserError
+from knapsack_lib.episodes import Episode, EpisodeFile
+from knapsack_lib.errors import UserError
+from knapsack_lib.files import path_digest, shown, write_whole
+from knapsack_lib.profiles import RUNTIMES, Analysis, Run
+from knapsack_lib.store import current, read_episodes, read_timings
 
 __all__ = ["KEY", "Results", "read_results", "results_folder", "write_results"]
 
@@ -38,8 +41,8 @@ KEY = [*CELL, "train_seed", "task_id"]
 
 @dataclass(frozen=True)
 class Results:
-    """A whole run: its episodes as they stand on disk, its frames in memory. `digest` is the SHA-256 of the text inside
-    cells.jsonl.gz."""
+    """A whole run: its episodes as they stand on disk, its frames in memory. `digest` is the
+    SHA-256 of the text inside cells.jsonl.gz."""
 
     episodes: Sequence[Episode]
     timings: pd.DataFrame
@@ -78,7 +81,9 @@ class Results:
     @cached_property
     def cells(self) -> pd.DataFrame:
         """A row per evaluation episode, with its wall-clock `seconds`."""
-        frame = episode_frame(self.episodes).merge(self.timings, on=KEY, how="left", validate="one_to_one")
+        frame = episode_frame(self.episodes).merge(
+            self.timings, on=KEY, how="left", validate="one_to_one"
+        )
         # The authors' files do not record tool calls: no number is better than 0.
         return frame if frame.tool_calls.any() else frame.assign(tool_calls=math.nan)
 
@@ -94,122 +99,121 @@ def results_folder(run: Run) -> Path:
 
 
 def write_results(run: Run) -> Path:
-    """Gather the run's files into results/<profile>/ and return that folder. The same run gives the same bytes.
+    """Gather the run's files into results/<profile>/ and return that folder. The same run gives the
+    same bytes.
 
-    Raises UserError naming the notebook to run when a cell, the teacher, the expert or an adapter is missing.
+    Raises UserError naming the notebook to run when a cell, the teacher, the expert or an adapter
+    is missing.
     """
     episodes, timings = _cells(run)
-    teacher = chain.from_iterable(
-        read_episodes(run.teacher(r), f"{_mend(run, '02_teacher')} -p runtime {r}") for r in RUNTIMES
+    teacher, expert = (
+        chain.from_iterable(read_episodes(run.store(cell), _make(run)) for cell in cells)
+        for cells in (run.profile.teachers(), run.profile.experts())
     )
-    expert = chain.from_iterable(read_episodes(run.expert(d), _mend(run, "01_generate")) for d in DIFFICULTIES)
     files: dict[str, Iterable[bytes]] = {
         "teacher.csv.gz": _gzip([_csv(episode_frame(teacher))]),
         "expert.csv.gz": _gzip([_csv(episode_frame(expert))]),
         "timings.csv": [_csv(timings)],
-        "training.json": [
-            _json({train: [_training(run, train, k) for k in run.profile.seeds()] for train in RUNTIMES})
-        ],
+        "training.json": [_json(_training(run))],
         "provenance.json": [_json(_provenance(run))],
         "cells.jsonl.gz": _gzip((e.to_line() + "\n").encode() for e in episodes),
     }
     folder = results_folder(run)
-    folder.mkdir(parents=True, exist_ok=True)
     for name, parts in files.items():
-        with open(folder / f"{name}.part", "wb") as file:
-            file.writelines(parts)
-    for name in files:
-        (folder / f"{name}.part").replace(folder / name)
+        write_whole(folder / name, parts)
     return folder
 
 
 def read_results(run: Run) -> Results:
-    """Read results/<profile>/. Raises UserError naming the command that makes it when it is not there."""
+    """Read results/<profile>/. Raises UserError naming the command that makes it when it is not
+    there."""
     folder = results_folder(run)
     found: dict[str, Any] = {}
     for field, (name, read) in READERS.items():
         try:
             found[field] = read(folder / name)
         except FileNotFoundError:
-            raise UserError(f"no {name} in {run.shown(folder)}; run first: {_mend(run, '05_analysis')}") from None
+            raise UserError(f"no {name} in {shown(folder)}; run first: {_make(run)}") from None
         except (OSError, EOFError, ValueError, KeyError, zlib.error) as error:
             said = " ".join(str(error).split())
             raise UserError(
-                f"{run.shown(folder / name)} is damaged ({said}); make it again: {_mend(run, '05_analysis')}"
+                f"{shown(folder / name)} is damaged ({said}); make it again: {_make(run)}"
             ) from None
     return Results(**found, digest=found["episodes"].digest)
 
 
 def _cells(run: Run) -> tuple[Iterator[Episode], pd.DataFrame]:
-    """All evaluation episodes, one task's beside each other (they compress best so), and their seconds."""
+    """All evaluation episodes, one task's beside each other (they compress best so), and their
+    seconds."""
     stores, clock = [], []
-    for train, runtime, difficulty, train_seed in _places(run):
-        folder = run.cell(train, runtime, difficulty, train_seed)
-        words = f"-p train {train} -p runtime {runtime} -p difficulty {difficulty}{_numbered(train_seed)}"
-        mend = f"{_mend(run, '04_cross_eval')} {words}"
-        found, seconds = read_episodes(folder, mend), read_timings(folder)
-        played = [(e.train_seed, e.task_id) for e in found]  # an episode is called as its task
-        wanted = getattr(run.profile.tasks, difficulty)
-        if len(played) != wanted or any(task_id not in seconds for _, task_id in played):
-            raise UserError(f"{folder.name} holds {len(played)} of {wanted} timed episodes; run again: {mend}")
+    for cell in run.profile.cells():
+        store = run.store(cell)
+        found, seconds = read_episodes(store, _make(run)), read_timings(store)
+        played = [episode.task_id for episode in found]  # an episode is called as its task
+        wanted = run.profile.splits()[cell.difficulty]
+        if len(played) != wanted or any(task_id not in seconds for task_id in played):
+            what = f"{shown(store)} holds {len(played)} of {wanted} timed episodes"
+            raise UserError(f"{what}; run again: {_make(run)}")
         stores.append(found.by_id())
-        clock += [(train, runtime, difficulty, seed, task_id, seconds[task_id]) for seed, task_id in played]
+        labels = (cell.train, cell.runtime, cell.difficulty, cell.train_seed)
+        clock += [(*labels, task_id, seconds[task_id]) for task_id in played]
     timings = pd.DataFrame(clock, columns=[*KEY, "seconds"]).sort_values(KEY, ignore_index=True)
-    # Every store comes in the order of its tasks, so that one episode of each at a time is enough to put all in order.
-    merged = heapq.merge(*stores, key=lambda e: (e.difficulty, e.task_id, e.policy, e.runtime, e.train_seed))
+    # Every store comes in the order of its tasks, so that one episode of each at a time is enough
+    # to put all in order.
+    merged = heapq.merge(
+        *stores, key=lambda e: (e.difficulty, e.task_id, e.train, e.runtime, e.train_seed)
+    )
     bare = (replace(e, turns=[replace(turn, reply_ids=None) for turn in e.turns]) for e in merged)
     return bare, timings
 
 
-def _places(run: Run) -> list[tuple[str, str, str, int]]:
-    """(train, runtime, difficulty, training seed) of every cell's store."""
-    return [(t, r, d, k) for d in DIFFICULTIES for t in TRAININGS for r in RUNTIMES for k in run.profile.seeds(t)]
-
-
-def _training(run: Run, train: str, train_seed: int) -> dict[str, Any]:
-    path = run.adapter(train, train_seed) / "training.json"
-    if not path.exists():
-        words = f"-p train {train}{_numbered(train_seed)}"
-        raise UserError(f"no {run.shown(path)}; run first: {_mend(run, '03_finetune')} {words}")
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _numbered(train_seed: int) -> str:
-    return f" -p train_seed {train_seed}" if train_seed > 1 else ""
+def _training(run: Run) -> dict[str, list[dict[str, Any]]]:
+    """Regime -> the record of each of its adapters."""
+    found: dict[str, list[dict[str, Any]]] = {train: [] for train in RUNTIMES}
+    for cell in run.profile.adapters():
+        path = run.adapter(cell) / "training.json"
+        if not path.exists():
+            raise UserError(f"no {shown(path)}; run first: {_make(run)}")
+        found[cell.train].append(json.loads(path.read_text(encoding="utf-8")))
+    return found
 
 
 def _provenance(run: Run) -> dict[str, Any]:
-    """Settings, seed, the hash of every store this was gathered from, and what each store says made it."""
-    stores = [run.cell(*place) for place in _places(run)]
-    stores += [run.teacher(r) for r in RUNTIMES] + [run.expert(d) for d in DIFFICULTIES]
-    inputs, made_by = {}, {}
-    for store in stores:
-        name = store.relative_to(run.root).as_posix()
-        with open(store / "episodes.jsonl", "rb") as file:
-            inputs[name] = hashlib.file_digest(file, "sha256").hexdigest()
-        record = store / "provenance.json"
-        if record.exists():
-            made_by[name] = json.loads(record.read_text(encoding="utf-8"))
+    """Settings, seed, the hash of every store this was gathered from, and what each store says made
+    it."""
     profile = run.profile
+    inputs, made_by = {}, {}
+    for cell in [*profile.cells(), *profile.teachers(), *profile.experts()]:
+        place = current(run.store(cell))
+        inputs[cell.path] = path_digest(place / "episodes.jsonl")
+        record = place / "provenance.json"
+        if record.exists():
+            made_by[cell.path] = json.loads(record.read_text(encoding="utf-8"))
     return {
-        "profile": profile.name, "profile_digest": profile.digest(), "seed": run.seed,
-        "settings": profile.model_dump(mode="json"), "parameters": _parameters(run), "inputs": inputs, "made_by": made_by,
-    }  # fmt: skip
+        "profile": profile.name,
+        "profile_digest": profile.digest(),
+        "seed": run.seed,
+        "settings": profile.model_dump(mode="json"),
+        "parameters": _parameters(run),
+        "inputs": inputs,
+        "made_by": made_by,
+    }
 
 
 def _parameters(run: Run) -> int | None:
-    """How many weights the evaluated model has, from its file's header; None where only an adapter is kept."""
-    path = run.adapter(RUNTIMES[0]) / "model.safetensors"
+    """How many weights the evaluated model has, from its file's header; None where only an adapter
+    is kept."""
+    path = run.adapter(run.profile.adapters()[0]) / "model.safetensors"
     if not path.exists():
         return None
     with safe_open(path, framework="numpy") as file:
         return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
 
 
-def _mend(run: Run, notebook: str) -> str:
-    """The command that makes what is missing, as a user would type it."""
-    seed = "" if run.own else f" -p seed {run.seed}"
-    return f"papermill notebooks/{notebook}.ipynb -p profile {run.profile.name}{seed}"
+def _make(run: Run) -> str:
+    """The command that makes what is missing."""
+    seed = "" if run.is_default_seed else f" --seed {run.seed}"
+    return f"knapsack run --profile {run.profile.name}{seed}"
 
 
 def _gzip(parts: Iterable[bytes]) -> Iterator[bytes]:
@@ -247,7 +251,9 @@ def _read_json(path: Path) -> dict[str, Any]:
     return found
 
 
-READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {  # of read_results: field -> file, how it is read
+READERS: dict[
+    str, tuple[str, Callable[[Path], Any]]
+] = {  # of read_results: field -> file, how it is read
     "provenance": ("provenance.json", _read_json),
     "episodes": ("cells.jsonl.gz", _read_cells),
     "timings": ("timings.csv", pd.read_csv),

@@ -1,9 +1,11 @@
-"""Rows of numbers -> tests. Pairs are of one task; no file is touched. Estimates and their intervals: intervals.py.
+"""Rows of numbers -> tests. Pairs are of one task; no file is touched. Estimates and their
+intervals: intervals.py.
 
     wilcoxon(differences), tost(differences, margin), mcnemar(a, b), holm(p_values)
-    interaction_model(frame, "optimality")                                  # cluster-robust least squares
+    interaction_model(frame, "score")                                  # cluster-robust least squares
 
-Data that cannot answer a question give NaN where the answer would stand and say why in `note`, as in intervals.py.
+Data that cannot answer a question give NaN where the answer would stand and say why in `note`, as
+in intervals.py.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ __all__ = ["Equivalence", "Test", "holm", "interaction_model", "mcnemar", "tost"
 
 @dataclass(frozen=True)
 class Test:
-    """`effect` is what the method says (see there), `n` the pairs that entered, `zeros` those without a difference."""
+    """`effect` is what the method says (see there), `n` the pairs that entered, `zeros` those
+    without a difference."""
 
     __test__ = False  # not a test of pytest's
 
@@ -55,15 +58,16 @@ class Equivalence:
     note: str = ""
 
 
-# Tests of pairs -------------------------------------------------------------------------------------------------------
+# Tests of pairs -----------------------------------------------------------------------------------
 
 
 def wilcoxon(differences: ArrayLike) -> Test:
     """Wilcoxon's signed-rank test (1945) of paired differences of shape [n], two-sided.
 
-    Zeros are left out and counted (Wilcoxon's own rule); what is below 1e-15 is rounding and counts as zero. `effect` is
-    the signed matched-pairs rank-biserial correlation (W+ - W-) / (W+ + W-) = 1 - 4 W- / (m (m + 1)) over the m other pairs (Kerby 2014): +1 when every pair
-    is positive. Exact for m <= 50 without ties, else the normal approximation.
+    Zeros are left out and counted (Wilcoxon's own rule); what is below 1e-15 is rounding and counts
+    as zero. `effect` is the signed matched-pairs rank-biserial correlation (W+ - W-) / (W+ + W-) =
+    1 - 4 W- / (m (m + 1)) over the m other pairs (Kerby 2014): +1 when every pair is positive.
+    Exact for m <= 50 without ties, else the normal approximation.
     """
     x, note = as_row(differences)
     x = np.where(np.abs(x) < 1e-15, 0.0, x)
@@ -80,16 +84,26 @@ def wilcoxon(differences: ArrayLike) -> Test:
     exact = len(moved) <= 50 and len(np.unique(np.abs(moved))) == len(moved)
     found = stats.wilcoxon(moved, method="exact" if exact else "asymptotic")
     effect = (positive - negative) / (positive + negative)
-    return Test(positive, float(found.pvalue), effect, len(x), zeros, "exact" if exact else "normal approximation")
+    return Test(
+        positive,
+        float(found.pvalue),
+        effect,
+        len(x),
+        zeros,
+        "exact" if exact else "normal approximation",
+    )
 
 
 def mcnemar(a: ArrayLike, b: ArrayLike) -> Test:
     """McNemar's exact test (1947) of two rates over the same tasks; booleans of shape [n].
 
-    `effect` is the difference of the rates, `statistic` the number of pairs in which only `a` is true.
+    `effect` is the difference of the rates, `statistic` the number of pairs in which only `a` is
+    true.
     """
     (x, note), (y, other) = as_row(a), as_row(b)
-    note = note or other or ("" if len(x) == len(y) else f"{len(x)} values against {len(y)}: no pairs")
+    note = (
+        note or other or ("" if len(x) == len(y) else f"{len(x)} values against {len(y)}: no pairs")
+    )
     if note:
         return Test(NAN, NAN, NAN, len(x), 0, "none", note)
     first, second = x.astype(bool), y.astype(bool)
@@ -98,11 +112,14 @@ def mcnemar(a: ArrayLike, b: ArrayLike) -> Test:
     zeros, effect = first.size - only_a - only_b, (only_a - only_b) / first.size
     if only_a + only_b == 0:
         return Test(0.0, NAN, 0.0, first.size, zeros, "none", "no pair differs")
-    return Test(float(only_a), float(_mcnemar(table, exact=True).pvalue), effect, first.size, zeros, "exact")
+    return Test(
+        float(only_a), float(_mcnemar(table, exact=True).pvalue), effect, first.size, zeros, "exact"
+    )
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction (1979) over one family. A test that could not be made (NaN) still counts as one."""
+    """Holm's step-down correction (1979) over one family. A test that could not be made (NaN) still
+    counts as one."""
     given = np.asarray(p_values, dtype=float)
     filled = np.where(np.isnan(given), 1.0, given)
     corrected = multipletests(filled, method="holm")[1] if len(given) else filled
@@ -110,10 +127,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def tost(differences: ArrayLike, margin: float, *, alpha: float = 0.05) -> Equivalence:
-    """Two one-sided t tests (Schuirmann 1987): is the mean of paired differences of shape [n] within +-margin?
+    """Two one-sided t tests (Schuirmann 1987): is the mean of paired differences of shape [n]
+    within +-margin?
 
-    The interval has level 1 - 2 alpha; the verdict is "equivalent" when it lies within the margin, else "not shown",
-    which is no proof of a difference. Raises ValueError for a margin that is not above zero.
+    The interval has level 1 - 2 alpha; the verdict is "equivalent" when it lies within the margin,
+    else "not shown", which is no proof of a difference. Raises ValueError for a margin that is not
+    above zero.
     """
     if not margin > 0:
         raise ValueError(f"a margin of {margin} bounds nothing; it must be above zero")
@@ -125,31 +144,42 @@ def tost(differences: ArrayLike, margin: float, *, alpha: float = 0.05) -> Equiv
     mean, error = float(x.mean()), float(x.std(ddof=1)) / math.sqrt(len(x))
     if is_flat(x) or error == 0:
         verdict = "equivalent" if abs(mean) < margin else "not shown"
-        return Equivalence(mean, mean, mean, NAN, margin, len(x), verdict, "all differences are equal: no test")
+        return Equivalence(
+            mean, mean, mean, NAN, margin, len(x), verdict, "all differences are equal: no test"
+        )
     reach = float(stats.t.ppf(1 - alpha, len(x) - 1)) * error
     above, below = (mean + margin) / error, (mean - margin) / error
     p = max(float(stats.t.sf(above, len(x) - 1)), float(stats.t.cdf(below, len(x) - 1)))
     low, high = mean - reach, mean + reach
-    return Equivalence(mean, low, high, p, margin, len(x), "equivalent" if p < alpha else "not shown")
+    return Equivalence(
+        mean, low, high, p, margin, len(x), "equivalent" if p < alpha else "not shown"
+    )
 
 
-# A model of all episodes -----------------------------------------------------------------------------------------------
+# A model of all episodes --------------------------------------------------------------------------
 
 
-def interaction_model(frame: pd.DataFrame, column: str, *, level: float = LEVEL) -> tuple[Interval, Test]:
-    """The interaction of training and runtime from all episodes at once, with errors that are robust to clusters.
+def interaction_model(
+    frame: pd.DataFrame, column: str, *, level: float = LEVEL
+) -> tuple[Interval, Test]:
+    """The interaction of training and runtime from all episodes at once, with errors that are
+    robust to clusters.
 
-    `frame` has a row per episode: `train` and `runtime` (each persistent or reset), `task_id` and the column. Ordinary
-    least squares of column on train, runtime and their product; the covariance is clustered by task (Liang and Zeger
-    1986, with the small-sample factor of statsmodels), since one task is played in all cells. The sign is that of
-    (persistent in persistent - persistent in reset) - (reset in persistent - reset in reset).
+    `frame` has a row per episode: `train` and `runtime` (each persistent or reset), `task_id` and
+    the column. Ordinary least squares of column on train, runtime and their product; the covariance
+    is clustered by task (Liang and Zeger 1986, with the small-sample factor of statsmodels), since
+    one task is played in all cells. The sign is that of (persistent in persistent - persistent in
+    reset) - (reset in persistent - reset in reset).
     """
     data = frame[["task_id", column]].assign(
-        t=(frame["train"] == "persistent").astype(float), r=(frame["runtime"] == "persistent").astype(float)
+        t=(frame["train"] == "persistent").astype(float),
+        r=(frame["runtime"] == "persistent").astype(float),
     )
     data = data.rename(columns={column: "y"})
     tasks, note = data["task_id"].nunique(), ""
-    strangers = sorted({str(word) for word in frame["train"]} | {str(word) for word in frame["runtime"]})
+    strangers = sorted(
+        {str(word) for word in frame["train"]} | {str(word) for word in frame["runtime"]}
+    )
     strangers = [word for word in strangers if word not in ("persistent", "reset")]
     if strangers:
         note = f"{strangers[0]!r} is no cell of the 2x2"
@@ -164,16 +194,28 @@ def interaction_model(frame: pd.DataFrame, column: str, *, level: float = LEVEL)
     elif (data.groupby(["t", "r"])["y"].nunique() == 1).all():
         note = "no cell has any spread"
     if note:
-        return Interval(NAN, NAN, NAN, tasks, "none", note), Test(NAN, NAN, NAN, tasks, 0, "none", note)
+        return Interval(NAN, NAN, NAN, tasks, "none", note), Test(
+            NAN, NAN, NAN, tasks, 0, "none", note
+        )
     groups = pd.factorize(data["task_id"])[0]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a cell without spread leaves its own error at zero
+        warnings.simplefilter(
+            "ignore", RuntimeWarning
+        )  # a cell without spread leaves its own error at zero
         model = ols("y ~ t * r", data.assign(y=data["y"].astype(float)))
-        fit = model.fit(cov_type="cluster", cov_kwds={"groups": groups}, use_t=True)  # t with tasks - 1 degrees
+        fit = model.fit(
+            cov_type="cluster", cov_kwds={"groups": groups}, use_t=True
+        )  # t with tasks - 1 degrees
         low, high = fit.conf_int(alpha=1 - level).loc["t:r"]
-        value, error, t, p = (float(row["t:r"]) for row in (fit.params, fit.bse, fit.tvalues, fit.pvalues))
+        value, error, t, p = (
+            float(row["t:r"]) for row in (fit.params, fit.bse, fit.tvalues, fit.pvalues)
+        )
     method = "least squares, clustered by task"
     if not error > 1e-6 * float(data["y"].std()):
         note = "the interaction is the same in every task: no test"
-        return Interval(value, NAN, NAN, tasks, method, note), Test(NAN, NAN, value, tasks, 0, method, note)
-    return Interval(value, float(low), float(high), tasks, method), Test(t, p, value, tasks, 0, method)
+        return Interval(value, NAN, NAN, tasks, method, note), Test(
+            NAN, NAN, value, tasks, 0, method, note
+        )
+    return Interval(value, float(low), float(high), tasks, method), Test(
+        t, p, value, tasks, 0, method
+    )

@@ -1,4 +1,5 @@
-"""Frames of episodes -> one row per cell. The unit is the task: a task's value is the mean over a regime's adapters.
+"""Frames of episodes -> one row per cell. The unit is the task: a task's value is the mean over a
+regime's adapters.
 
     cell_summary(results.cells, results.analysis, results.seed)     # estimates with intervals over tasks
     seed_summary(results.cells)                                     # the same means for each adapter by itself
@@ -15,7 +16,8 @@ import pandas as pd
 
 from knapsack_lib.analysis.intervals import mean_interval, rate_interval
 from knapsack_lib.analysis.metrics import CELL
-from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, TRAININGS, Analysis, named_seed
+from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, TRAININGS, Analysis
+from knapsack_lib.seeds import named_seed
 
 __all__ = ["cell_summary", "seed_summary", "task_means"]
 
@@ -25,49 +27,68 @@ ORDER = [(t, r, d) for d in DIFFICULTIES for t in TRAININGS for r in RUNTIMES]
 
 
 def task_means(cells: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Tasks x (train, runtime): the mean of a column over the regime's adapters. NaN where a cell lacks the task.
+    """Tasks x (train, runtime): the mean of a column over the regime's adapters. NaN where a cell
+    lacks the task.
 
     `cells` is of one difficulty, with the columns of metrics.episode_frame.
     """
     values = cells.assign(value=cells[column].astype(float))
-    return values.pivot_table(index="task_id", columns=["train", "runtime"], values="value", aggfunc="mean", sort=True)
+    return values.pivot_table(
+        index="task_id", columns=["train", "runtime"], values="value", aggfunc="mean", sort=True
+    )
 
 
 def cell_summary(cells: pd.DataFrame, analysis: Analysis, seed: int) -> pd.DataFrame:
-    """One row per cell that is present, in reading order: easy before medium, base before the fine-tuned.
+    """One row per cell that is present, in reading order: easy before medium, base before the
+    fine-tuned.
 
-    `cells` has the columns of metrics.episode_frame and `seconds`. `n` counts tasks, `seeds` adapters; interval ends are
-    columns *_low and *_high; *_seed_sd is the standard deviation of the adapters' means (NaN for one adapter);
-    score_per_1k = 100 * mean optimality / (mean tokens / 1000).
+    `cells` has the columns of metrics.episode_frame and `seconds`. `n` counts tasks, `seeds`
+    adapters; interval ends are columns *_low and *_high; *_seed_sd is the standard deviation of the
+    adapters' means (NaN for one adapter); score_per_1k = 100 * mean score / (mean tokens / 1000).
     """
     groups = dict(list(cells.groupby(CELL)))
-    return pd.DataFrame([_summary(key, groups[key], analysis, seed) for key in ORDER if key in groups])
+    return pd.DataFrame(
+        [_summary(key, groups[key], analysis, seed) for key in ORDER if key in groups]
+    )
 
 
-def _summary(key: tuple[str, str, str], cell: pd.DataFrame, analysis: Analysis, seed: int) -> dict[str, Any]:
-    tasks = cell.groupby("task_id")[["optimality", "tokens", *RATES]].mean()
-    adapters = cell.groupby("train_seed")[["optimality", "tokens"]].mean()
-    row: dict[str, Any] = dict(zip(CELL, key, strict=True)) | {"n": len(tasks), "seeds": len(adapters)}
-    for name in ("optimality", "tokens"):
+def _summary(
+    key: tuple[str, str, str], cell: pd.DataFrame, analysis: Analysis, seed: int
+) -> dict[str, Any]:
+    tasks = cell.groupby("task_id")[["score", "tokens", *RATES]].mean()
+    adapters = cell.groupby("train_seed")[["score", "tokens"]].mean()
+    row: dict[str, Any] = dict(zip(CELL, key, strict=True)) | {
+        "n": len(tasks),
+        "seeds": len(adapters),
+    }
+    for name in ("score", "tokens"):
         own = named_seed(seed, "bootstrap", name, key[-1])
-        found = mean_interval(tasks[name], seed=own, resamples=analysis.resamples, level=analysis.level)
+        found = mean_interval(
+            tasks[name], seed=own, resamples=analysis.resamples, level=analysis.level
+        )
         row |= {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
-        row |= {f"{name}_method": found.method, f"{name}_seed_sd": float(adapters[name].std(ddof=1))}
+        row |= {
+            f"{name}_method": found.method,
+            f"{name}_seed_sd": float(adapters[name].std(ddof=1)),
+        }
     for name in RATES:
         rate = rate_interval(float(tasks[name].sum()), len(tasks), level=analysis.level)
         row |= {name: rate.estimate, f"{name}_low": rate.low, f"{name}_high": rate.high}
     means = {name: float(cell[name].mean()) for name in MEANS}
-    per_1k = 100 * row["optimality"] / (row["tokens"] / 1000) if row["tokens"] else math.nan  # not recorded
+    # Not recorded
+    per_1k = 100 * row["score"] / (row["tokens"] / 1000) if row["tokens"] else math.nan
     return row | means | {"score_per_1k": per_1k}
 
 
 def seed_summary(cells: pd.DataFrame) -> pd.DataFrame:
     """A row per cell and adapter: its means over the same tasks."""
-    columns = ["optimality", "tokens", *RATES, "steps"]
+    columns = ["score", "tokens", *RATES, "steps"]
     means = cells.assign(**{name: cells[name].astype(float) for name in columns})
     means = means.groupby([*CELL, "train_seed"])[columns].mean().reset_index()
     counts = cells.groupby([*CELL, "train_seed"]).size().to_numpy()
     place = {key: i for i, key in enumerate(ORDER)}
     keys = means[CELL].apply(tuple, axis=1).map(place)
-    ordered = means.assign(n=counts, place=keys).sort_values(["place", "train_seed"], ignore_index=True)
+    ordered = means.assign(n=counts, place=keys).sort_values(
+        ["place", "train_seed"], ignore_index=True
+    )
     return ordered[[*CELL, "train_seed", "n", *columns]]

@@ -13,29 +13,33 @@ import os
 from pathlib import Path
 from typing import Any
 
-from knapsack_lib.profiles import Run, UserError, load_profile
+from knapsack_lib.errors import UserError
+from knapsack_lib.profiles import COMMITTED, Run, load_profile
+from knapsack_lib.store import find_stores
 
 __all__ = ["episodes_of", "explore", "glance"]
 
 SAMPLE = 6
-COMMITTED = "pocket-seeds"  # the profile whose results are in the repository
 
 
 def episodes_of(run: Run, source: str = "") -> list[str]:
-    """What to look into: `source` if it is given, else the run, else (nothing was run yet) the committed results."""
+    """What to look into: `source` if it is given, else the run, else (nothing was run yet) the
+    committed results."""
     if source:
         return [source]
-    if any(run.root.rglob("episodes.jsonl")):
+    if any(find_stores(run.root)):
         return [str(run.root)]
     kept = run.published_root / "results" / run.profile.name
     return [str(kept) if kept.exists() else COMMITTED]
 
 
 def explore(*sources: str | Path, study: str | None = None) -> Any:
-    """The explorer of these sources (a profile's name, a folder, a store). `study`: the profile whose limits count when
-    an episode is played again; by default the first source, where it is a profile.
+    """The explorer of these sources (a profile's name, a folder, a store). `study`: the profile
+    whose limits count when an episode is played again; by default the first source, where it is a
+    profile.
 
-    Where nobody can click (KNAPSACK_PROGRESS is set: a notebook run by make) the same is shown as static pages.
+    Where nobody can click (KNAPSACK_PROGRESS is set: a notebook run by make) the same is shown as
+    static pages.
     """
     from knapsack_lib.explorer.catalogue import open_catalogue
 
@@ -55,7 +59,8 @@ def explore(*sources: str | Path, study: str | None = None) -> Any:
 
 
 def glance(*sources: str | Path, count: int = SAMPLE) -> Any:
-    """A static view for an executed notebook: a few episodes as a table, each folded open turn by turn.
+    """A static view for an executed notebook: a few episodes as a table, each folded open turn by
+    turn.
 
     The episodes are spread over the index; whatever they hold is shown as text.
     """

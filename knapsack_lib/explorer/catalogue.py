@@ -4,9 +4,9 @@
     rows = catalogue.find(train="persistent", runtime="reset", text="NameError")
     episode = catalogue.open(rows.index[0])
 
-A source is a profile's name, a folder of a run, a store, a results folder, or files in the authors' formats (a folder, an
-archive, a data set id). The index holds a row per episode; the
-episodes themselves stay on disk (or compressed text in memory) until one is opened.
+A source is a profile's name, a folder of a run, a store, a results folder, or files in the authors'
+formats (a folder, an archive, a data set id). The index holds a row per episode; the episodes
+themselves stay on disk (or compressed text in memory) until one is opened.
 """
 
 from __future__ import annotations
@@ -24,19 +24,35 @@ from typing import Any
 import pandas as pd
 
 from knapsack_lib.analysis.metrics import CELL, episode_frame, labels
-from knapsack_lib.episodes import Episode, read_timings
-from knapsack_lib.families import Task
-from knapsack_lib.families.knapsack import make_task
-from knapsack_lib.profiles import Run, UserError, load_profile, project_root
+from knapsack_lib.episodes import Episode
+from knapsack_lib.errors import UserError
+from knapsack_lib.families import Task, family_named
+from knapsack_lib.files import project_root
+from knapsack_lib.profiles import Run, load_profile
 from knapsack_lib.published.reading import read_source
+from knapsack_lib.store import find_stores, read_timings
 
 __all__ = ["Catalogue", "open_catalogue"]
 
 COLUMNS = [
-    "train", "runtime", "difficulty", "train_seed", "task_id", "optimality", "solved", "finish", "failure", "steps",
-    "tokens", "missing_variable", "first_missing_turn", "errors", "tool_calls", "items_taken",
-]  # fmt: skip
-QUICK = ("optimality", "tokens", "steps", "errors")
+    "train",
+    "runtime",
+    "difficulty",
+    "train_seed",
+    "task_id",
+    "score",
+    "solved",
+    "finish_reason",
+    "failure",
+    "steps",
+    "tokens",
+    "missing_variable",
+    "first_missing_turn",
+    "errors",
+    "tool_calls",
+    "items_taken",
+]
+QUICK = ("score", "tokens", "steps", "errors")
 
 
 @dataclass
@@ -46,8 +62,11 @@ class Source:
     name: str
     data: bytes | mmap.mmap
     spans: list[tuple[int, int]]
-    sizes: dict[str, str] = field(default_factory=dict)  # difficulty -> size in the family; empty: not known
+    sizes: dict[str, str] = field(
+        default_factory=dict
+    )  # difficulty -> size in the family; empty: not known
     seed: int = 0
+    family: str = ""
     notes: tuple[str, ...] = ()  # what could not be read, or is not recorded
 
     def line(self, number: int) -> bytes:
@@ -56,9 +75,12 @@ class Source:
 
 
 class Catalogue:
-    """`frame` has a row per episode with the columns of COLUMNS, `run` and `seconds`; its index is the episode's place."""
+    """`frame` has a row per episode with the columns of COLUMNS, `run` and `seconds`; its index is
+    the episode's place."""
 
-    def __init__(self, sources: Sequence[Source], frame: pd.DataFrame, places: Sequence[tuple[int, int]]):
+    def __init__(
+        self, sources: Sequence[Source], frame: pd.DataFrame, places: Sequence[tuple[int, int]]
+    ):
         self.sources, self.frame, self._places = list(sources), frame, list(places)
 
     def __len__(self) -> int:
@@ -70,7 +92,8 @@ class Catalogue:
         return _episode(self.sources[source].line(number))
 
     def task(self, place: int) -> Task | None:
-        """The episode's task, drawn again from its seed; None where the source does not say from what."""
+        """The episode's task, drawn again from its seed; None where the source does not say from
+        what."""
         source = self.sources[self._places[place][0]]
         row = self.frame.loc[place]
         found = re.fullmatch(r".*-(train|validation|easy|medium)-(\d+)", row.task_id)
@@ -78,15 +101,22 @@ class Catalogue:
             return None
         split = found[1]
         size = source.sizes[split if split in source.sizes else "easy"]
-        task = make_task(size, seed=source.seed, split=split, index=int(found[2]))
+        task = family_named(source.family).make_task(
+            size, seed=source.seed, split=split, index=int(found[2])
+        )
         return task if task.task_id == row.task_id else None
 
-    def find(self, text: str = "", order: str = "", descending: bool = False, **wanted: Any) -> pd.DataFrame:
-        """Rows that match. `wanted`: a column's value, a tuple (lowest, highest), or None for any; `text` is looked for in
-        all messages, in any case. Raises UserError for a column that does not exist."""
+    def find(
+        self, text: str = "", order: str = "", descending: bool = False, **wanted: Any
+    ) -> pd.DataFrame:
+        """Rows that match. `wanted`: a column's value, a tuple (lowest, highest), or None for any;
+        `text` is looked for in all messages, in any case. Raises UserError for a column that does
+        not exist."""
         unknown = [name for name in [*wanted, *filter(None, [order])] if name not in self.frame]
         if unknown:
-            raise UserError(f"episodes have no column {unknown[0]!r}; choose one of: {', '.join(self.frame)}")
+            raise UserError(
+                f"episodes have no column {unknown[0]!r}; choose one of: {', '.join(self.frame)}"
+            )
         rows = self.frame
         for name, value in wanted.items():
             if isinstance(value, tuple):
@@ -94,7 +124,11 @@ class Catalogue:
             elif value is not None:
                 rows = rows[rows[name] == value]
         if text:
-            rows = rows[pd.Series([self._says(place, text) for place in rows.index], index=rows.index, dtype=bool)]
+            rows = rows[
+                pd.Series(
+                    [self._says(place, text) for place in rows.index], index=rows.index, dtype=bool
+                )
+            ]
         return rows.sort_values(order, ascending=not descending, kind="stable") if order else rows
 
     def _says(self, place: int, text: str) -> bool:
@@ -106,7 +140,9 @@ class Catalogue:
                 return False
         told = json.loads(self.sources[source].line(number))
         said = [message["content"] for message in told["opening"]]
-        said += [part for turn in told["turns"] for part in (turn["reply"], turn["observation"]) if part]
+        said += [
+            part for turn in told["turns"] for part in (turn["reply"], turn["observation"]) if part
+        ]
         wanted = text.casefold()
         return any(wanted in part.casefold() for part in said)
 
@@ -117,8 +153,11 @@ class Catalogue:
         return rows.drop(index=place)
 
 
-def open_catalogue(*sources: str | Path, progress: Callable[[int, int], None] = lambda done, total: None) -> Catalogue:
-    """Index the episodes of every source. Raises UserError for a source that holds none, naming what makes them."""
+def open_catalogue(
+    *sources: str | Path, progress: Callable[[int, int], None] = lambda done, total: None
+) -> Catalogue:
+    """Index the episodes of every source. Raises UserError for a source that holds none, naming
+    what makes them."""
     if not sources or not all(map(str, sources)):
         raise UserError("no source was given; give a profile's name, a run's folder or a store")
     files = [entry for source in sources for entry in _files(str(source))]
@@ -128,7 +167,16 @@ def open_catalogue(*sources: str | Path, progress: Callable[[int, int], None] = 
         source, episodes, clock = _index(name, path, run) if path else _foreign(name)
         frame = episode_frame(episodes)[COLUMNS]
         order = {tuple(labels(episode).values()): i for i, episode in enumerate(episodes)}
-        keys = list(zip(frame.train, frame.runtime, frame.difficulty, frame.train_seed, frame.task_id, strict=True))
+        keys = list(
+            zip(
+                frame.train,
+                frame.runtime,
+                frame.difficulty,
+                frame.train_seed,
+                frame.task_id,
+                strict=True,
+            )
+        )
         places += [(number, order[key]) for key in keys]
         seconds = _seconds(path, frame) if path else [clock[order[key]] for key in keys]
         frames.append(frame.assign(run=source.name, seconds=seconds))
@@ -160,25 +208,33 @@ def _index(name: str, path: Path, run: Run | None) -> tuple[Source, list[Episode
         with open(path, "rb") as file:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     spans, start = [], 0
-    while (end := data.find(b"\n", start)) >= 0:  # a last line without its end was cut short by a kill
+    while (
+        end := data.find(b"\n", start)
+    ) >= 0:  # a last line without its end was cut short by a kill
         spans.append((start, end))
         start = end + 1
-    sizes = dict(run.profile.difficulties) if run else {}
-    source = Source(name, data, spans, {str(key): value for key, value in sizes.items()}, run.seed if run else 0)
+    source = Source(name, data, spans)
+    if run:
+        source.sizes = {
+            str(difficulty): size for difficulty, size in run.profile.difficulties.items()
+        }
+        source.seed, source.family = run.seed, run.profile.family
     return source, [_episode(source.line(i)) for i in range(len(spans))], []
 
 
 def _files(given: str) -> list[tuple[str, Path | None, Run | None]]:
-    """(name of the run, file, the run) for everything that a source holds; no file where it is in the authors' formats."""
+    """(name of the run, file, the run) for everything that a source holds; no file where it is in
+    the authors' formats."""
     root, path, run = project_root(), Path(given), None
     if not path.exists() and (root / "params" / f"{given}.yaml").is_file():
         run = load_profile(given).run()
-        path = run.root if any(run.root.rglob("episodes.jsonl")) else run.published_root / "results" / run.profile.name
+        played = any(find_stores(run.root))
+        path = run.root if played else run.published_root / "results" / run.profile.name
     if path.is_file():
         ours = path.name.startswith(("episodes.jsonl", "cells.jsonl"))
         found = [path] if ours and _begun(path) else []
     else:
-        found = [p for p in sorted(path.rglob("episodes.jsonl")) if ".was-" not in p.parent.name and _begun(p)]
+        found = [p for p in find_stores(path) if _begun(p)]
         found = found or sorted(path.glob("cells.jsonl.gz"))
     if not found and run is None:
         return [(given, None, None)]
@@ -207,7 +263,8 @@ def _begun(file: Path) -> bool:
 
 
 def _episode(line: bytes) -> Episode:
-    """An episode of a line. Half a character (a lone surrogate, which JSON can spell) becomes a question mark."""
+    """An episode of a line. Half a character (a lone surrogate, which JSON can spell) becomes a
+    question mark."""
     if re.search(rb"\\ud[89a-f]", line, re.I):
         line = json.dumps(json.loads(line), ensure_ascii=False).encode("utf-8", "replace")
     return Episode.from_line(line.decode())

@@ -1,7 +1,8 @@
-"""Text of episodes as HTML. Everything that a model or a tool has written passes through `text` or `code` here.
+"""Text of episodes as HTML. Everything that a model or a tool has written passes through `text` or
+`code` here.
 
-Nothing of it is markup: letters that mean something to a browser are escaped, control characters (ANSI codes among them)
-become pictures of themselves.
+Nothing of it is markup: letters that mean something to a browser are escaped, control characters
+(ANSI codes among them) become pictures of themselves.
 """
 
 from __future__ import annotations
@@ -19,9 +20,18 @@ __all__ = ["CSS", "chip", "code", "page", "text"]
 LONGEST = 20_000  # characters of one text that are shown; the rest is counted
 PICTURES = {number: chr(0x2400 + number) for number in range(32) if chr(number) not in "\n\t"}
 PICTURES |= {0x7F: "\u2421", 0x2028: "\u240a", 0x2029: "\u240a"}
-TURNING = [0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]  # the direction of what follows
+# The direction of what follows
+TURNING = [
+    0x61C,
+    0x200E,
+    0x200F,
+    *range(0x202A, 0x202F),
+    *range(0x2066, 0x206A),
+]
 PICTURES |= dict.fromkeys([*range(0x80, 0xA0), *TURNING], "\u241b")
-PICTURES |= dict.fromkeys(range(0xD800, 0xE000), "\ufffd")  # half a character: no file could hold it
+PICTURES |= dict.fromkeys(
+    range(0xD800, 0xE000), "\ufffd"
+)  # half a character: no file could hold it
 
 CSS = """
 .ks{font:14px/1.45 system-ui,sans-serif;color:#222;background:#fff;text-align:left}
@@ -48,7 +58,8 @@ KINDS = {"k": "k", "kn": "k", "kc": "k", "ow": "k", "nf": "nf", "nc": "nf"}
 
 
 def text(value: object) -> str:
-    """Plain text as HTML, whatever is in it. What is beyond LONGEST characters is counted instead of shown."""
+    """Plain text as HTML, whatever is in it. What is beyond LONGEST characters is counted instead
+    of shown."""
     whole = str(value)
     return html.escape(whole[:LONGEST].translate(PICTURES), quote=True) + _rest(whole)
 
@@ -70,7 +81,8 @@ def code(source: str, marks: Sequence[Mark] = ()) -> str:
     for kind, mark, piece in _pieces(source, marks):
         if mark != inside:
             out.append(
-                ("</mark>" if inside else "") + (f'<mark class="{mark}" title="{TITLES[mark]}">' if mark else "")
+                ("</mark>" if inside else "")
+                + (f'<mark class="{mark}" title="{TITLES[mark]}">' if mark else "")
             )
             inside = mark
         shown = html.escape(piece.translate(PICTURES), quote=True)
@@ -82,12 +94,15 @@ TITLES = {"missing": "no such name at this point", "restated": "restates what wa
 
 
 def _pieces(source: str, marks: Sequence[Mark]) -> Iterator[tuple[str, str, str]]:
-    """(colour, mark, text) so that each piece has one of each. A missing name wins over a restated literal."""
+    """(colour, mark, text) so that each piece has one of each. A missing name wins over a restated
+    literal."""
     kinds = [""] * len(source)
     for mark in sorted(marks, key=lambda mark: mark.kind == "missing"):
         for place in range(mark.start, min(mark.end, len(source))):
             kinds[place] = mark.kind
-    for start, token, piece in PythonLexer(stripnl=False, ensurenl=False).get_tokens_unprocessed(source):
+    for start, token, piece in PythonLexer(stripnl=False, ensurenl=False).get_tokens_unprocessed(
+        source
+    ):
         short = STANDARD_TYPES.get(token, "")
         colour = KINDS.get(short, short[:1] if short[:1] in ("k", "s", "m", "c") else "")
         first = start
@@ -99,7 +114,8 @@ def _pieces(source: str, marks: Sequence[Mark]) -> Iterator[tuple[str, str, str]
 
 
 def page(title: str, body: str) -> str:
-    """A page that stands alone: no script runs in it and nothing is fetched, whatever the body holds."""
+    """A page that stands alone: no script runs in it and nothing is fetched, whatever the body
+    holds."""
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{text(title[:200])}</title>'

@@ -1,4 +1,5 @@
-"""Episodes as HTML: one turn, a whole episode, two side by side, an index. The same for widgets and for files.
+"""Episodes as HTML: one turn, a whole episode, two side by side, an index. The same for widgets and
+for files.
 
 write_pages(catalogue, places, folder)      # index.html and a page per episode; they need no kernel and no network
 """
@@ -17,36 +18,61 @@ from knapsack_lib.explorer.catalogue import Catalogue
 from knapsack_lib.explorer.markup import CSS, chip, code, page, text
 from knapsack_lib.explorer.reading import Reading, read
 
-__all__ = ["cell_of", "comparison", "episode_page", "heading", "rows_table", "turn", "view", "write_pages"]
+__all__ = [
+    "cell_of",
+    "comparison",
+    "episode_page",
+    "heading",
+    "rows_table",
+    "turn",
+    "view",
+    "write_pages",
+]
 
 HEADS = {  # column -> (heading, format; "" is text)
-    "run": ("run", ""), "train": ("trained on", ""), "runtime": ("acts in", ""), "difficulty": ("tasks", ""),
-    "train_seed": ("seed", "d"), "task_id": ("task", ""), "optimality": ("score", ".3f"), "finish": ("ended by", ""),
-    "failure": ("failure", ""), "steps": ("turns", "d"), "tokens": ("tokens", ",d"), "errors": ("errors", "d"),
+    "run": ("run", ""),
+    "train": ("trained on", ""),
+    "runtime": ("acts in", ""),
+    "difficulty": ("tasks", ""),
+    "train_seed": ("seed", "d"),
+    "task_id": ("task", ""),
+    "score": ("score", ".3f"),
+    "finish_reason": ("ended by", ""),
+    "failure": ("failure", ""),
+    "steps": ("turns", "d"),
+    "tokens": ("tokens", ",d"),
+    "errors": ("errors", "d"),
     "seconds": ("seconds", ".1f"),
-}  # fmt: skip
+}
 
 
 def cell_of(episode: Episode) -> str:
     """trained on → acts in."""
-    return f"{episode.policy} → {episode.runtime}"
+    return f"{episode.train} → {episode.runtime}"
 
 
 def heading(episode: Episode) -> str:
     """The episode's title line and how it ended."""
-    out = episode.outcome
-    score = f"score {out['optimality']:.3f}" if out.get("optimality") is not None else "no score"
-    kind = "good" if (out.get("optimality") or 0) > 0 and episode.finish == "finish" else "bad"
-    chips = chip(score, kind) + chip(f"ended by {episode.finish}") + chip(f"{len(episode.turns)} turns")
-    chips += "".join(
-        chip(f"{name.replace('_', ' ')} {out[name]}") for name in ("value", "optimal_value", "capacity") if name in out
+    out = episode.result
+    score = f"score {out['score']:.3f}" if out.get("score") is not None else "no score"
+    kind = "good" if (out.get("score") or 0) > 0 and episode.finish_reason == "finish" else "bad"
+    chips = (
+        chip(score, kind)
+        + chip(f"ended by {episode.finish_reason}")
+        + chip(f"{len(episode.turns)} turns")
     )
+    numbers = {
+        n: v for n, v in out.items() if n not in ("score", "solved") and isinstance(v, (int, float))
+    }
+    chips += "".join(chip(f"{name.replace('_', ' ')} {value:g}") for name, value in numbers.items())
     return f"<h1>{text(cell_of(episode))} <span class='soft'>{text(episode.task_id)}</span></h1><p>{chips}</p>"
 
 
 def opening(episode: Episode) -> str:
     """What the model was told, folded away."""
-    told = "".join(f'<pre class="out">{text(m["role"])}: {text(m["content"])}</pre>' for m in episode.opening)
+    told = "".join(
+        f'<pre class="out">{text(m["role"])}: {text(m["content"])}</pre>' for m in episode.opening
+    )
     return f"<details><summary>what the model was told</summary>{told}</details>"
 
 
@@ -54,18 +80,19 @@ def turn(reading: Reading) -> str:
     """One turn: what was said, the block, what came back, what it did to the state."""
     one, bad = reading.turn, bool(reading.trouble)
     tokens = f"{one.prompt_tokens:,} + {one.completion_tokens:,} tokens, {reading.tokens:,} so far"
-    facts = [f"value {reading.value:g}", f"weight {reading.weight:g}"]
-    facts += [] if reading.capacity_left is None else [f"capacity left {reading.capacity_left:g}"]
-    facts += [f"inspected {reading.inspected}"]
-    facts += [] if reading.budget_left is None else [f"inspections left {reading.budget_left}"]
+    facts = [f"{name} {value:g}" for name, value in reading.progress.items()]
     parts = [
         f'<h2>turn {reading.number} <span class="soft">{tokens}</span> {chip(reading.trouble, "bad") if bad else ""}</h2>',
         f'<div class="say">{text(reading.reasoning)}</div>',
-        f"<pre>{code(one.code, reading.marks)}</pre>" if one.code is not None else chip(f"not run: {one.outcome}", "bad"),
+        f"<pre>{code(one.code, reading.marks)}</pre>"
+        if one.code is not None
+        else chip(f"not run: {one.parse_status}", "bad"),
         f'<div class="say soft">{text(reading.after)}</div>' if reading.after else "",
         f'<pre class="out{" bad" if bad else ""}">{text(_shown(one))}</pre>',
-        _calls(one.tool_calls), _bindings(reading), f'<div class="soft">{text(" · ".join(facts))}</div>',
-    ]  # fmt: skip
+        _calls(one.tool_calls),
+        _bindings(reading),
+        f'<div class="soft">{text(" · ".join(facts))}</div>{reading.picture}',
+    ]
     return "".join(parts)
 
 
@@ -74,7 +101,11 @@ def _shown(one: Turn) -> str:
     if one.observation is not None:
         return one.observation or "(nothing was shown)"
     failed = (
-        f"{one.error_type}: {one.error}" if one.error_type else f"stopped: {one.killed_by}" if one.killed_by else ""
+        f"{one.error_type}: {one.error}"
+        if one.error_type
+        else f"stopped: {one.killed_by}"
+        if one.killed_by
+        else ""
     )
     return "\n".join(filter(None, [one.stdout.rstrip("\n"), failed])) or "(nothing was shown)"
 
@@ -105,7 +136,8 @@ def episode_page(episode: Episode, readings: Sequence[Reading]) -> str:
 
 
 def comparison(pair: Sequence[tuple[Episode, Sequence[Reading]]], cursor: int = 0) -> str:
-    """Two episodes side by side, turn by turn, over one set of plots. `cursor`: that turn alone (0: all)."""
+    """Two episodes side by side, turn by turn, over one set of plots. `cursor`: that turn alone (0:
+    all)."""
     names = [cell_of(episode) for episode, _ in pair]
     if names[0] == names[1]:
         names = [f"{name} ({letter})" for name, letter in zip(names, "AB", strict=True)]
@@ -114,14 +146,19 @@ def comparison(pair: Sequence[tuple[Episode, Sequence[Reading]]], cursor: int = 
     rows = []
     for number in range(1, last + 1) if not cursor else [cursor]:
         cells = (
-            turn(r[number - 1]) if number <= len(r) else "<p class=soft>this episode has ended</p>" for _, r in pair
+            turn(r[number - 1]) if number <= len(r) else "<p class=soft>this episode has ended</p>"
+            for _, r in pair
         )
-        rows.append(f'<div class="pair turn">{"".join(f"<div>{cell}</div>" for cell in cells)}</div>')
+        rows.append(
+            f'<div class="pair turn">{"".join(f"<div>{cell}</div>" for cell in cells)}</div>'
+        )
     heads = "".join(f"<div>{heading(episode)}</div>" for episode, _ in pair)
     return f'<div class="pair">{heads}</div>{plot}{"".join(rows)}'
 
 
-def rows_table(rows: pd.DataFrame, chosen: Sequence[int] = (), order: str = "", descending: bool = False) -> str:
+def rows_table(
+    rows: pd.DataFrame, chosen: Sequence[int] = (), order: str = "", descending: bool = False
+) -> str:
     """Rows of a catalogue. `data-place` and `data-order` are what the widget listens to."""
     arrow = " ▾" if descending else " ▴"
     heads = "".join(
@@ -136,7 +173,9 @@ def rows_table(rows: pd.DataFrame, chosen: Sequence[int] = (), order: str = "", 
             else f"<td>{text(value)}</td>"
             for value, (_, form) in zip(row, HEADS.values(), strict=True)
         )
-        lines.append(f'<tr data-place="{place}" class="{"chosen" if place in chosen else ""}">{cells}</tr>')
+        lines.append(
+            f'<tr data-place="{place}" class="{"chosen" if place in chosen else ""}">{cells}</tr>'
+        )
     return f'<table class="rows"><thead><tr>{heads}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
 
 
@@ -144,16 +183,21 @@ def view(catalogue: Catalogue, *places: int) -> Any:
     """One episode whole, or two side by side, as something that a notebook shows without a widget."""
     from IPython.display import HTML
 
-    read_ = [(episode, read(episode, catalogue.task(place))) for place in places for episode in [catalogue.open(place)]]
+    read_ = [
+        (episode, read(episode, catalogue.task(place)))
+        for place in places
+        for episode in [catalogue.open(place)]
+    ]
     body = episode_page(*read_[0]) if len(read_) == 1 else comparison(read_[:2])
     return HTML(f'<style>{CSS}</style><div class="ks">{body}</div>')
 
 
-# Files ----------------------------------------------------------------------------------------------------------------
+# Files --------------------------------------------------------------------------------------------
 
 
 def write_pages(catalogue: Catalogue, places: Sequence[int], folder: Path) -> Path:
-    """A page per episode and an index with a small plot of each; returns the index. Old pages there are replaced."""
+    """A page per episode and an index with a small plot of each; returns the index. Old pages there
+    are replaced."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("episode-*.html"):
         old.unlink()
@@ -163,16 +207,19 @@ def write_pages(catalogue: Catalogue, places: Sequence[int], folder: Path) -> Pa
         readings = read(episode, catalogue.task(place))
         title = f"{cell_of(episode)}, {episode.task_id}"
         back = '<p><a href="index.html">all episodes</a></p>'
-        (folder / name).write_text(page(title, back + episode_page(episode, readings)), encoding="utf-8")
+        (folder / name).write_text(
+            page(title, back + episode_page(episode, readings)), encoding="utf-8"
+        )
         row = catalogue.frame.loc[place]
         lines.append(
             f'<tr><td><a href="{name}">{plots.thumbnail(readings)}</a></td><td><a href="{name}">{text(title)}</a></td>'
-            f"<td>{text(row.difficulty)}</td><td class=n>{row.optimality:.3f}</td><td>{text(row.failure)}</td>"
+            f"<td>{text(row.difficulty)}</td><td class=n>{row.score:.3f}</td><td>{text(row.failure)}</td>"
             f"<td class=n>{row.steps}</td><td class=n>{row.tokens:,}</td></tr>"
         )
-    head = "<tr><th>value by turn</th><th>episode</th><th>tasks</th><th>score</th><th>failure</th><th>turns</th><th>tokens</th></tr>"
+    head = "<tr><th>by turn</th><th>episode</th><th>tasks</th><th>score</th><th>failure</th><th>turns</th><th>tokens</th></tr>"
     index = folder / "index.html"
     index.write_text(
-        page("Episodes", f"<h1>{len(lines)} episodes</h1><table>{head}{''.join(lines)}</table>"), encoding="utf-8"
+        page("Episodes", f"<h1>{len(lines)} episodes</h1><table>{head}{''.join(lines)}</table>"),
+        encoding="utf-8",
     )
     return index

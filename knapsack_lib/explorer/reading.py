@@ -1,15 +1,14 @@
-"""One episode, turn by turn, as facts: what each block did to the state, to the task and to the bill. No markup here.
+"""One episode, turn by turn, as facts: what each block did to the state, to the task and to the
+bill. No markup here.
 
 for turn in read(episode, task):
-    turn.number, turn.reasoning, turn.marks, turn.new, turn.lost, turn.value, turn.capacity_left, ...
+    turn.number, turn.reasoning, turn.marks, turn.new, turn.lost, turn.progress, ...
 """
 
 from __future__ import annotations
 
 import ast
-import json
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -19,17 +18,19 @@ from knapsack_lib.analysis.behaviour import FUNCTIONS, WORD, parsed, restated
 from knapsack_lib.analysis.failures import trouble
 from knapsack_lib.analysis.names import BUILTINS, Names
 from knapsack_lib.episodes import Episode, Turn
-from knapsack_lib.families import Task
+from knapsack_lib.families import Task, family_or_unknown
 
 __all__ = ["Mark", "Reading", "read"]
 
-Helpers = dict[str, tuple[frozenset[str], frozenset[str]]]  # function -> globals that it binds, names that it takes
-TOOLS = frozenset({"list_items", "inspect", "take_item", "finish"})
+Helpers = dict[
+    str, tuple[frozenset[str], frozenset[str]]
+]  # function -> globals that it binds, names that it takes
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A part of the code, in characters: `missing` (a name that does not exist) or `restated` (a literal shown before)."""
+    """A part of the code, in characters: `missing` (a name that does not exist) or `restated` (a
+    literal shown before)."""
 
     start: int
     end: int
@@ -38,7 +39,8 @@ class Mark:
 
 @dataclass(frozen=True)
 class Reading:
-    """A turn and what it means. Sums are up to and with this turn; None where the task is not known."""
+    """A turn and what it means. Sums are up to and with this turn; None where the task is not
+    known."""
 
     number: int
     turn: Turn
@@ -51,11 +53,10 @@ class Reading:
     lost: tuple[str, ...]
     trouble: str
     tokens: int
-    value: float
-    weight: float
-    inspected: int
-    capacity_left: float | None
-    budget_left: int | None
+    progress: Mapping[
+        str, float
+    ]  # what the family says the tool calls had brought (Family.progress)
+    picture: str  # SVG of the state of the task, or ""
 
 
 def read(episode: Episode, task: Task | None = None) -> list[Reading]:
@@ -65,34 +66,38 @@ def read(episode: Episode, task: Task | None = None) -> list[Reading]:
 
 def _read(episode: Episode, task: Task | None) -> Iterator[Reading]:
     shown = set(WORD.findall(" ".join(message["content"] for message in episode.opening)))
-    facts: dict[str, dict[str, Any]] = {}
-    taken: list[str] = []
     before: tuple[str, ...] = ()
     helpers: Helpers = {}
     tokens = 0
-    capacity = episode.outcome.get("capacity")
-    budget = task.public.get("inspect_budget") if task else None
+    family = family_or_unknown(episode.family)
+    calls = [turn.tool_calls for turn in episode.turns]
+    progress = family.progress(calls, episode.result, task)
     for number, turn in enumerate(episode.turns, start=1):
         tree = parsed(turn)
         names, tree = _names(tree)
         after = tuple(turn.bindings)
         helpers |= _helpers(tree)
         # A block that was stopped has been undone.
-        written = set() if turn.killed_by else names.bound | _made(names.needed | names.bound, helpers)
-        _play(turn, facts, taken)
+        written = (
+            set() if turn.killed_by else names.bound | _made(names.needed | names.bound, helpers)
+        )
         tokens += turn.prompt_tokens + turn.completion_tokens
-        weight = sum(facts.get(item, {}).get("weight", 0) for item in taken)
         said, rest = _around(turn)
         yield Reading(
-            number=number, turn=turn, reasoning=said, after=rest,
-            marks=tuple(_marks(turn, tree, names, {*before, *TOOLS}, shown)), before=before,
+            number=number,
+            turn=turn,
+            reasoning=said,
+            after=rest,
+            marks=tuple(_marks(turn, tree, names, {*before, *family.tools}, shown)),
+            before=before,
             new=tuple(name for name in after if name not in before),
             changed=tuple(name for name in after if name in before and name in written),
-            lost=tuple(name for name in before if name not in after), trouble=trouble(turn), tokens=tokens,
-            value=sum(facts.get(item, {}).get("value", 0) for item in taken), weight=weight, inspected=len(facts),
-            capacity_left=None if capacity is None else capacity - weight,
-            budget_left=None if budget is None else budget - len(facts),
-        )  # fmt: skip
+            lost=tuple(name for name in before if name not in after),
+            trouble=trouble(turn),
+            tokens=tokens,
+            progress=progress[number - 1],
+            picture=family.picture(calls[:number], task),
+        )
         before = after
         shown |= set(WORD.findall(turn.observation or ""))
 
@@ -136,31 +141,9 @@ def _around(turn: Turn) -> tuple[str, str]:
     return turn.reply[: found.start()].strip(), turn.reply[found.end() :].strip()
 
 
-def _play(turn: Turn, facts: dict[str, dict[str, Any]], taken: list[str]) -> None:
-    """What this turn's tool calls revealed and took."""
-    for call in turn.tool_calls:
-        if call["error"] or not call["args"]:
-            continue
-        item = str(call["args"][0])
-        if call["name"] == "inspect":
-            facts[item] = _facts(call["result"])
-        elif call["name"] == "take_item":
-            taken.append(item)
-
-
-def _facts(result: Any) -> dict[str, float]:
-    """Value and weight of an item as a tool gave them; nothing for an answer that is no item."""
-    try:
-        answer = json.loads(result)
-    except (TypeError, ValueError):
-        return {}
-    numbers = answer.items() if isinstance(answer, dict) else ()
-    return {name: n for name, n in numbers if type(n) in (int, float) and math.isfinite(n)}
-
-
 def _marks(
     turn: Turn, tree: ast.Module | None, names: Names, known: set[str], shown: set[str]
-) -> Iterator[Mark]:  # fmt: skip
+) -> Iterator[Mark]:
     if tree is None or turn.code is None:
         return
     try:
@@ -184,6 +167,9 @@ class _Places:
         self.starts = [0, *accumulate(len(line) for line in self.bytes.splitlines(keepends=True))]
 
     def mark(self, node: Any, kind: str) -> Mark:
-        ends = (self.starts[node.lineno - 1] + node.col_offset, self.starts[node.end_lineno - 1] + node.end_col_offset)
+        ends = (
+            self.starts[node.lineno - 1] + node.col_offset,
+            self.starts[node.end_lineno - 1] + node.end_col_offset,
+        )
         start, end = (len(self.bytes[:place].decode(errors="ignore")) for place in ends)
         return Mark(start, end, kind)

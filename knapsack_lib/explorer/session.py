@@ -1,11 +1,13 @@
-"""Do it yourself: play an episode's blocks again up to a turn, in any mode, and go on by hand; or play a task as the agent.
+"""Do it yourself: play an episode's blocks again up to a turn, in any mode, and go on by hand; or
+play a task as the agent.
 
     session = rerun(episode, task, study, mode="reset", turns=3)     # what each block prints now, beside what it printed
     session.run("print(known)")                                     # go on by hand: one block a turn
     session = play(task, study)                                     # the task, the tools and the limits of an agent
 
-In a notebook, a cell that begins with %%turn is the next block of the last session. One session is open at a time: a new
-one closes the one before, so that a cell that is run again leaves no processes and no open files behind.
+In a notebook, a cell that begins with %%turn is the next block of the last session. One session is
+open at a time: a new one closes the one before, so that a cell that is run again leaves no
+processes and no open files behind.
 """
 
 from __future__ import annotations
@@ -15,10 +17,11 @@ from types import TracebackType
 from typing import Any
 
 from knapsack_lib.episodes import Episode
+from knapsack_lib.errors import UserError
 from knapsack_lib.explorer.markup import CSS, chip, code, text
-from knapsack_lib.families import FAMILIES, Task
+from knapsack_lib.families import Task, family_named
 from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
-from knapsack_lib.profiles import Profile, UserError
+from knapsack_lib.profiles import Profile
 from knapsack_lib.prompts import observation_text, opening
 
 __all__ = ["Played", "Session", "play", "rerun"]
@@ -26,7 +29,8 @@ __all__ = ["Played", "Session", "play", "rerun"]
 
 @dataclass(frozen=True)
 class Played:
-    """A block and what came of it; `before` is what it had printed in the episode (None: not from one)."""
+    """A block and what came of it; `before` is what it had printed in the episode (None: not from
+    one)."""
 
     number: int
     code: str
@@ -35,7 +39,8 @@ class Played:
 
     @property
     def same(self) -> bool:
-        """Whether the block did what it did in the episode. A last turn's observation was never recorded."""
+        """Whether the block did what it did in the episode. A last turn's observation was never
+        recorded."""
         return self.before is None or self.before == self.observation
 
     def _repr_html_(self) -> str:
@@ -47,11 +52,13 @@ class Played:
 
 
 class Session:
-    """A world, an interpreter and the limits of an episode. `turns` holds what was played; end it with `close()`."""
+    """A world, an interpreter and the limits of an episode. `turns` holds what was played; end it
+    with `close()`."""
 
     def __init__(self, task: Task, study: Profile, mode: str = "persistent", seed: int = 0):
         self.task, self.study, self.mode = task, study, persistence_named(mode)
-        self.world = FAMILIES[task.family].World(task)
+        self.family = family_named(task.family)
+        self.world = self.family.world(task)
         setting = study.interpreter
         self._pool = Pool(study.limits, after_kill=setting.after_kill, without=setting.without)
         self._interpreter = Interpreter(self._pool, self.mode, self.world.tools, seed)
@@ -66,7 +73,10 @@ class Session:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -83,9 +93,9 @@ class Session:
         return max(0, self.study.limits.turns - len(self.turns))
 
     @property
-    def outcome(self) -> dict[str, Any]:
+    def result(self) -> dict[str, Any]:
         """The score so far beside the optimum, as in an episode."""
-        return self.world.outcome()
+        return self.world.result()
 
     def run(self, source: str, before: str | None = None) -> Played:
         """One block, one turn. Raises UserError when the task is finished or no turn is left."""
@@ -94,7 +104,9 @@ class Session:
             why = "the session is closed" if self.closed else why
             raise UserError(f"{why}: {self.score}; start again with play(...) or rerun(...)")
         seen = self._interpreter.run(source)
-        played = Played(len(self.turns) + 1, source, observation_text(seen, self.study.cues), before)
+        played = Played(
+            len(self.turns) + 1, source, observation_text(seen, self.study.prompt), before
+        )
         self.turns.append(played)
         return played
 
@@ -106,12 +118,17 @@ class Session:
 
     @property
     def score(self) -> str:
-        """One line: what was taken, out of what was possible."""
-        out = self.outcome
-        return f"value {out['value']:g} of {out['optimal_value']:g} (score {out['optimality']:.3f}), {self.turns_left} turns left"
+        """One line: the score so far and the turns left."""
+        return f"score {self.result['score']:.3f}, {self.turns_left} turns left"
 
     def _repr_html_(self) -> str:
-        told = opening(self.task.family, self.world.facts(), self.mode.name, self.study.limits, self.study.cues)
+        told = opening(
+            self.family,
+            self.world.facts(),
+            self.mode.name,
+            self.study.limits,
+            self.study.prompt,
+        )
         shown = "".join(f'<pre class="out">{text(message["content"])}</pre>' for message in told)
         played = "".join(one._repr_html_() for one in self.turns)
         name = f"{text(self.task.task_id)} <span class=soft>{text(self.mode.name)}</span>"
@@ -122,12 +139,18 @@ last: Session | None = None
 
 
 def rerun(
-    episode: Episode, task: Task | None, study: Profile, *, mode: str | None = None, turns: int | None = None
+    episode: Episode,
+    task: Task | None,
+    study: Profile,
+    *,
+    mode: str | None = None,
+    turns: int | None = None,
 ) -> Session:
-    """Play the first `turns` blocks of an episode (all by default) in a mode (its own by default), and stand there.
+    """Play the first `turns` blocks of an episode (all by default) in a mode (its own by default),
+    and stand there.
 
-    Raises UserError for an unknown mode, a task that is not known (None) or not the episode's, or a turn that the episode
-    does not have.
+    Raises UserError for an unknown mode, a task that is not known (None) or not the episode's, or a
+    turn that the episode does not have.
     """
     if task is None:
         raise UserError(

@@ -1,21 +1,31 @@
-"""What every task family provides: a Task record that round-trips through JSON, and a World that an agent acts in.
+"""What every task family provides: tasks, the world that an agent acts in, the words it is told,
+its numbers, its expert.
 
-The World lives in the host process and holds everything hidden. Model-written code reaches it only through tool calls.
+    family = family_named("knapsack")
+    task = family.make_task("easy", seed=7, split="train", index=0)
+    world = family.world(task)
+
+A world lives in the host process and holds everything hidden. Model-written code reaches it only
+through tool calls.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Protocol, overload
+from typing import Any, ClassVar, Literal, Protocol
 
-from knapsack_lib.profiles import UserError
+from knapsack_lib.errors import UserError
+from knapsack_lib.messages import Message, Reply
+from knapsack_lib.profiles import Teacher
 
-__all__ = ["Task", "TaskFiles", "ToolError", "World", "read_tasks", "write_tasks"]
+__all__ = ["Calls", "Expert", "Family", "Metric", "Task", "ToolError", "World"]
 
 SCHEMA = "pythonformer.task.v1"  # the tag of the published task files
+
+Calls = Sequence[Mapping[str, Any]]  # tool calls as a turn records them: name, args, result, error
 
 
 class ToolError(Exception):
@@ -28,7 +38,8 @@ class ToolError(Exception):
 
 @dataclass(frozen=True)
 class Task:
-    """One instance in the published schema. `public` is known to the environment, not shown to the agent as a whole."""
+    """One instance in the published schema. `public` is known to the environment, not shown to the
+    agent as a whole."""
 
     task_id: str
     family: str
@@ -43,11 +54,14 @@ class Task:
 
     def to_json(self) -> str:
         """Canonical text: sorted keys, no clock, so that equal tasks are equal bytes."""
-        return json.dumps({**asdict(self), "schema_version": SCHEMA}, sort_keys=True, indent=1) + "\n"
+        return (
+            json.dumps({**asdict(self), "schema_version": SCHEMA}, sort_keys=True, indent=1) + "\n"
+        )
 
     @classmethod
     def from_json(cls, text: str, where: str = "task file") -> Task:
-        """Read one task file; other keys (a clock, say) are ignored. Raises UserError naming what is missing."""
+        """Read one task file; other keys (a clock, say) are ignored. Raises UserError naming what
+        is missing."""
         try:
             data = json.loads(text)
             tag = data.get("schema_version", SCHEMA)
@@ -57,9 +71,13 @@ class Task:
                 if not isinstance(fields[name], dict):
                     raise ValueError(f"{name} holds no names and values")
         except (ValueError, AttributeError) as error:
-            raise UserError(f"{where} is not a JSON object ({error}); make it again with notebook 01") from None
+            raise UserError(
+                f"{where} is not a JSON object ({error}); make it again with notebook 01"
+            ) from None
         except KeyError as error:
-            raise UserError(f"{where} lacks the key {error}; make it again with notebook 01") from None
+            raise UserError(
+                f"{where} lacks the key {error}; make it again with notebook 01"
+            ) from None
         if tag != SCHEMA:
             raise UserError(f"{where} has schema {tag!r}; this package reads {SCHEMA!r}")
         return cls(**fields)
@@ -68,70 +86,96 @@ class Task:
 class World(Protocol):
     """One task being acted on. Tools take and return JSON values and raise ToolError to refuse."""
 
-    tools: Mapping[str, Callable[..., Any]]
     done: bool
 
+    @property
+    def tools(self) -> Mapping[str, Callable[..., Any]]: ...
+
     def facts(self) -> dict[str, Any]:
-        """What the agent is told in words (prompts.py renders it). Never anything hidden."""
+        """What the agent is told in words (the family's `task_text` shows it). Never anything
+        hidden."""
         ...
 
-    def outcome(self) -> dict[str, Any]:
-        """Score and metrics so far: value, optimal_value, optimality, solved, and the family's own."""
+    def result(self) -> dict[str, Any]:
+        """How the task stands: `score` (0 to 1), `solved`, and whatever the family's metrics are
+        worked out from."""
         ...
 
 
-class TaskFiles(Sequence[Task]):
-    """Tasks on disk, each read when it is asked for; a slice and a sum are TaskFiles too, and what travels is the names.
+class Expert(Protocol):
+    """A scripted agent that answers one episode, from what the agent is shown alone."""
 
-    Raises UserError for a file that is no task.
-    """
-
-    def __init__(self, paths: Sequence[str]):
-        self.paths = paths
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    @overload
-    def __getitem__(self, place: int) -> Task: ...
-    @overload
-    def __getitem__(self, place: slice) -> TaskFiles: ...
-    def __getitem__(self, place: int | slice) -> Task | TaskFiles:
-        if isinstance(place, slice):
-            return TaskFiles(self.paths[place])
-        path = Path(self.paths[place])
-        return Task.from_json(path.read_text(encoding="utf-8", errors="replace"), path.name)
-
-    def __add__(self, other: TaskFiles) -> TaskFiles:
-        return TaskFiles([*self.paths, *other.paths])
-
-    def __eq__(self, other: object) -> bool:
-        return list(self) == list(other) if isinstance(other, Sequence) else NotImplemented
+    def reply(self, messages: list[Message]) -> Reply: ...
 
 
-def write_tasks(folder: Path, tasks: Iterable[Task]) -> None:
-    """One file a task, replaced whole once all of them are made; files of tasks that are not among these are removed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    keep, changed = set(), []
-    for task in tasks:
-        path, text = folder / f"{task.task_id}.json", task.to_json()
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            path.with_suffix(".part").write_text(text, encoding="utf-8")
-            changed.append(path.name)
-        keep.add(path.name)
-    for stale in sorted(folder.glob("*.json")):
-        if stale.name not in keep:
-            stale.unlink()
-    for name in changed:
-        (folder / name).with_suffix(".part").replace(folder / name)
+@dataclass(frozen=True)
+class Metric:
+    """A number of an episode's result: a column of the episode frame. `of` works it out; `form`
+    formats its mean."""
+
+    label: str
+    of: Callable[[Mapping[str, Any]], float]
+    kind: Literal["int64", "float64"] = "float64"
+    form: str = ".1f"
 
 
-def read_tasks(folder: Path, mend: str) -> TaskFiles:
-    """All tasks of a folder in id order, each looked at once. `mend` is the command that makes them, for the error line."""
-    paths = sorted(str(path) for path in folder.glob("*.json"))
-    if not paths:
-        raise UserError(f"no tasks in {folder.name}; run first: {mend}")
-    found = TaskFiles(paths)
-    for _ in found:  # a bad one is told of before anything is played
-        pass
-    return found
+class Family(ABC):
+    """A family of tasks. One instance of it stands in its module under the name FAMILY."""
+
+    name: ClassVar[str]
+    tools: ClassVar[tuple[str, ...]]
+    sizes: ClassVar[
+        Mapping[str, Any]
+    ]  # difficulty of a profile -> the family's own description of a size
+    # Prompt style ("brief", "full") -> how the tools are described, and the task message with the world's facts.
+    tools_text: ClassVar[Mapping[str, str]]
+    task_text: ClassVar[Mapping[str, str]]
+    metrics: ClassVar[Mapping[str, Metric]] = {}  # column -> number of a result
+    sentences: ClassVar[
+        tuple[str, ...]
+    ] = ()  # what its expert says, for the tokenizer of a base made from scratch
+
+    @abstractmethod
+    def make_task(self, size: Any, *, seed: int, split: str, index: int) -> Task:
+        """The task of one (seed, size, split, index): the same bytes in every process. `size` is a
+        name of `sizes` or one of their kind. Raises UserError for an unknown name, or where no task
+        can be drawn."""
+
+    @abstractmethod
+    def world(self, task: Task) -> World:
+        """The task, ready to be acted on."""
+
+    def expert(self, style: str, setting: Teacher, seed: int) -> Expert:
+        """The scripted expert in the style of one runtime. Raises UserError where the family has
+        none."""
+        raise UserError(f"family {self.name} has no scripted expert; choose another teacher.policy")
+
+    def size(self, name: str) -> Any:
+        """Look a size up. Raises UserError with the list of sizes."""
+        if name not in self.sizes:
+            raise UserError(f"size {name!r} is unknown; choose one of: {', '.join(self.sizes)}")
+        return self.sizes[name]
+
+    def describe(self, size: str) -> str:
+        """A size in a few words, for tables and the paper: "7 to 11 items"."""
+        return size
+
+    def attempted(self, result: Mapping[str, Any]) -> bool:
+        """Whether anything was handed in as a solution, whatever it is worth."""
+        return result["score"] > 0
+
+    def explored(self, result: Mapping[str, Any]) -> bool:
+        """Whether the result shows that a tool was used (the authors' files do not record calls)."""
+        return self.attempted(result)
+
+    def progress(
+        self, turns: Sequence[Calls], result: Mapping[str, Any], task: Task | None
+    ) -> list[dict[str, float]]:
+        """What the tool calls had brought after each turn: name -> number, curves of the explorer.
+        The same names in every turn. `task` is None where it is not known."""
+        return [{} for _ in turns]
+
+    def picture(self, turns: Sequence[Calls], task: Task | None) -> str:
+        """The state that these tool calls led to as an SVG text, for the explorer; "" for no
+        picture."""
+        return ""

@@ -1,4 +1,5 @@
-"""python -m knapsack_lib.interpreter: which protections are active on this machine, found out by trying them."""
+"""python -m knapsack_lib.interpreter: which protections are active on this machine, found out by
+trying them."""
 
 import argparse
 import sys
@@ -12,5 +13,7 @@ parser = argparse.ArgumentParser(
     "Exit status 1 when one that is claimed does not hold or is missing.",
     epilog="example: python -m knapsack_lib.interpreter --without files",
 )
-parser.add_argument("--without", nargs="+", default=[], choices=list(PROTECTIONS), help="do without these")
+parser.add_argument(
+    "--without", nargs="+", default=[], choices=list(PROTECTIONS), help="do without these"
+)
 sys.exit(report(tuple(parser.parse_args().without)))

@@ -1,4 +1,5 @@
-"""What protects here, found out by trying: every probe is run with its protection and once without it.
+"""What protects here, found out by trying: every probe is run with its protection and once without
+it.
 
     python -m knapsack_lib.interpreter [--without files]
 
@@ -15,53 +16,105 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from knapsack_lib.errors import UserError
 from knapsack_lib.interpreter.confine import PROTECTIONS
 from knapsack_lib.interpreter.host import Interpreter, Observation
 from knapsack_lib.interpreter.persistence import persistence_named
 from knapsack_lib.interpreter.pool import Pool
-from knapsack_lib.profiles import Limits, UserError
+from knapsack_lib.profiles import Limits
 
 __all__ = ["Result", "check", "report"]
 
-LIMITS = Limits(turns=1, tool_calls=2, wall_seconds=5, cpu_seconds=1, memory_mb=256, output_chars=1000)
+LIMITS = Limits(
+    turns=1, tool_calls=2, wall_seconds=5, cpu_seconds=1, memory_mb=256, output_chars=1000
+)
 C = "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
 
 # (protections, what is tried, block). A block prints REACHED when it got what it wanted.
 PROBES = (
     ("files", "read a file of yours", "print('REACHED' if open({FILE!r}).read() else '')"),
-    ("files", "list a folder of yours", "import os\nprint('REACHED' if os.listdir({DIR!r}) else '')"),
+    (
+        "files",
+        "list a folder of yours",
+        "import os\nprint('REACHED' if os.listdir({DIR!r}) else '')",
+    ),
     ("files", "write a file", "fd = open({FILE!r}, 'r+')\nprint('REACHED')"),
-    ("files", "read the memory of its parent", "import os\nopen(f'/proc/{{os.getppid()}}/maps').read()\nprint('REACHED')"),
+    (
+        "files",
+        "read the memory of its parent",
+        "import os\nopen(f'/proc/{{os.getppid()}}/maps').read()\nprint('REACHED')",
+    ),
     ("syscalls", "open a network socket", "import socket\nsocket.socket()\nprint('REACHED')"),
-    ("syscalls", "copy its process", "import os\npid = os.fork()\nprint('REACHED' if pid else '', flush=True)"),
-    ("syscalls files", "start a program", "import subprocess, sys\nsubprocess.run([sys.executable, '-c', '0'])\nprint('REACHED')"),
-    ("syscalls", "send a signal to another process", "import os\nos.kill({PID}, 0)\nprint('REACHED')"),
+    (
+        "syscalls",
+        "copy its process",
+        "import os\npid = os.fork()\nprint('REACHED' if pid else '', flush=True)",
+    ),
+    (
+        "syscalls files",
+        "start a program",
+        "import subprocess, sys\nsubprocess.run([sys.executable, '-c', '0'])\nprint('REACHED')",
+    ),
+    (
+        "syscalls",
+        "send a signal to another process",
+        "import os\nos.kill({PID}, 0)\nprint('REACHED')",
+    ),
     ("syscalls", "change a file's mode", "import os\nos.chmod({FILE!r}, 0o600)\nprint('REACHED')"),
-    ("syscalls", "enter a name space of its own", C + "print('REACHED' if libc.unshare(0x10000000) == 0 else '')"),
+    (
+        "syscalls",
+        "enter a name space of its own",
+        C + "print('REACHED' if libc.unshare(0x10000000) == 0 else '')",
+    ),
     ("limits", "take more memory", "x = bytes(1 << 29)\nprint('REACHED')"),
-    ("limits", "open a thousand descriptors", "import os\nfor _ in range(1000): os.dup(0)\nprint('REACHED')"),
-    ("privileges", "keep a capability of root",
-     C + "import struct\nout = ctypes.create_string_buffer(24)\n"
-     "libc.capget(struct.pack('Ii', 0x20080522, 0), out)\nprint('REACHED' if any(out.raw) else '')"),
-)  # fmt: skip
+    (
+        "limits",
+        "open a thousand descriptors",
+        "import os\nfor _ in range(1000): os.dup(0)\nprint('REACHED')",
+    ),
+    (
+        "privileges",
+        "keep a capability of root",
+        C + "import struct\nout = ctypes.create_string_buffer(24)\n"
+        "libc.capget(struct.pack('Ii', 0x20080522, 0), out)\nprint('REACHED' if any(out.raw) else '')",
+    ),
+)
 ALWAYS = (  # kept by the host whatever the machine is; (what is tried, block, what the observation must be)
     ("run for ever", "while True: pass", lambda seen: seen.killed_by == "cpu"),
     ("sleep for ever", "import time\ntime.sleep(60)", lambda seen: seen.killed_by == "time"),
     ("print for ever", "while True: print('x' * 9999)", lambda seen: seen.killed_by == "output"),
-    ("call tools for ever", "while True:\n    try: tool()\n    except Exception: pass",
-     lambda seen: seen.killed_by == "tool calls"),
-    ("end its process", "import os\nos._exit(0)", lambda seen: seen.killed_by == "exit" and seen.restored),
-    ("crash its process", C + "ctypes.string_at(0)", lambda seen: seen.killed_by == "signal 11" and seen.restored),
-    ("find the host's environment", "import os\nprint({*os.environ} - {'LC_ALL', 'PATH', 'PYTHONHASHSEED', 'TZ'})",
-     lambda seen: seen.stdout == "set()\n"),
-    ("find the package in memory", "import sys\nprint([m for m in sys.modules if 'knapsack' in m])",
-     lambda seen: seen.stdout == "[]\n"),
-)  # fmt: skip
+    (
+        "call tools for ever",
+        "while True:\n    try: tool()\n    except Exception: pass",
+        lambda seen: seen.killed_by == "tool calls",
+    ),
+    (
+        "end its process",
+        "import os\nos._exit(0)",
+        lambda seen: seen.killed_by == "exit" and seen.restored,
+    ),
+    (
+        "crash its process",
+        C + "ctypes.string_at(0)",
+        lambda seen: seen.killed_by == "signal 11" and seen.restored,
+    ),
+    (
+        "find the host's environment",
+        "import os\nprint({*os.environ} - {'LC_ALL', 'PATH', 'PYTHONHASHSEED', 'TZ'})",
+        lambda seen: seen.stdout == "set()\n",
+    ),
+    (
+        "find the package in memory",
+        "import sys\nprint([m for m in sys.modules if 'knapsack' in m])",
+        lambda seen: seen.stdout == "[]\n",
+    ),
+)
 
 
 @dataclass(frozen=True)
 class Result:
-    """`holds`: the block did not get what it wanted. `control`: it did without the protection (None: not tried)."""
+    """`holds`: the block did not get what it wanted. `control`: it did without the protection
+    (None: not tried)."""
 
     protection: str
     tried: str
@@ -71,7 +124,8 @@ class Result:
 
 
 def check(without: tuple[str, ...] = ()) -> Iterator[Result]:
-    """Try everything that is claimed with these protections off. Raises UserError when another one is missing."""
+    """Try everything that is claimed with these protections off. Raises UserError when another one
+    is missing."""
     with _surroundings() as words, Pool(LIMITS, without=without) as pool:
         for name, tried, block in PROBES:
             names = name.split()
@@ -90,7 +144,9 @@ def check(without: tuple[str, ...] = ()) -> Iterator[Result]:
 
 
 def _run(pool: Pool, block: str) -> Observation:
-    with Interpreter(pool, persistence_named("persistent"), {"tool": lambda: None}, seed=1) as interpreter:
+    with Interpreter(
+        pool, persistence_named("persistent"), {"tool": lambda: None}, seed=1
+    ) as interpreter:
         interpreter.run("state = 1")
         return interpreter.run(block)
 
@@ -122,7 +178,9 @@ def report(without: tuple[str, ...] = ()) -> int:
         print(f"{name:10}  MISSING  {why}")
     off = tuple({*without, *missing})
     broken, doubtful = 0, 0
-    print(f"{'protection':10}  {'a block tries to':32}  {'with it':9}  {'without it':12}  what it got")
+    print(
+        f"{'protection':10}  {'a block tries to':32}  {'with it':9}  {'without it':12}  what it got"
+    )
     for result in check(off):
         broken += not result.holds
         doubtful += result.control is False
@@ -136,9 +194,13 @@ def report(without: tuple[str, ...] = ()) -> int:
     if broken:
         print(f"{broken} claimed protections do not hold")
     if doubtful:
-        print(f"{doubtful} probes are refused without the protection too: something else refuses them here")
+        print(
+            f"{doubtful} probes are refused without the protection too: something else refuses them here"
+        )
     if missing:
-        print(f"to run without what is missing, name it in the profile: interpreter.without: [{', '.join(missing)}]")
+        print(
+            f"to run without what is missing, name it in the profile: interpreter.without: [{', '.join(missing)}]"
+        )
     return 1 if broken or missing else 0
 
 

@@ -1,11 +1,12 @@
-"""Host side of the interpreter: the world and its tools live here, model-written code runs in a child process.
+"""Host side of the interpreter: the world and its tools live here, model-written code runs in a
+child process.
 
     with Pool(limits) as pool:
         with Interpreter(pool, persistence_named("reset"), world.tools, seed=1) as interpreter:
             observation = interpreter.run("print(1 + 1)")
 
-Every step, in every mode, goes through the same worker, limits and observation; modes differ only in what the next
-step finds (persistence.py).
+Every step, in every mode, goes through the same worker, limits and observation; modes differ only
+in what the next step finds (persistence.py).
 """
 
 from __future__ import annotations
@@ -27,11 +28,12 @@ __all__ = ["Interpreter", "Observation"]
 class Observation:
     """What one step did.
 
-    `error_type`, `error`, `line`: what was raised and the agent's line; `traceback`: the same as Python prints it.
-    `bindings`: the agent's names that the next step will find (always empty after a reset); `written`: those that this
-    step wrote; `shadowed`: tools whose names the next step finds bound to something else.
-    `killed_by`: "time", "cpu", "output", "tool calls", "protocol", "exit" or "signal N". A kill ends in one of three
-    ways: there was no state, `state_lost`, or `restored` to what it was before the step.
+    `error_type`, `error`, `line`: what was raised and the agent's line; `traceback`: the same as
+    Python prints it. `bindings`: the agent's names that the next step will find (always empty after
+    a reset); `written`: those that this step wrote; `shadowed`: tools whose names the next step
+    finds bound to something else. `killed_by`: "time", "cpu", "output", "tool calls", "protocol",
+    "exit" or "signal N". A kill ends in one of three ways: there was no state, `state_lost`, or
+    `restored` to what it was before the step.
     """
 
     stdout: str
@@ -52,7 +54,13 @@ class Observation:
 class Interpreter:
     """Runs the blocks of one episode under one persistence mode."""
 
-    def __init__(self, pool: Pool, persistence: Persistence, tools: Mapping[str, Callable[..., Any]], seed: int):
+    def __init__(
+        self,
+        pool: Pool,
+        persistence: Persistence,
+        tools: Mapping[str, Callable[..., Any]],
+        seed: int,
+    ):
         self.persistence = persistence
         self._pool, self._tools, self._seed = pool, dict(tools), seed
         self._child: Child | None = None
@@ -65,7 +73,11 @@ class Interpreter:
     def run(self, code: str) -> Observation:
         """Run one block and say what happened. Never raises for anything that the code does."""
         seen = self._run(code)
-        if self._pool.lost_parent and seen.killed_by and not (seen.tool_calls or seen.state_lost or seen.restored):
+        if (
+            self._pool.lost_parent
+            and seen.killed_by
+            and not (seen.tool_calls or seen.state_lost or seen.restored)
+        ):
             self._steps -= 1  # the child went with its parent, which is no doing of this block
             seen = self._run(code)
         return seen
@@ -76,32 +88,50 @@ class Interpreter:
         had_state, self._steps = self._used, self._steps + 1
         child = self._child = self._child or self._pool.take()
         step = Step(child, self._tools, self._pool.limits, self._steps)
-        request = {"step": self._steps, "code": code, "mode": self.persistence.name, "tools": list(self._tools),
-                   "seed": self._seed + self._steps}  # fmt: skip
+        request = {
+            "step": self._steps,
+            "code": code,
+            "mode": self.persistence.name,
+            "tools": list(self._tools),
+            "seed": self._seed + self._steps,
+        }
         killed, done = None, {}
         try:
             done = step.run(request)
         except Killed as reason:
             killed = str(reason)
-        except BaseException:  # Ctrl-C, or a fault of a tool: the block must not go on while nobody listens
+        except (
+            BaseException
+        ):  # Ctrl-C, or a fault of a tool: the block must not go on while nobody listens
             self._after(child, "interrupted")
             raise
         had_signal, restored = self._after(child, killed)
-        if killed == "exit" and had_signal and had_signal != 9:  # 9 is how the parent ends what had only closed its end
+        if (
+            killed == "exit" and had_signal and had_signal != 9
+        ):  # 9 is how the parent ends what had only closed its end
             killed = f"signal {had_signal}"
         if not restored:
             names = done.get("bindings", ()) if self._used else ()
             self._bindings = tuple(names)
-            self._shadowed = tuple(n for n in self._tools if self._used and n in done.get("shadowed", ()))
+            self._shadowed = tuple(
+                n for n in self._tools if self._used and n in done.get("shadowed", ())
+            )
         return Observation(
-            stdout=step.text(), **_error_fields(done.get("error"), self._pool.limits), bindings=self._bindings,
-            written=tuple(done.get("written", ())), shadowed=self._shadowed,
-            tool_calls=tuple(step.calls), killed_by=killed, state_lost=bool(killed and had_state and not restored),
-            restored=restored, seconds=time.perf_counter() - start,
-        )  # fmt: skip
+            stdout=step.text(),
+            **_error_fields(done.get("error"), self._pool.limits),
+            bindings=self._bindings,
+            written=tuple(done.get("written", ())),
+            shadowed=self._shadowed,
+            tool_calls=tuple(step.calls),
+            killed_by=killed,
+            state_lost=bool(killed and had_state and not restored),
+            restored=restored,
+            seconds=time.perf_counter() - start,
+        )
 
     def _after(self, child: Child, killed: str | None) -> tuple[int | None, bool]:
-        """Bring about what the next step finds. Returns (signal that ended the child, whether a copy took over)."""
+        """Bring about what the next step finds. Returns (signal that ended the child, whether a
+        copy took over)."""
         copy, self._copy = self._copy, None
         restored = bool(killed) and copy is not None and copy.ready(COPY_SECONDS)
         signal = None

@@ -1,8 +1,10 @@
-"""The warm parent: a small confined process that forks a child in a moment, ends and reaps it when told.
+"""The warm parent: a small confined process that forks a child in a moment, ends and reaps it when
+told.
 
-Run as a script by pool.py in an empty environment. It reads the files beside it as text, so that no line of the package
-is imported and no hidden value was ever in this process or its children. The modules made from those files have a copy
-of the builtins to themselves and are in no list that model code sees.
+Run as a script by pool.py in an empty environment. It reads the files beside it as text, so that no
+line of the package is imported and no hidden value was ever in this process or its children. The
+modules made from those files have a copy of the builtins to themselves and are in no list that
+model code sees.
 
 Messages on the control socket are a 4-byte length and that much JSON:
   host -> parent  {"fork": n} with a child's end of its socket; n is the host's name for it
@@ -40,7 +42,9 @@ def load() -> dict[str, ModuleType]:
         full = f"knapsack_lib.interpreter.{name}"
         module = found[name] = sys.modules[full] = ModuleType(full)
         module.__dict__["__builtins__"] = private
-        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.py"), encoding="utf-8") as file:
+        with open(
+            os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.py"), encoding="utf-8"
+        ) as file:
             exec(compile(file.read(), "<interpreter>", "exec"), module.__dict__)
     for name in FILES:
         del sys.modules[f"knapsack_lib.interpreter.{name}"]
@@ -62,11 +66,17 @@ def main(control: socket.socket, memory: int, without: tuple[str, ...]) -> None:
     send(control, {"active": bounds.active})
     gc.collect()
     gc.freeze()  # what exists now is never looked at again, so that pages stay shared
-    Parent(control, listing, lambda *ends: worker.run_child(*ends, bounds, memory), confine.is_plain_copy).serve()
+    Parent(
+        control,
+        listing,
+        lambda *ends: worker.run_child(*ends, bounds, memory),
+        confine.is_plain_copy,
+    ).serve()
 
 
 def lowered(sock: socket.socket) -> socket.socket:
-    """With the lowest descriptor that is free: a host with many open files hands over one beyond every limit here."""
+    """With the lowest descriptor that is free: a host with many open files hands over one beyond
+    every limit here."""
     lower = sock.dup()
     sock.close()
     return lower
@@ -78,16 +88,28 @@ def send(sock: socket.socket, message: dict[str, Any]) -> None:
 
 
 class Parent:
-    """`children`: the host's name -> pid. `listeners`: name -> where the child's attempts to fork are reported."""
+    """`children`: the host's name -> pid. `listeners`: name -> where the child's attempts to fork
+    are reported."""
 
-    def __init__(self, control: socket.socket, listing: int | None, run_child: Any, is_plain_copy: Any):
-        self.control, self.listing, self.run_child, self.is_plain_copy = control, listing, run_child, is_plain_copy
+    def __init__(
+        self, control: socket.socket, listing: int | None, run_child: Any, is_plain_copy: Any
+    ):
+        self.control, self.listing, self.run_child, self.is_plain_copy = (
+            control,
+            listing,
+            run_child,
+            is_plain_copy,
+        )
         self.children: dict[int, int] = {}
-        self.groups: dict[int, int] = {}  # name -> process group: the child's first process and its copies
+        self.groups: dict[
+            int, int
+        ] = {}  # name -> process group: the child's first process and its copies
         self.listeners: dict[int, int] = {}
         self.allowed: set[int] = set()  # children that may fork once
         self.reports, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        high = fcntl.fcntl(theirs.detach(), fcntl.F_DUPFD_CLOEXEC, 64)  # out of the way of a child's own descriptors
+        high = fcntl.fcntl(
+            theirs.detach(), fcntl.F_DUPFD_CLOEXEC, 64
+        )  # out of the way of a child's own descriptors
         self.reporting = socket.socket(fileno=high)
         self.poll, self.host = select.poll(), select.poll()
         for poll in (self.poll, self.host):
@@ -105,7 +127,9 @@ class Parent:
             elif self.control.fileno() in ready:
                 if not self.obey():
                     break
-            elif not self.host.poll(0):  # the host's word first: it allows a fork before the child can ask for it
+            elif not self.host.poll(
+                0
+            ):  # the host's word first: it allows a fork before the child can ask for it
                 self.answer_all(ready)
         for pid in self.children.values():
             end_process(pid)
@@ -145,7 +169,10 @@ class Parent:
         with contextlib.suppress(OSError):  # then the host finds the child's socket closed
             pid = os.fork()
             if pid == 0:
-                self.run_child(*fds, lambda listener: socket.send_fds(self.reporting, [b"%d" % name], [listener]))
+                self.run_child(
+                    *fds,
+                    lambda listener: socket.send_fds(self.reporting, [b"%d" % name], [listener]),
+                )
             self.children[name], self.groups[name] = pid, pid
         for fd in fds:
             os.close(fd)
@@ -157,17 +184,27 @@ class Parent:
         self.poll.register(fds[0], select.POLLIN)
 
     def answer(self, name: int, listener: int) -> None:
-        """Answer an attempt to copy a process: yes to a child's main thread that the host allowed it, else no.
+        """Answer an attempt to copy a process: yes to a child's main thread that the host allowed
+        it, else no.
 
-        Yes to a plain copy only: one with more flags could be no child of the child, or have a name space of its own.
+        Yes to a plain copy only: one with more flags could be no child of the child, or have a name
+        space of its own.
         """
         question = bytearray(80)  # struct seccomp_notif
         try:
-            signal.setitimer(signal.ITIMER_REAL, 0.2)  # who asked may be gone by now, and then this would wait
+            signal.setitimer(
+                signal.ITIMER_REAL, 0.2
+            )  # who asked may be gone by now, and then this would wait
             fcntl.ioctl(listener, NOTIF_RECV, question)
             number, thread = struct.unpack_from("QI", question)
-            allowed = name in self.allowed and thread == self.children.get(name) and self.is_plain_copy(question)
-            reply = struct.pack("QqiI", number, 0, 0 if allowed else -errno.EPERM, CONTINUE if allowed else 0)
+            allowed = (
+                name in self.allowed
+                and thread == self.children.get(name)
+                and self.is_plain_copy(question)
+            )
+            reply = struct.pack(
+                "QqiI", number, 0, 0 if allowed else -errno.EPERM, CONTINUE if allowed else 0
+            )
             self.allowed -= {name} if allowed else set()
             fcntl.ioctl(listener, NOTIF_SEND, bytearray(reply))
         except OSError:
@@ -188,7 +225,9 @@ class Parent:
             name, copy = request["adopt"]
             self.children[name], self.groups[name] = copy, group
             if old in self.listeners:
-                self.listeners[name] = self.listeners.pop(old)  # a copy has the filter of its original
+                self.listeners[name] = self.listeners.pop(
+                    old
+                )  # a copy has the filter of its original
         elif old in self.listeners:
             self.forget(old)
         ended_by = end_process(pid) if pid else 0
@@ -197,9 +236,10 @@ class Parent:
             send(self.control, {"signal": ended_by})
 
     def end_orphans(self, ended: int = 0) -> None:
-        """Kill what ended children left behind: orphans become this process's children. Copies of a child that is
-        still the host's are left to it, also when the child itself has just died. `ended`: the group of one that the
-        host has let go; what it left is not wanted, whoever goes on in its place."""
+        """Kill what ended children left behind: orphans become this process's children. Copies of a
+        child that is still the host's are left to it, also when the child itself has just died.
+        `ended`: the group of one that the host has let go; what it left is not wanted, whoever goes
+        on in its place."""
         while self.listing is not None:
             listed = {int(pid) for pid in os.pread(self.listing, 1 << 20, 0).split()}
             orphans = listed - set(self.children.values())
@@ -242,7 +282,8 @@ def end_process(pid: int) -> int:
 
 
 def is_child(pid: int) -> bool:
-    """Whether the number is still that of a child: a copy that has been reaped may have left it to anybody."""
+    """Whether the number is still that of a child: a copy that has been reaped may have left it to
+    anybody."""
     if sys.platform != "linux":
         return True
     try:

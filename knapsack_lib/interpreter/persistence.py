@@ -1,8 +1,10 @@
-"""Which bindings survive a step. This is the treatment of the study; everything else about a step is the same.
+"""Which bindings survive a step. This is the treatment of the study; everything else about a step
+is the same.
 
-A mode is one rule: (value, imported, age) -> does the next step find this binding? `imported`: an import statement
-bound it; `age`: steps since it was last written, 0 in the step that wrote it. The rule of `reset` is the one that
-keeps nothing, and there the process goes too, so that nothing outside the bindings survives either.
+A mode is one rule: (value, imported, age) -> does the next step find this binding? `imported`: an
+import statement bound it; `age`: steps since it was last written, 0 in the step that wrote it. The
+rule of `reset` is the one that keeps nothing, and there the process goes too, so that nothing
+outside the bindings survives either.
 
     persistent   everything
     functions    functions, classes, modules and whatever was imported
@@ -10,7 +12,8 @@ keeps nothing, and there the process goes too, so that nothing outside the bindi
     ttl:k        whatever was written at most k - 1 steps ago, so that k more steps find it
     reset        nothing
 
-This file is read by the child side too, where nothing of the package exists: standard library only at the top.
+This file is read by the child side too, where nothing of the package exists: standard library only
+at the top.
 """
 
 import functools
@@ -23,15 +26,22 @@ __all__ = ["MODES", "Persistence", "persistence_named", "survivors"]
 Rule = Callable[[Any, bool, int], bool]
 
 DEFINITIONS = frozenset(
-    (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType, functools.partial,
-     functools._lru_cache_wrapper)
-)  # fmt: skip
+    (
+        types.FunctionType,
+        types.BuiltinFunctionType,
+        types.MethodType,
+        types.ModuleType,
+        functools.partial,
+        functools._lru_cache_wrapper,
+    )
+)
 ATOMS = frozenset((type(None), bool, int, float, complex, str, bytes, bytearray, range))
 CONTAINERS = frozenset((list, tuple, set, frozenset))
 
 
 class Persistence(NamedTuple):
-    """A mode by name. `keeps` true: one child process for the whole episode. False: a new child for every step."""
+    """A mode by name. `keeps` true: one child process for the whole episode. False: a new child for
+    every step."""
 
     name: str
     keeps: bool
@@ -44,7 +54,8 @@ def is_definition(value: Any) -> bool:
 
 
 def is_plain(value: Any) -> bool:
-    """Whether the value and all it contains are of plain built-in types. Types are compared, no code of theirs runs."""
+    """Whether the value and all it contains are of plain built-in types. Types are compared, no
+    code of theirs runs."""
     seen: set[int] = set()
     todo = [value]
     while todo:
@@ -76,11 +87,20 @@ def rule_named(mode: str) -> Rule:
 
 
 def survivors(
-    mode: str, bindings: Mapping[str, Any], imported: frozenset[str], written: Mapping[str, int], step: int
+    mode: str,
+    bindings: Mapping[str, Any],
+    imported: frozenset[str],
+    written: Mapping[str, int],
+    step: int,
 ) -> dict[str, Any]:
-    """Those of `bindings` that the next step finds. `written`: name -> number of the step that last wrote it."""
+    """Those of `bindings` that the next step finds. `written`: name -> number of the step that last
+    wrote it."""
     rule = rule_named(mode)
-    return {name: value for name, value in bindings.items() if rule(value, name in imported, step - written[name])}
+    return {
+        name: value
+        for name, value in bindings.items()
+        if rule(value, name in imported, step - written[name])
+    }
 
 
 MODES = ("persistent", "reset", "functions", "data", "ttl:k")
@@ -88,7 +108,7 @@ MODES = ("persistent", "reset", "functions", "data", "ttl:k")
 
 def persistence_named(name: str) -> Persistence:
     """Look a mode up (`stateless` is read as `reset`). Raises UserError with the list of modes."""
-    from knapsack_lib.profiles import SPELLINGS, UserError
+    from knapsack_lib.errors import SPELLINGS, UserError
 
     word = SPELLINGS.get(str(name), str(name))
     head, _, steps = word.partition(":")
@@ -96,5 +116,7 @@ def persistence_named(name: str) -> Persistence:
         return Persistence(f"ttl:{int(steps)}", True)
     if word not in MODES[:-1]:
         known = ", ".join(MODES)
-        raise UserError(f"runtime = {name!r} is unknown; choose one of: {known} (k: steps from 1 up, as in ttl:3)")
+        raise UserError(
+            f"runtime = {name!r} is unknown; choose one of: {known} (k: steps from 1 up, as in ttl:3)"
+        )
     return Persistence(word, word != "reset")

@@ -1,8 +1,10 @@
-"""Host side of the processes: a Pool is one warm parent; a Child is one process it forked, seen from here.
+"""Host side of the processes: a Pool is one warm parent; a Child is one process it forked, seen
+from here.
 
-A child is made in two halves: asking for it costs nothing and returns at once, waiting for it happens at its first
-step. So it can be asked for ahead, while the model thinks. Who a child is (its process id) is what the kernel says of
-the sender of its first message, never what the child says of itself.
+A child is made in two halves: asking for it costs nothing and returns at once, waiting for it
+happens at its first step. So it can be asked for ahead, while the model thinks. Who a child is (its
+process id) is what the kernel says of the sender of its first message, never what the child says of
+itself.
 """
 
 from __future__ import annotations
@@ -25,9 +27,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from knapsack_lib.errors import UserError, check_choice
 from knapsack_lib.interpreter.confine import PROTECTIONS
-from knapsack_lib.interpreter.processes import children_of, end_family, end_member, fixed_addresses, is_over
-from knapsack_lib.profiles import Limits, UserError, check_choice
+from knapsack_lib.interpreter.processes import (
+    children_of,
+    end_family,
+    end_member,
+    fixed_addresses,
+    is_over,
+)
+from knapsack_lib.profiles import Limits
 
 __all__ = ["Child", "Pool"]
 
@@ -40,11 +49,12 @@ SPARES = 2  # children that wait ready
 
 
 class Pool:
-    """The warm parent. Children have an empty environment, no site-packages, a fixed hash seed and every protection of
-    confine.PROTECTIONS except those named in `without`.
+    """The warm parent. Children have an empty environment, no site-packages, a fixed hash seed and
+    every protection of confine.PROTECTIONS except those named in `without`.
 
-    `after_kill`: "restore" goes on from the state before the step that was killed, "lose" from nothing.
-    Raises UserError with one line that names a protection that does not work on this machine.
+    `after_kill`: "restore" goes on from the state before the step that was killed, "lose" from
+    nothing. Raises UserError with one line that names a protection that does not work on this
+    machine.
     """
 
     def __init__(
@@ -54,7 +64,10 @@ class Pool:
         after_kill: Literal["restore", "lose"] = "restore",
         without: tuple[str, ...] = (),
     ):
-        self.limits, self.without = limits, tuple(check_choice("without", name, tuple(PROTECTIONS)) for name in without)
+        self.limits, self.without = (
+            limits,
+            tuple(check_choice("without", name, tuple(PROTECTIONS)) for name in without),
+        )
         self.after_kill = check_choice("after_kill", after_kill, ("restore", "lose"))
         self._open: dict[int, Child] = {}
         self._names = itertools.count(1)
@@ -68,15 +81,33 @@ class Pool:
         ours, theirs = socket.socketpair()
         self._control = ours
         command = [
-            sys.executable, "-s", "-S", "-P", "-B", str(Path(__file__).with_name("parent.py")), str(theirs.fileno()),
-            str(self.limits.memory_mb << 20), *self.without,
-        ]  # fmt: skip
-        environment = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "PATH": "/nonexistent", "TZ": "UTC"}
+            sys.executable,
+            "-s",
+            "-S",
+            "-P",
+            "-B",
+            str(Path(__file__).with_name("parent.py")),
+            str(theirs.fileno()),
+            str(self.limits.memory_mb << 20),
+            *self.without,
+        ]
+        environment = {
+            "PYTHONHASHSEED": "0",
+            "LC_ALL": "C.UTF-8",
+            "PATH": "/nonexistent",
+            "TZ": "UTC",
+        }
         with fixed_addresses():
             self._parent = subprocess.Popen(
-                command, pass_fds=[theirs.fileno()], env=environment, cwd="/", stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-            )  # fmt: skip
+                command,
+                pass_fds=[theirs.fileno()],
+                env=environment,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
         theirs.close()
         ours.settimeout(ANSWER_SECONDS)
         said = self._answer()
@@ -89,7 +120,8 @@ class Pool:
             )
 
     def close(self) -> None:
-        """End the parent and every child. What is still asked of the pool afterwards starts nothing."""
+        """End the parent and every child. What is still asked of the pool afterwards starts
+        nothing."""
         with self._lock:
             self.closed = True
             for child in list(self._open.values()):
@@ -124,7 +156,8 @@ class Pool:
             self._start()
 
     def take(self) -> Child:
-        """A child that has run nothing. Its successor is asked for at once, so that one waits ready for the next step.
+        """A child that has run nothing. Its successor is asked for at once, so that one waits ready
+        for the next step.
 
         Raises ConnectionResetError when no child starts.
         """
@@ -152,7 +185,8 @@ class Pool:
     def _fork(self) -> Child:
         child, theirs = self.place()
         try:
-            # Its output goes to the child alone: from the parent, which has no secrets, other children could take it.
+            # Its output goes to the child alone: from the parent, which has no secrets, other
+            # children could take it.
             send_with(child.socket, {"output": True}, theirs[1:])
             send_with(self._control, {"fork": child.name}, theirs[:1])
         except OSError:  # the parent is gone: nobody will answer on this child's socket either
@@ -174,7 +208,8 @@ class Pool:
         return child, (theirs.detach(), write)
 
     def end(self, child: Child, adopt: Child | None = None, tell: bool = False) -> int | None:
-        """Kill and reap a child. `adopt`: the copy of it that goes on. `tell`: return the signal that had ended it."""
+        """Kill and reap a child. `adopt`: the copy of it that goes on. `tell`: return the signal
+        that had ended it."""
         self._let_go(child)
         if self.closed:
             return 9
@@ -203,11 +238,13 @@ class Pool:
         return copy
 
     def dismiss(self, copy: Child, child: Child | None) -> None:
-        """End a copy that is not needed. It would leave by itself; but hooks of the block may keep it from that, and it
-        may be as large as the child whose copy it is."""
+        """End a copy that is not needed. It would leave by itself; but hooks of the block may keep
+        it from that, and it may be as large as the child whose copy it is."""
         if child is not None and "syscalls" not in self.without:
             said = copy.ready(0.0) and copy.pid not in (None, child.pid)
-            for pid in [copy.pid or 0] if said else children_of(child.pid):  # a confined child has no others
+            for pid in (
+                [copy.pid or 0] if said else children_of(child.pid)
+            ):  # a confined child has no others
                 end_member(pid, self._parent.pid)
         self._let_go(copy)
 
@@ -251,7 +288,9 @@ class Child:
     def cpu_seconds(self) -> float:
         """Processor time of all its threads so far; 0 where it cannot be known."""
         try:
-            return time.clock_gettime((~(self.pid or 0) << 3) | 2)  # CPUCLOCK_SCHED of linux/posix-timers.h
+            return time.clock_gettime(
+                (~(self.pid or 0) << 3) | 2
+            )  # CPUCLOCK_SCHED of linux/posix-timers.h
         except OSError:
             return 0.0
 

@@ -1,7 +1,8 @@
-"""Processes as the host sees them: which belong to a warm parent, and how they are ended without hitting anybody else.
+"""Processes as the host sees them: which belong to a warm parent, and how they are ended without
+hitting anybody else.
 
-A warm parent leads a session of its own, which a confined process cannot leave. As long as that leader is not reaped no
-other session has its number, so whoever is in the session is one of ours.
+A warm parent leads a session of its own, which a confined process cannot leave. As long as that
+leader is not reaped no other session has its number, so whoever is in the session is one of ours.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ ADDR_NO_RANDOMIZE, ASK = 0x0040000, 0xFFFFFFFF  # of linux/personality.h
 
 @contextlib.contextmanager
 def fixed_addresses() -> Iterator[None]:
-    """Programs started here find everything at the same addresses each time, where the machine allows that.
+    """Programs started here find everything at the same addresses each time, where the machine
+    allows that.
 
-    An object without a hash of its own, None among them, is hashed by its address, and so the order of a set would
-    change from run to run. Said of this thread only; it is heard by what the thread starts.
+    An object without a hash of its own, None among them, is hashed by its address, and so the order
+    of a set would change from run to run. Said of this thread only; it is heard by what the thread
+    starts.
     """
     personality = getattr(ctypes.CDLL(None), "personality", lambda _: -1)
     before = personality(ctypes.c_ulong(ASK))
@@ -54,7 +57,8 @@ def is_over(leader: subprocess.Popen[bytes]) -> bool:
 
 
 def end_family(leader: subprocess.Popen[bytes], seconds: float = 0.0) -> None:
-    """Give a warm parent so long to end by itself, then end it and whatever is left of its session, and reap it."""
+    """Give a warm parent so long to end by itself, then end it and whatever is left of its session,
+    and reap it."""
     deadline, pause = time.monotonic() + seconds, 0.0005
     while not is_over(leader) and time.monotonic() < deadline:
         time.sleep(pause)
@@ -84,8 +88,8 @@ def session_of(pid: int) -> int:
 
 
 def end_member(pid: int, session: int) -> None:
-    """Kill a process if it is of this session. The one that is looked at is the one that is killed, by a descriptor:
-    its number may be another's a moment later."""
+    """Kill a process if it is of this session. The one that is looked at is the one that is killed,
+    by a descriptor: its number may be another's a moment later."""
     try:
         process = os.pidfd_open(pid)
     except (OSError, AttributeError):  # it is gone, or the system has no such call

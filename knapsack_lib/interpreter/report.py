@@ -1,13 +1,24 @@
-"""What a child says of a block: its error in the block's own lines, the names it wrote. Standard library only.
+"""What a child says of a block: its error in the block's own lines, the names it wrote. Standard
+library only.
 
-Exceptions and namespaces are made by hostile code: attributes are read through the built-in types' own descriptors,
-texts are bounded, and whatever an overridden method raises is caught.
+Exceptions and namespaces are made by hostile code: attributes are read through the built-in types'
+own descriptors, texts are bounded, and whatever an overridden method raises is caught.
 """
 
 import builtins
 import linecache
 import opcode
-from _ast import AST, AsyncFunctionDef, ClassDef, FunctionDef, Import, ImportFrom, Lambda, Name, Store
+from _ast import (
+    AST,
+    AsyncFunctionDef,
+    ClassDef,
+    FunctionDef,
+    Import,
+    ImportFrom,
+    Lambda,
+    Name,
+    Store,
+)
 from collections.abc import Iterable
 from types import CodeType
 from typing import Any
@@ -19,7 +30,8 @@ QUOTED = 1000  # blocks whose source is kept
 FRAMES = 12  # of a traceback: half from its start, half from its end
 of_builtins = vars(builtins)
 lines_of: dict[str, list[str]] = {}
-quotable: dict[str, Any] = linecache.cache  # what tracebacks that the block prints itself look lines up in
+# What tracebacks that the block prints itself look lines up in
+quotable: dict[str, Any] = linecache.cache
 
 _trace = BaseException.__dict__["__traceback__"].__get__
 _cause = BaseException.__dict__["__cause__"].__get__
@@ -32,7 +44,8 @@ _bases = type.__dict__["__mro__"].__get__
 
 
 def show(name: str, code: str) -> None:
-    """Make a block's source known, so that tracebacks (also those the block itself prints) can quote it."""
+    """Make a block's source known, so that tracebacks (also those the block itself prints) can
+    quote it."""
     if len(lines_of) >= QUOTED:  # forget the oldest: an interpreter may run for days
         oldest = next(iter(lines_of))
         lines_of.pop(oldest)
@@ -42,12 +55,19 @@ def show(name: str, code: str) -> None:
 
 
 def error_of(error: BaseException) -> dict[str, Any]:
-    """{"type", "message", "line", "trace"}; `type` is the name of what was raised, `line` the last of the agent's."""
-    return {"type": type_of(error), "message": message_of(error), "line": line_of(error), "trace": traceback_of(error)}
+    """{"type", "message", "line", "trace"}; `type` is the name of what was raised, `line` the last
+    of the agent's."""
+    return {
+        "type": type_of(error),
+        "message": message_of(error),
+        "line": line_of(error),
+        "trace": traceback_of(error),
+    }
 
 
 def message_of(error: BaseException) -> str:
-    """One line or more, at most 300 characters. The block is not numbered in it: the same fault reads the same."""
+    """One line or more, at most 300 characters. The block is not numbered in it: the same fault
+    reads the same."""
     text = text_of(error.code if type(error) is SystemExit else error)
     unread = _unread(error)
     return text.replace(f"({unread[0]}, ", "(<turn>, ") if unread else text
@@ -124,11 +144,19 @@ def traceback_of(error: BaseException) -> str:
         parts.append(_one_traceback(current))
         cause, context = _cause(current), _context(current)
         if cause is not None:
-            parts[-1] = "\nThe above exception was the direct cause of the following exception:\n\n" + parts[-1]
+            parts[-1] = (
+                "\nThe above exception was the direct cause of the following exception:\n\n"
+                + parts[-1]
+            )
         elif context is not None and not _quiet(current):
-            parts[-1] = "\nDuring handling of the above exception, another exception occurred:\n\n" + parts[-1]
+            parts[-1] = (
+                "\nDuring handling of the above exception, another exception occurred:\n\n"
+                + parts[-1]
+            )
         current = cause if cause is not None else None if _quiet(current) else context
-    return "".join(reversed(parts))[-6000:].lstrip("\n") if len(parts) < 4 else _one_traceback(error)
+    return (
+        "".join(reversed(parts))[-6000:].lstrip("\n") if len(parts) < 4 else _one_traceback(error)
+    )
 
 
 def _one_traceback(error: BaseException) -> str:
@@ -151,11 +179,12 @@ def _one_traceback(error: BaseException) -> str:
     return "\n".join([*text, name + (f": {message}" if message else "")]) + "\n"
 
 
-# Names ----------------------------------------------------------------------------------------------------------------
+# Names --------------------------------------------------------------------------------------------
 
 
 def stored_names(code: CodeType, outermost: bool = True) -> set[str]:
-    """Names of the module that the code may bind: by plain assignment, def, class, import, or `global` further in."""
+    """Names of the module that the code may bind: by plain assignment, def, class, import, or
+    `global` further in."""
     found, high = set(), 0
     for operation, low in zip(code.co_code[::2], code.co_code[1::2], strict=True):
         argument = high | low
@@ -169,7 +198,8 @@ def stored_names(code: CodeType, outermost: bool = True) -> set[str]:
 
 
 def imported_names(tree: Any) -> frozenset[str]:
-    """Names that import statements of the module bind and nothing after them does ("*" among them for a star).
+    """Names that import statements of the module bind and nothing after them does ("*" among them
+    for a star).
 
     What is inside functions and classes does not count.
     """
@@ -185,7 +215,9 @@ def imported_names(tree: Any) -> frozenset[str]:
             found -= {getattr(node, "name", "")}
         else:
             fields = [getattr(node, field, None) for field in node._fields]
-            parts = [part for field in fields for part in (field if type(field) is list else [field])]
+            parts = [
+                part for field in fields for part in (field if type(field) is list else [field])
+            ]
             todo += [part for part in reversed(parts) if isinstance(part, AST)]
     return frozenset(found)
 

@@ -42,7 +42,8 @@ PLACES = (  # and so do these from machine to machine; longer ones first
 
 @dataclass(frozen=True)
 class ToolCall:
-    """One call as the host saw it. Exactly one of `result` (JSON value) and `error` ("Type: message") is meant."""
+    """One call as the host saw it. Exactly one of `result` (JSON value) and `error` ("Type:
+    message") is meant."""
 
     name: str
     args: list[Any]
@@ -58,21 +59,26 @@ def masked(text: str) -> str:
     """What differs from run to run or from machine to machine is left out."""
     text = ADDRESS.sub("0x", text)
     for place, name in PLACES:
-        text = text.replace(place, name) if len(place) > 4 else text  # a prefix like /usr says nothing of a machine
+        # A prefix like /usr says nothing of a machine
+        text = text.replace(place, name) if len(place) > 4 else text
     return text
 
 
 class Step:
-    """One block under way: reads the child's messages and output until it is done, killed or out of time."""
+    """One block under way: reads the child's messages and output until it is done, killed or out of
+    time."""
 
-    def __init__(self, child: Child, tools: dict[str, Callable[..., Any]], limits: Limits, number: int):
+    def __init__(
+        self, child: Child, tools: dict[str, Callable[..., Any]], limits: Limits, number: int
+    ):
         self.child, self.tools, self.limits, self.number = child, tools, limits, number
         self.calls: list[ToolCall] = []
         self._output, self._flood, self._inbox = bytearray(), 0, bytearray()
         self._deadline = time.monotonic() + limits.wall_seconds
 
     def run(self, request: dict) -> dict:
-        # What threads of the block used since the last step counts here: else they could work while the model thinks.
+        # What threads of the block used since the last step counts here: else they could work while
+        # the model thinks.
         cpu_end = self.child.cpu_counted + self.limits.cpu_seconds
         self._send(request)
         sources = {self.child.socket.fileno(), self.child.output}
@@ -93,7 +99,8 @@ class Step:
             self._drain()
 
     def text(self) -> str:
-        """The output as the agent may see it: bounded, without what differs from machine to machine."""
+        """The output as the agent may see it: bounded, without what differs from machine to
+        machine."""
         text = masked(self._output.decode("utf-8", "replace"))
         limit = self.limits.output_chars
         if len(text) > limit or self._flood:
@@ -167,7 +174,9 @@ class Step:
             tool = self.tools[name]
             _demand(isinstance(args, list))
         except (ValueError, KeyError, TypeError, RecursionError):
-            raise Killed("protocol") from None  # only a block that speaks to the socket itself can do this
+            raise Killed(
+                "protocol"
+            ) from None  # only a block that speaks to the socket itself can do this
         self._send(self._call(name, tool, args, len(body)))
         return None
 
@@ -180,19 +189,30 @@ class Step:
             _demand(all(isinstance(name, str) and len(name) <= 80 for name in names))
         if error is not None:
             _demand(all(isinstance(error[key], str) for key in ("type", "message", "trace")))
-            _demand(len(error["type"]) <= 80 and len(error["message"]) <= 400 and len(error["trace"]) <= 10_000)
-            _demand(error["line"] is None or (type(error["line"]) is int and abs(error["line"]) <= MAX_LINE))
+            _demand(
+                len(error["type"]) <= 80
+                and len(error["message"]) <= 400
+                and len(error["trace"]) <= 10_000
+            )
+            _demand(
+                error["line"] is None
+                or (type(error["line"]) is int and abs(error["line"]) <= MAX_LINE)
+            )
         return message
 
     def _call(self, name: str, tool: Callable[..., Any], args: list[Any], size: int) -> dict:
-        """Answer one call. What is refused is recorded too, but not with arguments that would fill the host's memory."""
+        """Answer one call. What is refused is recorded too, but not with arguments that would fill
+        the host's memory."""
         limit = self.limits.tool_calls
         if len(self.calls) >= 4 * limit:
             raise Killed("tool calls")
         try:
             if size > MAX_CALL:
                 args = []
-                raise ToolError("ValueError", f"a call of {name}() may take {MAX_CALL} bytes, this one takes {size}")
+                raise ToolError(
+                    "ValueError",
+                    f"a call of {name}() may take {MAX_CALL} bytes, this one takes {size}",
+                )
             if _depth(args) > DEPTH:
                 args = []
                 raise ToolError("ValueError", f"arguments of {name}() may nest {DEPTH} deep")
@@ -204,7 +224,9 @@ class Step:
                 raise ToolError("TypeError", f"{name}() takes {wanted} arguments, got {len(args)}")
             value = tool(*args)
             if len(json.dumps(value)) > MAX_MESSAGE:
-                raise ToolError("RuntimeError", f"the answer of {name}() is larger than {MAX_MESSAGE} bytes")
+                raise ToolError(
+                    "RuntimeError", f"the answer of {name}() is larger than {MAX_MESSAGE} bytes"
+                )
         except ToolError as refusal:
             self.calls.append(ToolCall(name, args, error=f"{refusal.kind}: {refusal}"))
             return {"kind": refusal.kind, "message": str(refusal)}
@@ -213,10 +235,15 @@ class Step:
 
 
 def _depth(value: Any) -> int:
-    """How deep lists and dicts nest; without recursion, since a block may send what only just could be read."""
+    """How deep lists and dicts nest; without recursion, since a block may send what only just could
+    be read."""
     level, depth = [value], 0
-    while level := [part for whole in level if isinstance(whole, (list, dict))
-                    for part in (whole.values() if isinstance(whole, dict) else whole)]:  # fmt: skip
+    while level := [
+        part
+        for whole in level
+        if isinstance(whole, (list, dict))
+        for part in (whole.values() if isinstance(whole, dict) else whole)
+    ]:
         depth += 1
     return depth
 

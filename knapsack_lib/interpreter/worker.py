@@ -1,8 +1,10 @@
-"""The child process: runs one block at a time and says what came of it. Standard library only (see parent.py).
+"""The child process: runs one block at a time and says what came of it. Standard library only (see
+parent.py).
 
-Everything here is inside the reach of the code it runs, so nothing here is trusted: the host checks every message and
-holds every secret. What is used is captured by name at the start, so that a block that patches `json`, `os` or
-`builtins` changes what it sees itself and not how its step is reported.
+Everything here is inside the reach of the code it runs, so nothing here is trusted: the host checks
+every message and holds every secret. What is used is captured by name at the start, so that a block
+that patches `json`, `os` or `builtins` changes what it sees itself and not how its step is
+reported.
 
 Messages on descriptor 3 are a 4-byte length and that much JSON:
   host -> child  {"output"} once, with the end of a pipe; {"step", "code", "mode", "seed", "tools"}; {"value"} or {"kind", "message"} in answer to a call;
@@ -31,12 +33,21 @@ from typing import Any, NoReturn, TextIO
 
 from knapsack_lib.interpreter.confine import PR_SET_PDEATHSIG, SIGKILL, Confinement, prctl
 from knapsack_lib.interpreter.persistence import ATOMS, survivors
-from knapsack_lib.interpreter.report import bindings_of, builtin, error_of, imported_names, show, stored_names
+from knapsack_lib.interpreter.report import (
+    bindings_of,
+    builtin,
+    error_of,
+    imported_names,
+    show,
+    stored_names,
+)
 
 MAX_MESSAGE = 1 << 20  # bytes
 SOCKET = 3
 SIGNALS = frozenset(valid_signals())
-SPECIAL = frozenset(("__builtins__", "__annotations__", "__warningregistry__", *vars(ModuleType("__main__"))))
+SPECIAL = frozenset(
+    ("__builtins__", "__annotations__", "__warningregistry__", *vars(ModuleType("__main__")))
+)
 ONLY_TREE = 0x400  # PyCF_ONLY_AST of compile()
 read = os.read
 generator: Any = random._inst
@@ -46,8 +57,11 @@ _decode = _scan(json.JSONDecoder())
 
 
 def encode(message: Any) -> bytes:
-    """JSON of plain values. Raises TypeError or ValueError, whatever a block did to the json module."""
-    return "".join(make_encoder({}, refuse, _quoted, None, ":", ",", False, False, False)(message, 0)).encode()
+    """JSON of plain values. Raises TypeError or ValueError, whatever a block did to the json
+    module."""
+    return "".join(
+        make_encoder({}, refuse, _quoted, None, ":", ",", False, False, False)(message, 0)
+    ).encode()
 
 
 def refuse(value: Any) -> NoReturn:
@@ -75,7 +89,10 @@ def receive_step() -> tuple[dict[str, Any], tuple[int, ...]]:
     head += _exactly(4 - len(head))
     fds: tuple[int, ...] = ()
     for level, kind, data in extra:
-        if (level, kind) == (SOL_SOCKET, SCM_RIGHTS):  # fewer than were sent where the block left no room for them
+        if (level, kind) == (
+            SOL_SOCKET,
+            SCM_RIGHTS,
+        ):  # fewer than were sent where the block left no room for them
             fds += unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4])
     return _decode(_exactly(unpack(">I", head)[0]).decode(), 0)[0], fds
 
@@ -105,7 +122,8 @@ class Child:
         self.written: dict[str, int] = {}  # name -> step that last wrote it
 
     def begin(self, step: dict[str, Any]) -> None:
-        """Before the first block: an empty module, the tools among the builtins, a seeded generator."""
+        """Before the first block: an empty module, the tools among the builtins, a seeded
+        generator."""
         self.module = sys.modules["__main__"] = ModuleType("__main__")
         self.module.__dict__["__builtins__"] = builtins
         for name in step["tools"]:
@@ -114,7 +132,8 @@ class Child:
         random.seed(step["seed"])
 
     def tool(self, name: str) -> Callable[..., Any]:
-        """A stub that asks the host. Among the builtins, a block may shadow it and has it back with `del`."""
+        """A stub that asks the host. Among the builtins, a block may shadow it and has it back with
+        `del`."""
 
         def tool(*args: Any, **kwargs: Any) -> Any:
             if kwargs:
@@ -152,7 +171,8 @@ class Child:
         if pid == 0:
             self.me = getpid()
             self.renew()
-            # The random module draws a new seed in every forked process; a copy goes on as the original would.
+            # The random module draws a new seed in every forked process; a copy goes on as the
+            # original would.
             if state is not None:
                 Random.setstate(generator, state[0])
                 generator.gauss_next = state[1]
@@ -174,11 +194,19 @@ class Child:
                 setattr(sys, name, self.stream)
 
     def rehearse(self) -> None:
-        """Touch what a step touches, while nobody waits: after a fork the first touch of a page makes a copy of it."""
+        """Touch what a step touches, while nobody waits: after a fork the first touch of a page
+        makes a copy of it."""
         names: dict[str, Any] = {}
         error, stored, imported = self.block("rehearsal = 0", "<block 0>", names)
         kept = survivors("persistent", {"rehearsal": 0}, imported, {"rehearsal": 0}, 0)
-        encode({"done": 0, "error": error, "bindings": bindings_of(kept), "written": bindings_of(sorted(stored))})
+        encode(
+            {
+                "done": 0,
+                "error": error,
+                "bindings": bindings_of(kept),
+                "written": bindings_of(sorted(stored)),
+            }
+        )
 
     def run(self, step: dict[str, Any]) -> None:
         """Run one block and report it."""
@@ -189,30 +217,47 @@ class Child:
         before = {name: mark(value) for name, value in dict(names).items() if type(name) is str}
         pthread_sigmask(SIG_SETMASK, self.mask)
         error, stored, imported = self.block(step["code"], f"<block {number}>", names)
-        self.mask = pthread_sigmask(SIG_SETMASK, SIGNALS)  # between steps no handler of the block runs
+        self.mask = pthread_sigmask(
+            SIG_SETMASK, SIGNALS
+        )  # between steps no handler of the block runs
         if getpid() != self.me:  # a process that the block forked must not speak for the episode
             _exit(0)
         self.flush()
         everything = dict(names)  # at one stroke: a thread of the block may be binding names
         own = {k: v for k, v in everything.items() if type(k) is str and k not in SPECIAL}
         written = {
-            name for name, value in own.items() if name in stored or not same(before.get(name, SPECIAL), mark(value))
+            name
+            for name, value in own.items()
+            if name in stored or not same(before.get(name, SPECIAL), mark(value))
         }
         if "*" in imported:
             imported |= written - stored
         self.imported = (self.imported - written) | (imported & written)
-        self.written = {name: number if name in written else self.written.get(name, number) for name in own}
+        self.written = {
+            name: number if name in written else self.written.get(name, number) for name in own
+        }
         kept = survivors(step["mode"], own, self.imported, self.written, number)
         if len(kept) < len(own):
             special = {k: v for k, v in everything.items() if type(k) is str and k in SPECIAL}
             names.clear()
             names.update({**special, **kept})
         del own, everything
-        hidden = [name for name, stub in self.tools.items() if name in kept or builtin(name) is not stub]
-        send({"done": number, "error": error, "bindings": bindings_of(kept), "written": bindings_of(sorted(written)),
-              "shadowed": hidden})  # fmt: skip
+        hidden = [
+            name for name, stub in self.tools.items() if name in kept or builtin(name) is not stub
+        ]
+        send(
+            {
+                "done": number,
+                "error": error,
+                "bindings": bindings_of(kept),
+                "written": bindings_of(sorted(written)),
+                "shadowed": hidden,
+            }
+        )
 
-    def block(self, code: str, name: str, names: dict[str, Any]) -> tuple[Any, set[str], frozenset[str]]:
+    def block(
+        self, code: str, name: str, names: dict[str, Any]
+    ) -> tuple[Any, set[str], frozenset[str]]:
         """(error or None, names the code stores, names it imports)."""
         stored: set[str] = set()
         imported: frozenset[str] = frozenset()
@@ -230,7 +275,9 @@ class Child:
             names.setdefault("__builtins__", builtins)
             if value is not None:
                 result = eval(value, names)
-                if result is not None and not code.rstrip().endswith(";"):  # as a notebook shows a last expression
+                if result is not None and not code.rstrip().endswith(
+                    ";"
+                ):  # as a notebook shows a last expression
                     sys.stdout.write(f"{result!r}\n")
         except BaseException as error:  # noqa: BLE001 - model code may raise anything; the host reports it to the model
             return error_of(error), stored, imported
@@ -238,11 +285,14 @@ class Child:
 
 
 def new_stream() -> TextIO:
-    return open(1, "w", encoding="utf-8", errors="replace", newline="\n", buffering=1, closefd=False)
+    return open(
+        1, "w", encoding="utf-8", errors="replace", newline="\n", buffering=1, closefd=False
+    )
 
 
 def mark(value: Any) -> Any:
-    """Something that is the same as long as the value is. No reference to what may notice its own end."""
+    """Something that is the same as long as the value is. No reference to what may notice its own
+    end."""
     return value if type(value) in ATOMS else id(value)
 
 
@@ -258,8 +308,11 @@ def reaped(pid: int) -> bool:
         return True
 
 
-def run_child(sock: int, report: Callable[[int], object], bounds: Confinement, memory: int) -> NoReturn:
-    """Everything after the parent's fork happens here; never returns. Whatever goes wrong, leave quietly.
+def run_child(
+    sock: int, report: Callable[[int], object], bounds: Confinement, memory: int
+) -> NoReturn:
+    """Everything after the parent's fork happens here; never returns. Whatever goes wrong, leave
+    quietly.
 
     `report` hands the listener of confine.py to the parent, which answers attempts to fork.
     """
@@ -268,7 +321,9 @@ def run_child(sock: int, report: Callable[[int], object], bounds: Confinement, m
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         sys.argv, sys.orig_argv = [""], ["python"]
         os.setpgid(0, 0)  # by which the parent knows the copies of this child
-        dup2(os.open("/dev/null", os.O_RDONLY), 0)  # its own: flags of a shared one would be seen by others
+        dup2(
+            os.open("/dev/null", os.O_RDONLY), 0
+        )  # its own: flags of a shared one would be seen by others
         prctl(PR_SET_PDEATHSIG, SIGKILL)
         dup2(sock, SOCKET)
         global channel

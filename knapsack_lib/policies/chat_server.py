@@ -1,12 +1,14 @@
-"""A model behind any server of the OpenAI protocol: vLLM, `transformers serve`, or whatever else speaks it.
+"""A model behind any server of the OpenAI protocol: vLLM, `transformers serve`, or whatever else
+speaks it.
 
     policy = ChatServerPolicy("http://127.0.0.1:8000/v1", "persistent", evaluation, wording)
     for rollout, episode in policy.play(rollouts): ...
 
-Two ways to ask (`serving.prompts`). With `tokens` the prompt goes as token ids, spelled by training's own Wording, and a
-reply's sampled ids stay as they are in the next prompt: what the model reads is token for token what it was trained on.
-With `messages` the server renders its chat template, which notebook 04 first holds against ours. History only grows, so a
-server that keeps prefixes computes each token once.
+Two ways to ask (`serving.prompts`). With `tokens` the prompt goes as token ids, spelled by
+training's own Wording, and a reply's sampled ids stay as they are in the next prompt: what the
+model reads is token for token what it was trained on. With `messages` the server renders its chat
+template, which notebook 04 first holds against ours. History only grows, so a server that keeps
+prefixes computes each token once.
 """
 
 from __future__ import annotations
@@ -14,10 +16,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from knapsack_lib.policies import PolicyError, Reply, Rollout
-from knapsack_lib.policies.together import Ask, play_together
-from knapsack_lib.profiles import Evaluation, UserError, installs
-from knapsack_lib.training.conversations import Wording
+from knapsack_lib.chat import ChatTokenizer
+from knapsack_lib.errors import UserError, installs
+from knapsack_lib.messages import Reply
+from knapsack_lib.policies import PolicyError, Rollout
+from knapsack_lib.policies.concurrent import Ask, run_concurrently
+from knapsack_lib.profiles import Evaluation
 
 __all__ = ["ChatServerPolicy"]
 
@@ -29,22 +33,26 @@ class ChatServerPolicy:
 
     independent = True
 
-    def __init__(self, url: str, model: str, setting: Evaluation, wording: Wording):
+    def __init__(self, url: str, model: str, setting: Evaluation, chat: ChatTokenizer):
         if setting.serving is None:
-            raise UserError("this profile has no section evaluation.serving; choose one whose engine is server")
+            raise UserError(
+                "this profile has no section evaluation.serving; choose one whose engine is server"
+            )
         self._url = url
-        self.model, self.setting, self.serving, self.wording = model, setting, setting.serving, wording
+        self.model, self.setting, self.serving, self.chat = model, setting, setting.serving, chat
         self._client = _client(url, self.serving.timeout_seconds)
-        self._said: dict[str, list[tuple[int, ...]]] = {}  # the sampled ids of each episode's replies
+        self._said: dict[
+            str, list[tuple[int, ...]]
+        ] = {}  # the sampled ids of each episode's replies
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A worker of a cluster makes a client of its own."""
-        return ChatServerPolicy, (self._url, self.model, self.setting, self.wording)
+        return ChatServerPolicy, (self._url, self.model, self.setting, self.chat)
 
     def play(self, rollouts: Iterable[Rollout]) -> Iterator[tuple[Rollout, Any]]:
-        """Yields each rollout with its Episode as it ends. Raises PolicyError when the server cannot be had, UserError
-        when it refuses what it was asked."""
-        for rollout, episode in play_together(rollouts, self.reply, self.serving.concurrency):
+        """Yields each rollout with its Episode as it ends. Raises PolicyError when the server
+        cannot be had, UserError when it refuses what it was asked."""
+        for rollout, episode in run_concurrently(rollouts, self.reply, self.serving.concurrency):
             self._said.pop(rollout.key, None)
             yield rollout, episode
 
@@ -65,23 +73,32 @@ class ChatServerPolicy:
             raise _sorted_out(error, self.model) from None
 
     def prompt(self, ask: Ask) -> list[int]:
-        """The conversation's ids, with earlier replies as they were sampled, up to where the model goes on."""
+        """The conversation's ids, with earlier replies as they were sampled, up to where the model
+        goes on."""
         ids: list[int] = []
         said = iter(self._said.get(ask.key, ()))
         for message in ask.messages:
             if message["role"] != "assistant":
-                ids += self.wording.message(message)
+                ids += self.chat.message(message)
                 continue
-            reply = next(said, None) or self.wording.content(message["content"])
-            closed = reply[-1:] == (self.wording.end,)
-            ids += self.wording.ask + reply + (() if closed else (self.wording.end,)) + self.wording.newline
-        return [*ids, *self.wording.ask]
+            reply = next(said, None) or self.chat.content(message["content"])
+            closed = reply[-1:] == (self.chat.end,)
+            ids += self.chat.ask + reply + (() if closed else (self.chat.end,)) + self.chat.newline
+        return [*ids, *self.chat.ask]
 
     def _complete(self, ask: Ask, prompt: list[int], most: int) -> Reply:
         found = self._client.completions.create(
-            model=self.model, prompt=prompt, max_tokens=most, temperature=self.setting.temperature, seed=ask.seed,
-            extra_body={"return_token_ids": True, "stop_token_ids": [self.wording.end], "skip_special_tokens": False},
-        )  # fmt: skip
+            model=self.model,
+            prompt=prompt,
+            max_tokens=most,
+            temperature=self.setting.temperature,
+            seed=ask.seed,
+            extra_body={
+                "return_token_ids": True,
+                "stop_token_ids": [self.chat.end],
+                "skip_special_tokens": False,
+            },
+        )
         choice = found.choices[0]
         ids = getattr(choice, "token_ids", None)
         if not ids:
@@ -89,25 +106,32 @@ class ChatServerPolicy:
                 f"the server of {self.model} gives no token ids; set evaluation.serving.prompts to messages"
             )
         ended = self._ended(choice.finish_reason)
-        said = tuple(ids) if not ended or ids[-1] == self.wording.end else (*ids, self.wording.end)
+        said = tuple(ids) if not ended or ids[-1] == self.chat.end else (*ids, self.chat.end)
         self._said[ask.key].append(said)
-        return Reply(self.wording.text(said), len(prompt), len(said), self._stop(ended, most), said)
+        return Reply(self.chat.text(said), len(prompt), len(said), self._stop(ended, most), said)
 
     def _chat(self, ask: Ask, counted: int, most: int) -> Reply:
         found = self._client.chat.completions.create(
-            model=self.model, messages=list(ask.messages), max_tokens=most, temperature=self.setting.temperature,
-            seed=ask.seed, extra_body={"chat_template_kwargs": {"enable_thinking": False}},
-        )  # fmt: skip
+            model=self.model,
+            messages=list(ask.messages),
+            max_tokens=most,
+            temperature=self.setting.temperature,
+            seed=ask.seed,
+            extra_body={"chat_template_kwargs": {"enable_thinking": False}},
+        )
         choice, usage = found.choices[0], found.usage
         text = choice.message.content or ""
-        spent = usage.completion_tokens if usage else len(self.wording.content(text))
+        spent = usage.completion_tokens if usage else len(self.chat.content(text))
         stop = self._stop(self._ended(choice.finish_reason), most)
         return Reply(text, usage.prompt_tokens if usage else counted, spent, stop)
 
     def _ended(self, reason: str | None) -> bool:
-        """Whether the model ended its reply. What else than that or its length stopped it is no doing of the model's."""
+        """Whether the model ended its reply. What else than that or its length stopped it is no
+        doing of the model's."""
         if reason not in ("stop", "length"):
-            raise PolicyError(f"the server of {self.model} broke a reply off (finish_reason {reason})")
+            raise PolicyError(
+                f"the server of {self.model} broke a reply off (finish_reason {reason})"
+            )
         return reason == "stop"
 
     def _stop(self, ended: bool, most: int) -> str:
@@ -124,7 +148,8 @@ def _client(url: str, seconds: float) -> Any:
 
 
 def _sorted_out(error: Exception, model: str) -> Exception:
-    """The server's failure as PolicyError (play again), a request it refuses as UserError, anything else as it is."""
+    """The server's failure as PolicyError (play again), a request it refuses as UserError, anything
+    else as it is."""
     import openai
 
     text = " ".join(str(error).split())[:300]

@@ -4,8 +4,9 @@
     for rollout, episode in policy.play(rollouts): ...
     print(policy.report())
 
-A reply is written to `folder` before it is used, so a run that was killed, or that ran out of its budget, goes on with the
-same command and asks only for what it has not. The key is read from the environment or .env and is written nowhere.
+A reply is written to `folder` before it is used, so a run that was killed, or that ran out of its
+budget, goes on with the same command and asks only for what it has not. The key is read from the
+environment or .env and is written nowhere.
 """
 
 from __future__ import annotations
@@ -19,12 +20,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from knapsack_lib.policies import PolicyError, Reply, Rollout
-from knapsack_lib.policies.gemini_wire import KEY_NAMES, asked_pause, connect, record_of, request_of, wire_errors
+from knapsack_lib.errors import UserError
+from knapsack_lib.messages import Reply
+from knapsack_lib.policies import PolicyError, Rollout
+from knapsack_lib.policies.concurrent import Ask, run_concurrently
+from knapsack_lib.policies.gemini_wire import (
+    KEY_NAMES,
+    asked_pause,
+    connect,
+    record_of,
+    request_of,
+    wire_errors,
+)
 from knapsack_lib.policies.prices import Estimate, Prices, estimate
 from knapsack_lib.policies.replies import ReplyStore, reply_key
-from knapsack_lib.policies.together import Ask, play_together
-from knapsack_lib.profiles import Gemini, UserError, named_seed
+from knapsack_lib.profiles import Gemini
+from knapsack_lib.seeds import named_seed
 
 __all__ = ["Estimate", "GeminiPolicy", "Usage", "estimate"]
 
@@ -35,10 +46,12 @@ LONGEST_ASKED = 600.0  # seconds; a server that asks for more is out of quota fo
 
 @dataclass(frozen=True)
 class Usage:
-    """`spent_usd` counts all replies of the folder, of earlier runs too, since the budget does; the rest is this object's.
+    """`spent_usd` counts all replies of the folder, of earlier runs too, since the budget does; the
+    rest is this object's.
 
-    `requests` were sent, `paid` of them answered and `failed` not, for whatever reason. `unanswered` ended in a time-out, a broken connection or half a reply:
-    Google may have charged for them, which nothing here can know.
+    `requests` were sent, `paid` of them answered and `failed` not, for whatever reason.
+    `unanswered` ended in a time-out, a broken connection or half a reply: Google may have charged
+    for them, which nothing here can know.
     """
 
     requests: int = 0
@@ -60,7 +73,8 @@ class Usage:
 
 @dataclass
 class _Play:
-    """What one call of play() shares among its threads. `held`: tokens of each conversation up to its last reply."""
+    """What one call of play() shares among its threads. `held`: tokens of each conversation up to
+    its last reply."""
 
     store: ReplyStore
     held: dict[str, int] = field(default_factory=dict)
@@ -80,16 +94,24 @@ class _Play:
 
 
 class GeminiPolicy:
-    """Plays rollouts with a Gemini model, `setting.concurrency` requests at once. Raises UserError for a missing key or
-    package, a refused request and a budget that is used up; PolicyError when the server stays away.
+    """Plays rollouts with a Gemini model, `setting.concurrency` requests at once. Raises UserError
+    for a missing key or package, a refused request and a budget that is used up; PolicyError when
+    the server stays away.
 
-    `pause_seconds` is the first pause of the back-off; `base_url` (or GEMINI_BASE_URL) is for tests and proxies.
+    `pause_seconds` is the first pause of the back-off; `base_url` (or GEMINI_BASE_URL) is for tests
+    and proxies.
     """
 
     independent = True
 
     def __init__(
-        self, setting: Gemini, folder: Path, prices: Prices, base_url: str | None = None, *, pause_seconds: float = 1.0
+        self,
+        setting: Gemini,
+        folder: Path,
+        prices: Prices,
+        base_url: str | None = None,
+        *,
+        pause_seconds: float = 1.0,
     ):
         self.setting, self.folder = setting, folder
         self._price, self._pause = prices.of(setting.model), pause_seconds
@@ -134,11 +156,13 @@ class GeminiPolicy:
                 self._usage = replace(self._usage, spent_usd=store.total("usd"))
             play = _Play(store)
             try:
-                yield from play_together(rollouts, lambda ask: self._reply(ask, play), self.setting.concurrency)
+                yield from run_concurrently(
+                    rollouts, lambda ask: self._reply(ask, play), self.setting.concurrency
+                )
             finally:
                 play.over.set()
 
-    # One reply --------------------------------------------------------------------------------------------------------
+    # One reply ------------------------------------------------------------------------------------
 
     def _reply(self, ask: Ask, play: _Play) -> Reply:
         try:
@@ -154,9 +178,13 @@ class GeminiPolicy:
         if ask.turn and tokens > setting.context:
             return Reply("", stop="context")
         key = reply_key(
-            api="gemini generateContent", model=setting.model, messages=ask.messages, seed=ask.seed,
-            temperature=setting.temperature, max_output_tokens=setting.max_output_tokens,
-        )  # fmt: skip
+            api="gemini generateContent",
+            model=setting.model,
+            messages=ask.messages,
+            seed=ask.seed,
+            temperature=setting.temperature,
+            max_output_tokens=setting.max_output_tokens,
+        )
         record = play.store.get(key)
         if record is None:
             record = self._paid(key, ask, tokens, play)
@@ -164,7 +192,9 @@ class GeminiPolicy:
             self._count(from_store=1)
         visible = record["completion_tokens"] - record["thought_tokens"]
         play.held[ask.key] = (record["prompt_tokens"] or tokens) + visible
-        return Reply(record["text"], record["prompt_tokens"], record["completion_tokens"], record["stop"])
+        return Reply(
+            record["text"], record["prompt_tokens"], record["completion_tokens"], record["stop"]
+        )
 
     def _paid(self, key: str, ask: Ask, tokens: int, play: _Play) -> dict[str, Any]:
         """Ask, pay and keep. `tokens`: estimate of the prompt."""
@@ -185,7 +215,8 @@ class GeminiPolicy:
         return record
 
     def _reserve(self, worst: float) -> None:
-        """Set `worst` USD aside. Waits while only requests under way, which mostly cost less than that, stand in the way."""
+        """Set `worst` USD aside. Waits while only requests under way, which mostly cost less than
+        that, stand in the way."""
         budget = self.setting.budget_usd
         with self._room:
             while self.spent_usd + sum(self._reserved) + worst > budget:
@@ -199,9 +230,11 @@ class GeminiPolicy:
 
     def _count(self, **more: float) -> None:
         with self._room:
-            self._usage = replace(self._usage, **{name: getattr(self._usage, name) + n for name, n in more.items()})
+            self._usage = replace(
+                self._usage, **{name: getattr(self._usage, name) + n for name, n in more.items()}
+            )
 
-    # The wire ---------------------------------------------------------------------------------------------------------
+    # The wire -------------------------------------------------------------------------------------
 
     def _answer(self, key: str, ask: Ask, play: _Play) -> Any:
         """Ask until there is an answer. Raises PolicyError after `setting.attempts`."""
@@ -220,26 +253,30 @@ class GeminiPolicy:
                 self._count(failed=1)
                 asked, reason = self._judged(error)
             if attempt + 1 < self.setting.attempts:
-                # Jitter keeps requests that failed together from coming back together; drawn from what is asked.
+                # Jitter keeps requests that failed together from coming back together; drawn from
+                # what is asked.
                 jitter = named_seed(int(key[:15], 16), "jitter", attempt) / 2**63
                 pause = max(asked, min(LONGEST_PAUSE, self._pause * 2**attempt)) * (1 + jitter / 2)
                 play.wait(pause)
         raise PolicyError(f"no answer after {self.setting.attempts} attempts; the last: {reason}")
 
     def _judged(self, error: Exception) -> tuple[float, str]:
-        """(seconds that the server asks to wait, 0 if none; one line). Raises UserError where asking again is no use."""
+        """(seconds that the server asks to wait, 0 if none; one line). Raises UserError where
+        asking again is no use."""
         code = getattr(error, "code", None)
         said = getattr(error, "message", None) or ("" if code else str(error))
         line = self._hide(" ".join(f"{code or type(error).__name__} {said}".split()))[:240]
         if code is None:
             self._count(unanswered=1)
         elif 400 <= code < 500 and code not in (408, 429):
-            mend = "check teacher.gemini in the profile"
+            hint = "check teacher.gemini in the profile"
             if code in (401, 403) or "key" in line.lower():
-                mend = f"check the key in {KEY_NAMES[0]} or .env"
+                hint = f"check the key in {KEY_NAMES[0]} or .env"
             elif code == 404:
-                mend = "check teacher.gemini.model in the profile"
-            raise UserError(f"Gemini refuses the request: {line}; {mend}, then run the same command") from None
+                hint = "check teacher.gemini.model in the profile"
+            raise UserError(
+                f"Gemini refuses the request: {line}; {hint}, then run the same command"
+            ) from None
         asked = asked_pause(error)
         if asked > LONGEST_ASKED:
             raise UserError(

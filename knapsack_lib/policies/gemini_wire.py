@@ -1,4 +1,5 @@
-"""What goes to Google's API and what comes back, for policies/gemini.py: the key, the client, requests, replies, refusals.
+"""What goes to Google's API and what comes back, for policies/gemini.py: the key, the client,
+requests, replies, refusals.
 
 google.genai is imported here alone, and only when a request is to be sent.
 """
@@ -16,16 +17,27 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from knapsack_lib.profiles import Gemini, UserError, installs, project_root
-from knapsack_lib.prompts import Message
+from knapsack_lib.errors import UserError, installs
+from knapsack_lib.files import project_root
+from knapsack_lib.messages import Message
+from knapsack_lib.profiles import Gemini
 
-__all__ = ["KEY_NAMES", "asked_pause", "connect", "has_key", "record_of", "request_of", "wire_errors"]
+__all__ = [
+    "KEY_NAMES",
+    "asked_pause",
+    "connect",
+    "has_key",
+    "record_of",
+    "request_of",
+    "wire_errors",
+]
 
 KEY_NAMES = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 
 
 def connect(timeout_seconds: float, base_url: str | None) -> tuple[Any, Callable[[str], str]]:
-    """(client, a function that hides the key in a text). Raises UserError when the package or the key is missing."""
+    """(client, a function that hides the key in a text). Raises UserError when the package or the
+    key is missing."""
     try:
         from google import genai
         from google.genai.types import HttpOptions, HttpRetryOptions
@@ -35,9 +47,13 @@ def connect(timeout_seconds: float, base_url: str | None) -> tuple[Any, Callable
     options = HttpOptions(
         base_url=base_url,
         timeout=math.ceil(1000 * timeout_seconds),
-        retry_options=HttpRetryOptions(attempts=1),  # the policy's own retries know what may be spent
+        retry_options=HttpRetryOptions(
+            attempts=1
+        ),  # the policy's own retries know what may be spent
     )
-    return genai.Client(api_key=key, vertexai=False, http_options=options), lambda text: text.replace(key, "[key]")
+    return genai.Client(
+        api_key=key, vertexai=False, http_options=options
+    ), lambda text: text.replace(key, "[key]")
 
 
 def request_of(setting: Gemini, messages: Iterable[Message], seed: int) -> dict[str, Any]:
@@ -61,27 +77,35 @@ def wire_errors() -> tuple[type[Exception], ...]:
     """What the library raises for a refusal, a broken connection and an answer that is cut short."""
     from google.genai import errors
 
-    clients = [importlib.import_module(name) for name in ("httpx2", "httpx") if importlib.util.find_spec(name)]
+    clients = [
+        importlib.import_module(name)
+        for name in ("httpx2", "httpx")
+        if importlib.util.find_spec(name)
+    ]
     broken = [client.RequestError for client in clients]
     half = (errors.UnknownApiResponseError, json.JSONDecodeError, ValidationError)
     return (errors.APIError, *half, OSError, *broken)
 
 
 def asked_pause(error: Any) -> float:
-    """Seconds that a refusal asks to wait: its header Retry-After or the RetryInfo in its body; 0 when it does not say."""
+    """Seconds that a refusal asks to wait: its header Retry-After or the RetryInfo in its body; 0
+    when it does not say."""
     headers = getattr(getattr(error, "response", None), "headers", None) or {}
     texts = [str(headers.get("retry-after", ""))]
     details = getattr(error, "details", None)
     inner = details.get("error", details) if isinstance(details, dict) else {}
     listed = inner.get("details") if isinstance(inner, dict) else None
     for detail in listed if isinstance(listed, list) else []:
-        if isinstance(detail, dict) and str(detail.get("@type", "")).endswith("google.rpc.RetryInfo"):
+        if isinstance(detail, dict) and str(detail.get("@type", "")).endswith(
+            "google.rpc.RetryInfo"
+        ):
             texts.append(str(detail.get("retryDelay", "")).removesuffix("s"))
     return max(float(text) if re.fullmatch(r"\s*\d+(\.\d*)?\s*", text) else 0.0 for text in texts)
 
 
 def _contents(messages: Iterable[Message]) -> list[dict[str, Any]]:
-    """The conversation as Gemini wants it. An empty reply cannot be sent back: the user's messages around it join."""
+    """The conversation as Gemini wants it. An empty reply cannot be sent back: the user's messages
+    around it join."""
     out: list[dict[str, Any]] = []
     for message in messages:
         role = "model" if message["role"] == "assistant" else "user"
@@ -94,10 +118,15 @@ def _contents(messages: Iterable[Message]) -> list[dict[str, Any]]:
 
 
 def record_of(response: Any) -> dict[str, Any]:
-    """What is kept of a reply. `reason`: Gemini's word for its end; a blocked reply has no text, whatever came with it."""
+    """What is kept of a reply. `reason`: Gemini's word for its end; a blocked reply has no text,
+    whatever came with it."""
     usage, feedback = response.usage_metadata, response.prompt_feedback
     first = response.candidates[0] if response.candidates else None
-    reason = _word(first.finish_reason) if first else f"prompt {_word(feedback and feedback.block_reason)}"
+    reason = (
+        _word(first.finish_reason)
+        if first
+        else f"prompt {_word(feedback and feedback.block_reason)}"
+    )
     parts = (first.content.parts if first and first.content else None) or []
     text = "".join(part.text or "" for part in parts if not part.thought)
     cut = reason in ("MAX_TOKENS", "CONTINUATION")
@@ -119,7 +148,7 @@ def _word(value: Any) -> str:
     return "none" if value is None else str(getattr(value, "value", value))
 
 
-# The key --------------------------------------------------------------------------------------------------------------
+# The key ------------------------------------------------------------------------------------------
 
 
 def has_key() -> bool:
@@ -131,7 +160,8 @@ def has_key() -> bool:
 
 
 def _key() -> str:
-    """The API key. Raises UserError when there is none, or when it cannot be one; the text never shows it."""
+    """The API key. Raises UserError when there is none, or when it cannot be one; the text never
+    shows it."""
     for source in (os.environ, _dotenv()):
         for name in KEY_NAMES:
             value = source.get(name, "").strip()
@@ -148,10 +178,13 @@ def _key() -> str:
 
 
 def _dotenv() -> Mapping[str, str]:
-    """NAME=value lines of the project's .env (quotes, `export` and comments are understood); empty without one."""
+    """NAME=value lines of the project's .env (quotes, `export` and comments are understood); empty
+    without one."""
     try:
         text = (project_root() / ".env").read_text(encoding="utf-8", errors="replace")
     except (OSError, UserError):
         return {}
-    line = re.compile(r"""^[ \t]*(?:export[ \t]+)?(\w+)[ \t]*=[ \t]*(?:"([^"\n]*)"|'([^'\n]*)'|([^\s#]*))""", re.M)
+    line = re.compile(
+        r"""^[ \t]*(?:export[ \t]+)?(\w+)[ \t]*=[ \t]*(?:"([^"\n]*)"|'([^'\n]*)'|([^\s#]*))""", re.M
+    )
     return {name: double or single or bare for name, double, single, bare in line.findall(text)}

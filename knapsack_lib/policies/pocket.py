@@ -3,9 +3,10 @@
     engine = PocketEngine(folder, evaluation)       # a model folder as save_pretrained writes it
     for rollout, episode in engine.play(rollouts): ...
 
-At every step each live row takes in exactly one token, forced (prompt, observation) or sampled, so all rows have one
-length: no padding, one shared position. Same company of rows -> same tokens; hence rollouts.py plays shards whole.
-The forward pass is written out over the Qwen3 module's own weights in float32; a test compares it with transformers.
+At every step each live row takes in exactly one token, forced (prompt, observation) or sampled, so
+all rows have one length: no padding, one shared position. Same company of rows -> same tokens;
+hence rollouts.py plays shards whole. The forward pass is written out over the Qwen3 module's own
+weights in float32; a test compares it with transformers.
 """
 
 from __future__ import annotations
@@ -22,16 +23,19 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
-from knapsack_lib.policies import Reply, Rollout
-from knapsack_lib.profiles import Evaluation, UserError, named_seed
-from knapsack_lib.prompts import Message
-from knapsack_lib.training.conversations import Wording
+from knapsack_lib.chat import ChatTokenizer
+from knapsack_lib.errors import UserError
+from knapsack_lib.messages import Message, Reply
+from knapsack_lib.policies import Rollout
+from knapsack_lib.profiles import Evaluation
+from knapsack_lib.seeds import named_seed
 
 __all__ = ["PocketEngine", "Weights"]
 
 
 class Weights:
-    """A Qwen3 model's tensors, joined for decoding, with a KV cache that all rows share the length of."""
+    """A Qwen3 model's tensors, joined for decoding, with a KV cache that all rows share the length
+    of."""
 
     def __init__(self, folder: Path):
         try:
@@ -42,14 +46,22 @@ class Weights:
                 f"model folder {folder.name} lacks {Path(error.filename or '').name}; train it again"
             ) from None
         c = self.config
-        self.heads, self.kv_heads, self.size = c["num_attention_heads"], c["num_key_value_heads"], c["head_dim"]
+        self.heads, self.kv_heads, self.size = (
+            c["num_attention_heads"],
+            c["num_key_value_heads"],
+            c["head_dim"],
+        )
         self.eps, self.embed = c["rms_norm_eps"], tensors["model.embed_tokens.weight"].float()
         self.unembed = tensors.get("lm_head.weight", self.embed).float()
         self.norm = tensors["model.norm.weight"].float()
-        self.layers = [self._layer(tensors, f"model.layers.{i}.") for i in range(c["num_hidden_layers"])]
+        self.layers = [
+            self._layer(tensors, f"model.layers.{i}.") for i in range(c["num_hidden_layers"])
+        ]
         theta = c["rope_parameters"]["rope_theta"]
         inverse = 1.0 / (theta ** (torch.arange(0, self.size, 2, dtype=torch.float32) / self.size))
-        angles = torch.outer(torch.arange(c["max_position_embeddings"], dtype=torch.float32), inverse)
+        angles = torch.outer(
+            torch.arange(c["max_position_embeddings"], dtype=torch.float32), inverse
+        )
         self.cos, self.sin = (torch.cat([f(angles)] * 2, -1) for f in (torch.cos, torch.sin))
 
     @staticmethod
@@ -57,30 +69,44 @@ class Weights:
         join = lambda *names: torch.cat([t[f"{at}{n}.weight"].float() for n in names])  # noqa: E731
         return {
             "qkv": join("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
-            "out": join("self_attn.o_proj"), "up": join("mlp.gate_proj", "mlp.up_proj"), "down": join("mlp.down_proj"),
-            "q_norm": join("self_attn.q_norm"), "k_norm": join("self_attn.k_norm"),
-            "norm1": join("input_layernorm"), "norm2": join("post_attention_layernorm"),
-        }  # fmt: skip
+            "out": join("self_attn.o_proj"),
+            "up": join("mlp.gate_proj", "mlp.up_proj"),
+            "down": join("mlp.down_proj"),
+            "q_norm": join("self_attn.q_norm"),
+            "k_norm": join("self_attn.k_norm"),
+            "norm1": join("input_layernorm"),
+            "norm2": join("post_attention_layernorm"),
+        }
 
     def cache(self, rows: int, length: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
         shape = (rows, self.kv_heads, length, self.size)
         return [(torch.empty(shape), torch.empty(shape)) for _ in self.layers]
 
-    def step(self, ids: torch.Tensor, cache: list[tuple[torch.Tensor, torch.Tensor]], at: int) -> torch.Tensor:
-        """Logits [rows, vocabulary] after one more token per row. ids: [rows]; `at`: tokens already in the cache."""
+    def step(
+        self, ids: torch.Tensor, cache: list[tuple[torch.Tensor, torch.Tensor]], at: int
+    ) -> torch.Tensor:
+        """Logits [rows, vocabulary] after one more token per row. ids: [rows]; `at`: tokens already
+        in the cache."""
         x, rows = F.embedding(ids, self.embed), len(ids)
         cos, sin = self.cos[at], self.sin[at]
         wide, narrow = self.heads * self.size, self.kv_heads * self.size
         for layer, (keys, values) in zip(self.layers, cache, strict=True):
-            q, k, v = F.linear(self._rms(x, layer["norm1"]), layer["qkv"]).split([wide, narrow, narrow], -1)
-            q = self._turn(self._rms(q.view(rows, self.heads, self.size), layer["q_norm"]), cos, sin)
+            q, k, v = F.linear(self._rms(x, layer["norm1"]), layer["qkv"]).split(
+                [wide, narrow, narrow], -1
+            )
+            q = self._turn(
+                self._rms(q.view(rows, self.heads, self.size), layer["q_norm"]), cos, sin
+            )
             keys[:rows, :, at] = self._turn(
                 self._rms(k.view(rows, self.kv_heads, self.size), layer["k_norm"]), cos, sin
             )
             values[:rows, :, at] = v.view(rows, self.kv_heads, self.size)
-            # Query heads that share a key head become its query positions: [rows, kv heads, group, size].
+            # Query heads that share a key head become its query positions: [rows, kv heads, group,
+            # size].
             grouped = q.view(rows, self.kv_heads, -1, self.size)
-            mixed = F.scaled_dot_product_attention(grouped, keys[:rows, :, : at + 1], values[:rows, :, : at + 1])
+            mixed = F.scaled_dot_product_attention(
+                grouped, keys[:rows, :, : at + 1], values[:rows, :, : at + 1]
+            )
             x = x + F.linear(mixed.reshape(rows, wide), layer["out"])
             gate, up = F.linear(self._rms(x, layer["norm2"]), layer["up"]).chunk(2, -1)
             x = x + F.linear(F.silu(gate) * up, layer["down"])
@@ -118,7 +144,7 @@ class PocketEngine:
             raise UserError(
                 f"evaluation.context = {setting.context} is more than the {positions} positions of the model"
             )
-        self.wording = Wording(Tokenizer.from_file(str(folder / "tokenizer.json")))
+        self.chat = ChatTokenizer(Tokenizer.from_file(str(folder / "tokenizer.json")))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another machine of a cluster opens the folder itself: it must see the same files."""
@@ -127,7 +153,10 @@ class PocketEngine:
     @torch.inference_mode()
     def play(self, rollouts: Iterable[Rollout]) -> Iterator[tuple[Rollout, Any]]:
         """Yields each rollout with its Episode as it ends."""
-        live = [_Row(r, np.random.Generator(np.random.PCG64(named_seed(r.seed, "sampling")))) for r in rollouts]
+        live = [
+            _Row(r, np.random.Generator(np.random.PCG64(named_seed(r.seed, "sampling"))))
+            for r in rollouts
+        ]
         for row in live:
             self._take_in(row, next(row.rollout.steps))
         room = min(1024, self.setting.context)
@@ -152,7 +181,8 @@ class PocketEngine:
                     _close_up(part, keep, at)
 
     def _advance(self, row: _Row, logits: np.ndarray, at: int) -> Any | None:
-        """Give the row its next token to take in, or its Episode when it ended. `at`: tokens taken in so far."""
+        """Give the row its next token to take in, or its Episode when it ended. `at`: tokens taken
+        in so far."""
         full = at >= self.setting.context
         if row.queue:
             return self._answer(row, "context", at) if full else None
@@ -160,8 +190,8 @@ class PocketEngine:
             row.prompt_tokens = at
         token = self._sample(row, logits)
         row.reply.append(token)
-        if token == self.wording.end or (len(row.reply) >= self.setting.max_new_tokens and not full):
-            episode = self._answer(row, "end" if token == self.wording.end else "cut_off", at)
+        if token == self.chat.end or (len(row.reply) >= self.setting.max_new_tokens and not full):
+            episode = self._answer(row, "end" if token == self.chat.end else "cut_off", at)
             # The reply was the last thing that fitted: there is no room for what comes back.
             return self._answer(row, "context", at) if episode is None and full else episode
         if full:
@@ -170,23 +200,28 @@ class PocketEngine:
         return None
 
     def _sample(self, row: _Row, logits: np.ndarray) -> int:
-        """Temperature sampling by inversion with the row's own generator; temperature 0 takes the first of the best."""
+        """Temperature sampling by inversion with the row's own generator; temperature 0 takes the
+        first of the best."""
         if self.setting.temperature == 0:
             return int(logits.argmax())
         shares = np.exp((logits - logits.max()) / self.setting.temperature).cumsum()
-        return min(int(np.searchsorted(shares, row.rng.random() * shares[-1], side="right")), len(shares) - 1)
+        return min(
+            int(np.searchsorted(shares, row.rng.random() * shares[-1], side="right")),
+            len(shares) - 1,
+        )
 
     def _answer(self, row: _Row, stop: str, at: int) -> Any | None:
-        """Hand the reply to the episode; queue what it brings. Returns the Episode when that ended it."""
+        """Hand the reply to the episode; queue what it brings. Returns the Episode when that ended
+        it."""
         prompt = row.prompt_tokens if row.reply else at
         ids = tuple(row.reply)
-        reply = Reply(self.wording.text(ids), prompt, len(ids), stop, ids)
+        reply = Reply(self.chat.text(ids), prompt, len(ids), stop, ids)
         try:
             messages = row.rollout.steps.send(reply)
         except StopIteration as end:
             return end.value
-        row.queue = [ids[-1]] if stop == "end" else [ids[-1], self.wording.end]
-        row.queue += self.wording.newline
+        row.queue = [ids[-1]] if stop == "end" else [ids[-1], self.chat.end]
+        row.queue += self.chat.newline
         row.messages += 1
         row.reply = []
         self._take_in(row, messages)
@@ -194,13 +229,14 @@ class PocketEngine:
 
     def _take_in(self, row: _Row, messages: list[Message]) -> None:
         for message in messages[row.messages :]:
-            row.queue += self.wording.message(message)
+            row.queue += self.chat.message(message)
         row.messages = len(messages)
-        row.queue += self.wording.ask
+        row.queue += self.chat.ask
 
 
 def _close_up(part: torch.Tensor, keep: list[int], length: int) -> None:
-    """Move the rows `keep` (ascending) to the front, in place: only those that have to move, only what is filled."""
+    """Move the rows `keep` (ascending) to the front, in place: only those that have to move, only
+    what is filled."""
     for place, row in enumerate(keep):
         if place != row:
             part[place, :, :length] = part[row, :, :length]

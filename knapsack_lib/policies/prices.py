@@ -1,4 +1,5 @@
-"""What a paid teacher costs: the price table in params/prices/, and an estimate before the first request.
+"""What a paid teacher costs: the price table in params/prices/, and an estimate before the first
+request.
 
 prices = load_prices()                          # params/prices/gemini.yaml
 print(estimate(1000, setting, prices, "reset"))
@@ -13,15 +14,19 @@ from pathlib import Path
 import yaml
 from pydantic import Field, ValidationError
 
-from knapsack_lib.profiles import Gemini, UserError, check_choice, project_root
+from knapsack_lib.errors import UserError, check_choice
+from knapsack_lib.files import project_root
+from knapsack_lib.profiles import Gemini
 from knapsack_lib.profiles.settings import Strict
 
 __all__ = ["Estimate", "Price", "Prices", "estimate", "load_prices"]
 
-# Tokens an episode, prompt and completion summed over its turns, as the paper reports them of its teacher's traces.
+# Tokens an episode, prompt and completion summed over its turns, as the paper reports them of its
+# teacher's traces.
 PAPER = {"persistent": 18_337, "reset": 55_516}
-# The paper does not say how these split. Our scripted expert writes 10% of its tokens (persistent) and 17% (reset) in
-# 6.7 turns; a model that thinks writes more, and output is what costs, hence the larger share.
+# The paper does not say how these split. Our scripted expert writes 10% of its tokens (persistent)
+# and 17% (reset) in 6.7 turns; a model that thinks writes more, and output is what costs, hence the
+# larger share.
 OUTPUT_SHARE = 0.25
 TURNS = 7
 
@@ -48,12 +53,15 @@ class Prices(Strict):
         """Raises UserError for a model without a price: a budget cannot be kept for it."""
         if model not in self.models:
             known = ", ".join(sorted(self.models))
-            raise UserError(f"model {model!r} has no price in params/prices/; add it, or choose one of: {known}")
+            raise UserError(
+                f"model {model!r} has no price in params/prices/; add it, or choose one of: {known}"
+            )
         return self.models[model]
 
 
 def load_prices(path: Path | None = None) -> Prices:
-    """Read a price table, params/prices/gemini.yaml by default. Raises UserError when it is missing or not valid."""
+    """Read a price table, params/prices/gemini.yaml by default. Raises UserError when it is missing
+    or not valid."""
     path = path or project_root() / "params" / "prices" / "gemini.yaml"
     try:
         return Prices.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
@@ -66,12 +74,15 @@ def load_prices(path: Path | None = None) -> Prices:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
-        raise UserError(f"{path.name}: {where}: {first['msg']}; mend that line and run again") from None
+        raise UserError(
+            f"{path.name}: {where}: {first['msg']}; mend that line and run again"
+        ) from None
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run may take, before anything is asked. Tokens and USD of all tasks; `source` says what it rests on."""
+    """What a run may take, before anything is asked. Tokens and USD of all tasks; `source` says
+    what it rests on."""
 
     model: str
     requests: int
@@ -89,11 +100,18 @@ class Estimate:
 
 
 def estimate(
-    tasks_count: int, setting: Gemini, prices: Prices, runtime: str = "persistent", *,
-    tokens_per_episode: int | None = None, output_share: float = OUTPUT_SHARE, turns: float = TURNS,
-) -> Estimate:  # fmt: skip
-    """Requests, tokens and USD of `tasks_count` episodes. `tokens_per_episode` (prompt and completion, summed over the
-    turns) is the paper's for the runtime unless given. Raises UserError for an unknown runtime or model."""
+    tasks_count: int,
+    setting: Gemini,
+    prices: Prices,
+    runtime: str = "persistent",
+    *,
+    tokens_per_episode: int | None = None,
+    output_share: float = OUTPUT_SHARE,
+    turns: float = TURNS,
+) -> Estimate:
+    """Requests, tokens and USD of `tasks_count` episodes. `tokens_per_episode` (prompt and
+    completion, summed over the turns) is the paper's for the runtime unless given. Raises UserError
+    for an unknown runtime or model."""
     source = "assumed: %s tokens an episode, %.0f%% of them output, %.3g turns"
     runtime = check_choice("runtime", runtime, tuple(PAPER))
     tokens = PAPER[runtime] if tokens_per_episode is None else tokens_per_episode
@@ -101,6 +119,11 @@ def estimate(
     completion = round(tasks_count * tokens * output_share)
     prompt = tasks_count * tokens - completion
     return Estimate(
-        setting.model, round(tasks_count * turns), prompt, completion, prices.of(setting.model).usd(prompt, completion),
-        setting.budget_usd, source % (named, 100 * output_share, turns),
-    )  # fmt: skip
+        setting.model,
+        round(tasks_count * turns),
+        prompt,
+        completion,
+        prices.of(setting.model).usd(prompt, completion),
+        setting.budget_usd,
+        source % (named, 100 * output_share, turns),
+    )

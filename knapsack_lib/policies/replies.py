@@ -4,8 +4,9 @@
         key = reply_key(api="...", model="...", messages=[...], temperature=1.0, seed=7, max_output_tokens=512)
         record = store.get(key) or store.put(key, ask(...))
 
-replies.jsonl only grows: one line per reply, on the disk before anyone acts on it. Its lines stand in the order in which
-the answers came, so two runs' files differ in order; what is read from them does not.
+replies.jsonl only grows: one line per reply, on the disk before anyone acts on it. Its lines stand
+in the order in which the answers came, so two runs' files differ in order; what is read from them
+does not.
 """
 
 from __future__ import annotations
@@ -19,19 +20,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from knapsack_lib.profiles import UserError
+from knapsack_lib.errors import UserError
 
 __all__ = ["ReplyStore", "reply_key"]
 
 
 def reply_key(**request: Any) -> str:
-    """SHA-256 of the canonical JSON of a request. Name everything that changes the answer, and nothing else."""
+    """SHA-256 of the canonical JSON of a request. Name everything that changes the answer, and
+    nothing else."""
     text = json.dumps(request, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 class ReplyStore:
-    """Append-only and safe to use from threads. One process at a time; a second one gets a UserError."""
+    """Append-only and safe to use from threads. One process at a time; a second one gets a
+    UserError."""
 
     def __init__(self, folder: Path):
         self.path = folder / "replies.jsonl"
@@ -47,14 +50,19 @@ class ReplyStore:
             self._records = self._whole_lines()
         except BlockingIOError:
             self._file.close()
-            raise UserError(f"another run uses {self._shown}; wait for it, then run the same command") from None
+            raise UserError(
+                f"another run uses {self._shown}; wait for it, then run the same command"
+            ) from None
         except UserError:
             self._file.close()
             raise
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._file.close()  # which gives the lock back
 
@@ -63,7 +71,8 @@ class ReplyStore:
         return f"{self.path.parent.name}/{self.path.name}"
 
     def _whole_lines(self) -> dict[str, dict[str, Any]]:
-        """What is on disk. A last line that a kill cut short is removed: that answer is asked for again."""
+        """What is on disk. A last line that a kill cut short is removed: that answer is asked for
+        again."""
         data = self.path.read_bytes()
         end = data.rfind(b"\n") + 1
         if end < len(data):
@@ -89,7 +98,8 @@ class ReplyStore:
             return self._records.get(key)
 
     def put(self, key: str, record: dict[str, Any]) -> dict[str, Any]:
-        """Write a reply, wait until the disk has it, and return it. The first reply to a request stays the only one.
+        """Write a reply, wait until the disk has it, and return it. The first reply to a request
+        stays the only one.
 
         Raises UserError when the disk does not take it.
         """

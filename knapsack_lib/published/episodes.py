@@ -4,8 +4,8 @@
     write_published(episodes, folder)                       # result and trace files of the authors' format
     write_chat(episodes, Path("train.jsonl"))               # {"messages": [...]} for chat fine-tuning
 
-What the format does not record is left empty: tool calls, live names, the text that the model was shown (the output of
-its block stands in for it). A score that is null stays NaN.
+What the format does not record is left empty: tool calls, live names, the text that the model was
+shown (the output of its block stands in for it). A score that is null stays NaN.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from knapsack_lib.episodes import Episode, Turn
-from knapsack_lib.profiles import UserError
+from knapsack_lib.errors import UserError
 from knapsack_lib.published.files import must_be_new, plain_name, written_whole
 from knapsack_lib.published.records import Record, as_count, as_number, as_object
 
@@ -33,12 +33,13 @@ WORDS = {"reset": "stateless", "medium": "hard"}
 OURS = "knapsack_lib"  # the key under which a trace of ours keeps what the format has no place for
 
 
-class _Outcome(BaseModel):
-    """What an episode's outcome must hold to be written and reported on; NaN stands for what was not recorded."""
+class _Result(BaseModel):
+    """What an episode's result must hold to be written and reported on; NaN stands for what was not
+    recorded."""
 
     value: float
     optimal_value: float
-    optimality: float
+    score: float
     solved: bool
     weight_used: float
     capacity: float
@@ -52,11 +53,14 @@ EPISODE = TypeAdapter(Episode)
 def to_episodes(
     records: Iterable[Record], cell: tuple[str, str, str] = ("published", "persistent", "easy")
 ) -> list[Episode]:
-    """Every record as an episode. `cell` (train, runtime, difficulty) is for records whose folder does not say."""
+    """Every record as an episode. `cell` (train, runtime, difficulty) is for records whose folder
+    does not say."""
     return [to_episode(record, cell) for record in records]
 
 
-def to_episode(record: Record, cell: tuple[str, str, str] = ("published", "persistent", "easy")) -> Episode:
+def to_episode(
+    record: Record, cell: tuple[str, str, str] = ("published", "persistent", "easy")
+) -> Episode:
     """One record as an episode."""
     kept = _kept((record.trace or {}).get(OURS))
     if kept is not None:
@@ -64,33 +68,58 @@ def to_episode(record: Record, cell: tuple[str, str, str] = ("published", "persi
     train, runtime, difficulty = record.cell or cell
     metrics = record.metrics
     prompts = record.summary.get("system_prompts")
-    opening = [{"role": "system", "content": str(text)} for text in (prompts if isinstance(prompts, list) else [])]
+    opening = [
+        {"role": "system", "content": str(text)}
+        for text in (prompts if isinstance(prompts, list) else [])
+    ]
     opening.append({"role": "user", "content": str(record.summary.get("task") or "")})
-    outcome: dict[str, Any] = {
-        "optimality": math.nan if record.score is None else record.score, "solved": record.solved is True,
-        "value": metrics.get("agent_value", 0), "optimal_value": metrics.get("optimal_value", 0),
-        "weight_used": metrics.get("weight_used", 0), "capacity": metrics.get("capacity") or math.nan,
-        "items_taken": as_count(metrics.get("items_taken_count")), "items_inspected": as_count(metrics.get("inspected_count")),
-    }  # fmt: skip
+    result: dict[str, Any] = {
+        "score": math.nan if record.score is None else record.score,
+        "solved": record.solved is True,
+        "value": metrics.get("agent_value", 0),
+        "optimal_value": metrics.get("optimal_value", 0),
+        "weight_used": metrics.get("weight_used", 0),
+        "capacity": metrics.get("capacity") or math.nan,
+        "items_taken": as_count(metrics.get("items_taken_count")),
+        "items_inspected": as_count(metrics.get("inspected_count")),
+    }
     return Episode(
-        episode_id=record.task_id, task_id=record.task_id, family="knapsack", difficulty=difficulty, policy=train,
-        runtime=runtime, seed=0, opening=opening, turns=[_turn(step) for step in record.step_events],
-        finish=_finish(record), outcome=outcome,
-    )  # fmt: skip
+        episode_id=record.task_id,
+        task_id=record.task_id,
+        family="knapsack",
+        difficulty=difficulty,
+        train=train,
+        runtime=runtime,
+        seed=0,
+        opening=opening,
+        turns=[_turn(step) for step in record.step_events],
+        finish_reason=_finish(record),
+        result=result,
+    )
 
 
 def _kept(data: Any) -> Episode | None:
-    """The episode as write_published kept it, nothing lost; None where there is none, or it was damaged or is of another
-    version: then it is read as any other."""
+    """The episode as write_published kept it, nothing lost; None where there is none, or it was
+    damaged or is of another version: then it is read as any other."""
     try:
         episode = EPISODE.validate_python(data)
-        outcome = _Outcome.model_validate(episode.outcome, strict=True)
+        result = _Result.model_validate(episode.result, strict=True)
     except ValidationError:
         return None
-    measures = (outcome.value, outcome.optimal_value, outcome.optimality, outcome.weight_used, outcome.capacity)
-    counts = [outcome.items_taken, outcome.items_inspected, episode.train_seed]
-    counts += [number for turn in episode.turns for number in (turn.prompt_tokens, turn.completion_tokens)]
-    usable = all(math.isnan(x) or as_number(x) is not None for x in measures) and all(as_count(x) == x for x in counts)
+    measures = (
+        result.value,
+        result.optimal_value,
+        result.score,
+        result.weight_used,
+        result.capacity,
+    )
+    counts = [result.items_taken, result.items_inspected, episode.train_seed]
+    counts += [
+        number for turn in episode.turns for number in (turn.prompt_tokens, turn.completion_tokens)
+    ]
+    usable = all(math.isnan(x) or as_number(x) is not None for x in measures) and all(
+        as_count(x) == x for x in counts
+    )
     return episode if usable else None
 
 
@@ -98,7 +127,9 @@ def _finish(record: Record) -> str:
     if record.status == "timeout":
         return "timeout"
     reason = record.summary.get("finish_reason")
-    return FINISHES.get(str(reason), "infrastructure" if record.status == "error" else str(reason or "unknown"))
+    return FINISHES.get(
+        str(reason), "infrastructure" if record.status == "error" else str(reason or "unknown")
+    )
 
 
 def _turn(step: dict[str, Any] | Any) -> Turn:
@@ -107,16 +138,27 @@ def _turn(step: dict[str, Any] | Any) -> Turn:
     kind, message = _error(problem)
     code = step.get("code")
     return Turn(
-        reply=str(step.get("assistant_text") or ""), reply_ids=None, outcome="code" if code else "no_code",
-        code=str(code) if code else None, observation="\n".join(filter(None, [output.rstrip("\n"), str(problem or "")])),
-        stdout=output, error_type=kind, error=message, killed_by=None, state_lost=False, bindings=[], tool_calls=[],
-        prompt_tokens=as_count(usage.get("prompt_tokens")), completion_tokens=as_count(usage.get("completion_tokens")),
+        reply=str(step.get("assistant_text") or ""),
+        reply_ids=None,
+        parse_status="code" if code else "no_code",
+        code=str(code) if code else None,
+        observation="\n".join(filter(None, [output.rstrip("\n"), str(problem or "")])),
+        stdout=output,
+        error_type=kind,
+        error=message,
+        killed_by=None,
+        state_lost=False,
+        bindings=[],
+        tool_calls=[],
+        prompt_tokens=as_count(usage.get("prompt_tokens")),
+        completion_tokens=as_count(usage.get("completion_tokens")),
         slip=False,
-    )  # fmt: skip
+    )
 
 
 def _error(problem: object) -> tuple[str | None, str | None]:
-    """(type, message) of an error as the traces hold it: a line, or a traceback whose last line it is."""
+    """(type, message) of an error as the traces hold it: a line, or a traceback whose last line it
+    is."""
     if not problem:
         return None, None
     if isinstance(problem, dict):
@@ -125,24 +167,31 @@ def _error(problem: object) -> tuple[str | None, str | None]:
     if not lines:
         return None, None  # an error that says nothing is none, as the empty one
     kind, _, message = lines[-1].strip().partition(":")
-    return (kind, message.strip()) if re.fullmatch(r"[A-Za-z_][\w.]*", kind) else ("Error", lines[-1].strip())
+    return (
+        (kind, message.strip())
+        if re.fullmatch(r"[A-Za-z_][\w.]*", kind)
+        else ("Error", lines[-1].strip())
+    )
 
 
-# Writing --------------------------------------------------------------------------------------------------------------
+# Writing ------------------------------------------------------------------------------------------
 
 
-def write_published(episodes: Sequence[Episode], folder: Path, seconds: Sequence[float | None] | None = None) -> int:
-    """A result and a trace file per episode, in a folder per cell: {train}_{runtime}_{difficulty}/knapsack/, and beside
-    these a summary.json. Further adapters of a regime go into seed2/, seed3/, ...
+def write_published(
+    episodes: Sequence[Episode], folder: Path, seconds: Sequence[float | None] | None = None
+) -> int:
+    """A result and a trace file per episode, in a folder per cell:
+    {train}_{runtime}_{difficulty}/knapsack/, and beside these a summary.json. Further adapters of a
+    regime go into seed2/, seed3/, ...
 
-    Clocks begin at zero and end at `seconds`, where these are known. Reading the files again gives the same episodes.
-    Returns how many were written. Raises UserError when `folder` is there already, or a word or task id cannot be in a
-    file's name.
+    Clocks begin at zero and end at `seconds`, where these are known. Reading the files again gives
+    the same episodes. Returns how many were written. Raises UserError when `folder` is there
+    already, or a word or task id cannot be in a file's name.
     """
     must_be_new(folder)
     cells: dict[Path, list[tuple[Episode, float | None]]] = {}
     for episode, spent in zip(episodes, seconds or [None] * len(episodes), strict=True):
-        words = (episode.policy, episode.runtime, episode.difficulty)
+        words = (episode.train, episode.runtime, episode.difficulty)
         cell = plain_name("_".join(WORDS.get(word, word) for word in words), "the cell")
         plain_name(episode.task_id, "task id")
         place = Path(*([f"seed{episode.train_seed}"] if episode.train_seed > 1 else []))
@@ -168,7 +217,8 @@ def _write_cell(cell: Path, rows: Sequence[tuple[Episode, float | None]]) -> Non
 
 
 def _summary(episodes: Sequence[Episode], results: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The means of a cell under the names of the authors' summary files; the score is among the metrics."""
+    """The means of a cell under the names of the authors' summary files; the score is among the
+    metrics."""
 
     def spread(values: list[float]) -> dict[str, float]:
         return {
@@ -179,16 +229,21 @@ def _summary(episodes: Sequence[Episode], results: Sequence[dict[str, Any]]) -> 
         }
 
     inner = [result["result"] for result in results]
-    metrics = {name: spread([one["metrics"][name] for one in inner]) for name in inner[0]["metrics"]}
+    metrics = {
+        name: spread([one["metrics"][name] for one in inner]) for name in inner[0]["metrics"]
+    }
     solved = sum(one["is_solved"] for one in inner)
     return {
         "average_is_solved": solved / len(inner),
         "average_runtime": statistics.fmean(result["finished_at"] for result in results) or None,
         "average_steps": statistics.fmean(len(episode.turns) for episode in episodes),
-        "average_total_tokens": statistics.fmean(_usage(episode.turns)["total_tokens"] for episode in episodes),
+        "average_total_tokens": statistics.fmean(
+            _usage(episode.turns)["total_tokens"] for episode in episodes
+        ),
         "metrics": metrics | {"score": spread([one["score"] or 0.0 for one in inner])},
-        "num_tasks_executed": len(inner), "num_tasks_solved": solved,
-    }  # fmt: skip
+        "num_tasks_executed": len(inner),
+        "num_tasks_solved": solved,
+    }
 
 
 def _write(path: Path, data: Any) -> None:
@@ -196,24 +251,36 @@ def _write(path: Path, data: Any) -> None:
 
 
 def _result(episode: Episode, seconds: float) -> dict[str, Any]:
-    out = episode.outcome
+    out = episode.result
     metrics = {
-        "agent_value": out["value"], "optimal_value": out["optimal_value"],
-        "optimality_gap": out["optimal_value"] - out["value"], "weight_used": out["weight_used"],
-        "capacity": out["capacity"], "items_taken_count": out["items_taken"], "inspected_count": out["items_inspected"],
-    }  # fmt: skip
-    score = None if math.isnan(out["optimality"]) else out["optimality"]
+        "agent_value": out["value"],
+        "optimal_value": out["optimal_value"],
+        "optimality_gap": out["optimal_value"] - out["value"],
+        "weight_used": out["weight_used"],
+        "capacity": out["capacity"],
+        "items_taken_count": out["items_taken"],
+        "inspected_count": out["items_inspected"],
+    }
+    score = None if math.isnan(out["score"]) else out["score"]
     result = {"is_solved": out["solved"], "score": score, "metrics": metrics}
-    status = "timeout" if episode.finish == "timeout" else "completed"
-    return {"status": status, "error": None, "result": result, "finished_at": seconds, "started_at": 0.0}
+    status = "timeout" if episode.finish_reason == "timeout" else "completed"
+    return {
+        "status": status,
+        "error": None,
+        "result": result,
+        "finished_at": seconds,
+        "started_at": 0.0,
+    }
 
 
 def _trace(episode: Episode) -> dict[str, Any]:
     clock = "1970-01-01T00:00:00"
     prompts = [message["content"] for message in episode.opening if message["role"] == "system"]
-    task = "\n".join(message["content"] for message in episode.opening if message["role"] != "system")
+    task = "\n".join(
+        message["content"] for message in episode.opening if message["role"] != "system"
+    )
     usage = _usage(episode.turns)
-    reason = PUBLISHED.get(episode.finish)
+    reason = PUBLISHED.get(episode.finish_reason)
     events: list[tuple[str, dict[str, Any]]] = [
         ("StartEvent", {"task": task}),
         ("SystemPromptEvent", {"prompts": prompts}),
@@ -221,22 +288,47 @@ def _trace(episode: Episode) -> dict[str, Any]:
     for number, turn in enumerate(episode.turns):
         problem = f"{turn.error_type}: {turn.error}" if turn.error_type else turn.killed_by
         answer = {"success": not problem, "result": None, "output": turn.stdout, "error": problem}
-        events.append(("StepEvent", {"turn": number, "assistant_text": turn.reply, "code": turn.code,
-                                     "interpreter_result": answer, "token_usage": _usage([turn])}))  # fmt: skip
+        events.append(
+            (
+                "StepEvent",
+                {
+                    "turn": number,
+                    "assistant_text": turn.reply,
+                    "code": turn.code,
+                    "interpreter_result": answer,
+                    "token_usage": _usage([turn]),
+                },
+            )
+        )
     if reason:
         events.append(("FinishEvent", {"reason": reason, "token_usage": usage}))
-    summary = {"task": task, "system_prompts": prompts, "num_steps": len(episode.turns), "finish_reason": reason,
-               "errors": [], "token_usage": usage}  # fmt: skip
+    summary = {
+        "task": task,
+        "system_prompts": prompts,
+        "num_steps": len(episode.turns),
+        "finish_reason": reason,
+        "errors": [],
+        "token_usage": usage,
+    }
     return {
-        "started_at": clock, "finished_at": clock, "summary": summary,
+        "started_at": clock,
+        "finished_at": clock,
+        "summary": summary,
         "events": [{"type": kind, "data": data, "timestamp": clock} for kind, data in events],
         OURS: json.loads(episode.to_line()),
-    }  # fmt: skip
+    }
 
 
 def _usage(turns: Sequence[Turn]) -> dict[str, int]:
-    prompt, completion = sum(t.prompt_tokens for t in turns), sum(t.completion_tokens for t in turns)
-    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    prompt, completion = (
+        sum(t.prompt_tokens for t in turns),
+        sum(t.completion_tokens for t in turns),
+    )
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
 
 
 def write_chat(episodes: Sequence[Episode], path: Path) -> int:

@@ -1,10 +1,11 @@
-"""Files of a folder or an archive, read without unpacking anything; and whatever is written, whole or not at all.
+"""Files of a folder or an archive, read without unpacking anything; and whatever is written, whole
+or not at all.
 
     for name, data in members("benchmarks.tar.gz", wanted=lambda name: name.endswith(".json")): ...
     with written_whole(Path("main.tex")) as part: part.write_text(...)
 
-An archive's members are read in memory and never written, so that no name in it can reach a file of ours. Names that
-point outside, links, devices and what is too large are refused in one line.
+An archive's members are read in memory and never written, so that no name in it can reach a file of
+ours. Names that point outside, links, devices and what is too large are refused in one line.
 """
 
 from __future__ import annotations
@@ -18,19 +19,37 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from knapsack_lib.profiles import UserError
+from knapsack_lib.errors import UserError
 
-__all__ = ["LARGEST", "is_archive", "members", "must_be_new", "plain_name", "shown_name", "written_whole"]
+__all__ = [
+    "LARGEST",
+    "is_archive",
+    "members",
+    "must_be_new",
+    "plain_name",
+    "shown_name",
+    "written_whole",
+]
 
 LARGEST = 512 * 2**20  # bytes of one file
 TOTAL = 8 * 2**30  # bytes of all files of an archive
 MOST = 200_000  # members
-DAMAGED = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)  # bz2 and gzip raise OSError
+# Bz2 and gzip raise OSError
+DAMAGED = (
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    ValueError,
+)
 
 
-def members(source: str | Path, wanted: Callable[[str], bool] = lambda name: True) -> Iterator[tuple[str, bytes]]:
-    """(name within the source, bytes) in the order of names. Raises UserError for a source that is not there, an archive
-    that is damaged or dangerous, and a file that is too large."""
+def members(
+    source: str | Path, wanted: Callable[[str], bool] = lambda name: True
+) -> Iterator[tuple[str, bytes]]:
+    """(name within the source, bytes) in the order of names. Raises UserError for a source that is
+    not there, an archive that is damaged or dangerous, and a file that is too large."""
     path = Path(source)
     if path.is_dir():
         yield from _of_folder(path, wanted)
@@ -56,19 +75,25 @@ def is_archive(path: Path) -> bool:
 def must_be_new(folder: Path) -> None:
     """Raises UserError when something stands there."""
     if folder.exists() or folder.is_symlink():
-        raise UserError(f"{shown_name(folder)} is there already; choose another folder or remove it")
+        raise UserError(
+            f"{shown_name(folder)} is there already; choose another folder or remove it"
+        )
 
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Where to write a file or a folder that gets the name `path` when the block ends, and goes away when it fails.
+    """Where to write a file or a folder that gets the name `path` when the block ends, and goes
+    away when it fails.
 
-    It is made in a fresh folder beside `path`: no name that a user may have given to something is written to.
+    It is made in a fresh folder beside `path`: no name that a user may have given to something is
+    written to.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
-        raise UserError(f"{shown_name(path)}: a file stands where its folder would be; choose another place") from None
+        raise UserError(
+            f"{shown_name(path)}: a file stands where its folder would be; choose another place"
+        ) from None
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".knapsack-") as beside:
         part = Path(beside) / "part"
         yield part
@@ -76,9 +101,12 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 def plain_name(name: str, what: str) -> str:
-    """A word that becomes a part of a file's name. Raises UserError for one that would lead elsewhere or cannot be one."""
+    """A word that becomes a part of a file's name. Raises UserError for one that would lead
+    elsewhere or cannot be one."""
     if "/" in name or "\\" in name or not name.isprintable():
-        raise UserError(f"{what} '{shown_name(name)}' cannot be in a file's name; give it a plain name in the source")
+        raise UserError(
+            f"{what} '{shown_name(name)}' cannot be in a file's name; give it a plain name in the source"
+        )
     return name
 
 
@@ -97,7 +125,8 @@ def _of_folder(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str,
 
 
 def _names(folder: Path, root: Path, before: str) -> Iterator[str]:
-    """Names of the files in and below a folder; a link is followed unless it leads out of `root`, or is a folder's."""
+    """Names of the files in and below a folder; a link is followed unless it leads out of `root`,
+    or is a folder's."""
     with os.scandir(folder) as entries:
         for entry in entries:
             name = before + entry.name
@@ -105,7 +134,9 @@ def _names(folder: Path, root: Path, before: str) -> Iterator[str]:
                 yield from _names(folder / entry.name, root, f"{name}/")
             elif entry.is_file():
                 if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root):
-                    raise UserError(f"{shown_name(name)}: a link that leads out of {root.name}; remove it")
+                    raise UserError(
+                        f"{shown_name(name)}: a link that leads out of {root.name}; remove it"
+                    )
                 yield name
 
 
@@ -122,7 +153,9 @@ def _of_archive(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str
             for count, member in enumerate(archive):
                 total += _checked(member, path.name)
                 if count > MOST or total > TOTAL:
-                    raise UserError(f"{path.name}: more than {MOST:,} members or {TOTAL // 2**30} GiB; split it")
+                    raise UserError(
+                        f"{path.name}: more than {MOST:,} members or {TOTAL // 2**30} GiB; split it"
+                    )
                 if member.isfile() and wanted(member.name):
                     chosen.append(member)
             for member in sorted(chosen, key=lambda one: one.name):
@@ -130,7 +163,9 @@ def _of_archive(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str
                 if file is not None:
                     yield member.name, file.read()
     except DAMAGED as error:
-        raise UserError(f"{path.name}: the archive is damaged ({shown_name(error)}); fetch it again") from None
+        raise UserError(
+            f"{path.name}: the archive is damaged ({shown_name(error)}); fetch it again"
+        ) from None
 
 
 def _checked(member: tarfile.TarInfo, archive: str) -> int:
@@ -138,7 +173,9 @@ def _checked(member: tarfile.TarInfo, archive: str) -> int:
     name = shown_name(member.name)
     parts = PurePosixPath(member.name)
     if parts.is_absolute() or ".." in parts.parts or "\\" in member.name:
-        raise UserError(f"{archive}: member {name} points outside of the archive; do not use this file")
+        raise UserError(
+            f"{archive}: member {name} points outside of the archive; do not use this file"
+        )
     if not (member.isfile() or member.isdir()):
         raise UserError(f"{archive}: member {name} is a link or a device; do not use this file")
     if member.size > LARGEST:

@@ -4,7 +4,8 @@
     found.records        # Record for each task, sorted
     found.problems       # one line for each file that could not be read
 
-A result file is knapsack-<task_id>.json, its trace knapsack-<task_id>.trace.json; either may be missing.
+A result file is knapsack-<task_id>.json, its trace knapsack-<task_id>.trace.json; either may be
+missing.
 """
 
 from __future__ import annotations
@@ -18,24 +19,32 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from knapsack_lib.profiles import SPELLINGS, UserError
+from knapsack_lib.errors import SPELLINGS, UserError
 from knapsack_lib.published.files import members, shown_name
 
 __all__ = ["Found", "Record", "as_count", "as_number", "as_object", "read_json", "read_records"]
 
 TRACE = ".trace.json"
 NAME = re.compile(r"(?:^|/)knapsack-([^/]+?)(\.trace)?\.json$")
-CELL = re.compile(r"(?:^|/)(base|persistent|stateless|reset)_(persistent|stateless|reset)_(easy|hard|medium)(?:/|$)")
+CELL = re.compile(
+    r"(?:^|/)(base|persistent|stateless|reset)_(persistent|stateless|reset)_(easy|hard|medium)(?:/|$)"
+)
 STATUSES = ("completed", "timeout", "error")
-LARGEST_COUNT, LARGEST_NUMBER = 2.0**53, 1e300  # beyond them nothing was counted or measured, and sums would overflow
+LARGEST_COUNT, LARGEST_NUMBER = (
+    2.0**53,
+    1e300,
+)  # beyond them nothing was counted or measured, and sums would overflow
 
 
 @dataclass(frozen=True)
 class Record:
-    """One episode as published. `score` is None where the file says null; `trace` is None where there is no trace."""
+    """One episode as published. `score` is None where the file says null; `trace` is None where
+    there is no trace."""
 
     task_id: str
-    cell: tuple[str, str, str] | None  # train, runtime, difficulty in our words, from the folder's name
+    cell: (
+        tuple[str, str, str] | None
+    )  # train, runtime, difficulty in our words, from the folder's name
     status: str
     error: str
     solved: bool | None
@@ -54,7 +63,9 @@ class Record:
 
     @property
     def events(self) -> list[Mapping[str, Any]]:
-        return [event for event in (self.trace or {}).get("events") or [] if isinstance(event, dict)]
+        return [
+            event for event in (self.trace or {}).get("events") or [] if isinstance(event, dict)
+        ]
 
     @property
     def step_events(self) -> list[Mapping[str, Any]]:
@@ -80,8 +91,8 @@ class Found:
 
 
 def read_records(source: str | Path, may_be_empty: bool = False) -> Found:
-    """Read every episode of a folder or archive. A file that cannot be read becomes a line of `problems`; a source
-    without any episode raises UserError (unless it may be empty)."""
+    """Read every episode of a folder or archive. A file that cannot be read becomes a line of
+    `problems`; a source without any episode raises UserError (unless it may be empty)."""
     results: dict[tuple[Any, str], Any] = {}
     traces: dict[tuple[Any, str], Any] = {}
     problems: list[str] = []
@@ -100,13 +111,16 @@ def read_records(source: str | Path, may_be_empty: bool = False) -> Found:
     for key in sorted({*results, *traces}, key=str):
         (_, cell), task_id = key[0], key[1]
         if key not in results:
-            problems.append(f"{shown_name(task_id)}: a trace without its result file; it is counted with no score")
+            problems.append(
+                f"{shown_name(task_id)}: a trace without its result file; it is counted with no score"
+            )
         records.append(_record(task_id, cell, results.get(key), traces.get(key)))
     return Found(str(source), tuple(records), tuple(problems))
 
 
 def read_json(data: bytes, name: str) -> Any:
-    """JSON of a file. Raises UserError naming the file and what is wrong: empty, cut short, another encoding."""
+    """JSON of a file. Raises UserError naming the file and what is wrong: empty, cut short, another
+    encoding."""
     shown = shown_name(name)
     if not data.strip():
         raise UserError(f"{shown}: the file is empty; fetch it again")
@@ -145,9 +159,13 @@ def _checked(data: Any, name: str, trace: bool) -> Mapping[str, Any]:
                 raise UserError(f"{shown}: {part} is no {kind.__name__}")
         return data
     if data.get("status") not in STATUSES:
-        raise UserError(f"{shown}: status {data.get('status')!r:.60} is none of {', '.join(STATUSES)}")
+        raise UserError(
+            f"{shown}: status {data.get('status')!r:.60} is none of {', '.join(STATUSES)}"
+        )
     result = data.get("result")
-    if not isinstance(result, (dict, type(None))) or not isinstance((result or {}).get("metrics"), (dict, type(None))):
+    if not isinstance(result, (dict, type(None))) or not isinstance(
+        (result or {}).get("metrics"), (dict, type(None))
+    ):
         raise UserError(f"{shown}: result or its metrics are no objects")
     return data
 
@@ -155,15 +173,24 @@ def _checked(data: Any, name: str, trace: bool) -> Mapping[str, Any]:
 def _record(task_id: str, cell: tuple[str, str, str] | None, result: Any, trace: Any) -> Record:
     inner = (result or {}).get("result") or {}
     metrics = {
-        name: number for name, value in (inner.get("metrics") or {}).items() if (number := as_number(value)) is not None
+        name: number
+        for name, value in (inner.get("metrics") or {}).items()
+        if (number := as_number(value)) is not None
     }
     solved = inner.get("is_solved")
     begin, end = (as_number((result or {}).get(name)) for name in ("started_at", "finished_at"))
     seconds = None if begin is None or end is None or end <= begin else end - begin
     return Record(
-        task_id, cell, (result or {}).get("status", "error"), str((result or {}).get("error") or ""),
-        solved if isinstance(solved, bool) else None, as_number(inner.get("score")), metrics, trace, seconds,
-    )  # fmt: skip
+        task_id,
+        cell,
+        (result or {}).get("status", "error"),
+        str((result or {}).get("error") or ""),
+        solved if isinstance(solved, bool) else None,
+        as_number(inner.get("score")),
+        metrics,
+        trace,
+        seconds,
+    )
 
 
 def as_object(value: Any) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-from knapsack_lib.profiles import UserError
+from knapsack_lib.errors import UserError
 
 __all__ = ["BASE", "ask", "is_healthy"]
 
@@ -16,11 +16,13 @@ BASE = "base"  # under this name a server offers the model without an adapter
 
 
 def ask(url: str, body: Mapping[str, Any] | None, seconds: float) -> Any:
-    """What a server answers, as JSON values; without a body it is a GET. Raises UserError when the server refuses or
-    cannot be had within `seconds`."""
+    """What a server answers, as JSON values; without a body it is a GET. Raises UserError when the
+    server refuses or cannot be had within `seconds`."""
     data = None if body is None else json.dumps(body).encode()
     try:
-        with _opened(urllib.request.Request(url, data, {"Content-Type": "application/json"}), seconds) as answer:
+        with _opened(
+            urllib.request.Request(url, data, {"Content-Type": "application/json"}), seconds
+        ) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         said = " ".join(error.read().decode(errors="replace").split())[:300]
@@ -39,6 +41,9 @@ def is_healthy(port: int) -> bool:
 
 
 def _opened(request: urllib.request.Request, seconds: float) -> Any:
-    near = request.host.split(":")[0] in ("127.0.0.1", "localhost")  # no business of the environment's proxy
+    near = request.host.split(":")[0] in (
+        "127.0.0.1",
+        "localhost",
+    )  # no business of the environment's proxy
     handlers = [urllib.request.ProxyHandler({})] if near else []
     return urllib.request.build_opener(*handlers).open(request, timeout=seconds)

@@ -1,1 +1,1 @@
-"""Training: conversations to tokens, the pocket base, adapters."""
+"""Training: episodes to examples, the pocket base, adapters."""

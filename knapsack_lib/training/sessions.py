@@ -1,9 +1,11 @@
-"""What the pocket base is trained on: made-up bookkeeping sessions, in both styles alike, and never the knapsack task.
+"""What the pocket base is trained on: made-up bookkeeping sessions, in both styles alike, and never
+the knapsack task.
 
-A session is a short talk in which an assistant keeps records in Python. Half of the sessions reuse names and helpers
-that earlier blocks defined, the other half write what they need out again, so the base leans to neither. A queue is
-worked off in steps, much as an agent inspects items in batches; but nothing is chosen, refused, weighed or scored, and
-none of the study's tools, prompts or episodes occur.
+A session is a short talk in which an assistant keeps records in Python. Half of the sessions reuse
+names and helpers that earlier blocks defined, the other half write what they need out again, so the
+base leans to neither. A queue is worked off in steps, much as an agent inspects items in batches;
+but nothing is chosen, refused, weighed or scored, and none of the study's tools, prompts or
+episodes occur.
 
     document = session(rng, size)      # -> list of (role, text, copied spans)
 """
@@ -15,11 +17,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from knapsack_lib.families.knapsack import SYLLABLES
+from knapsack_lib.families.ids import SYLLABLES
 
 __all__ = ["Part", "document", "restating", "session", "spelled"]
 
-Part = tuple[str, str, list[tuple[int, int]]]  # role, text, character spans that restate something shown before
+Part = tuple[
+    str, str, list[tuple[int, int]]
+]  # role, text, character spans that restate something shown before
 
 NOUNS = (
     "rows marks pairs queue notes depot stock names pool spare log table index rest seen budget left taken bad open "
@@ -28,7 +32,14 @@ NOUNS = (
 ).split()
 VERBS = "look grab scan pack move sort add read step work next load fill pass mark list check put keep log".split()
 ASKS = ("Keep the {a} in order.", "Work through the {a}.", "Write the {a} down.", "Sort the {a}.")
-SAYS = ("I go on.", "Now the next ones.", "I start.", "More of them.", "I keep going.", "That was one step.")
+SAYS = (
+    "I go on.",
+    "Now the next ones.",
+    "I start.",
+    "More of them.",
+    "I keep going.",
+    "That was one step.",
+)
 SYSTEMS = (
     "You keep records in Python.",
     "You solve a task by writing Python.",
@@ -53,7 +64,8 @@ def _pick(rng: np.random.Generator, words: Sequence[str], count: int) -> list[st
 
 
 def restating(rng: np.random.Generator, size: int) -> list[Part]:
-    """Somebody shows named values; the assistant writes them out as Python literals. Everything after is a copy."""
+    """Somebody shows named values; the assistant writes them out as Python literals. Everything
+    after is a copy."""
     ids, names = spelled(rng, 25), _pick(rng, NOUNS, int(rng.integers(1, 5)))
     values = []
     for _ in names:
@@ -75,8 +87,12 @@ def restating(rng: np.random.Generator, size: int) -> list[Part]:
 
 
 def session(rng: np.random.Generator, size: int) -> list[Part]:
-    """A queue is worked off in steps of k: `queue` shrinks, `ledger` grows, `spare` falls; then a few more numbers."""
-    queue, ledger, spare, total, helper, fetch, read = (*_pick(rng, NOUNS, 4), *_pick(rng, VERBS, 3))
+    """A queue is worked off in steps of k: `queue` shrinks, `ledger` grows, `spare` falls; then a
+    few more numbers."""
+    queue, ledger, spare, total, helper, fetch, read = (
+        *_pick(rng, NOUNS, 4),
+        *_pick(rng, VERBS, 3),
+    )
     count = int(rng.integers(2, size + 1))
     ids, kind, step = spelled(rng, count), int(rng.integers(4)), int(rng.integers(1, 5))
     numbers = {spare: int(rng.integers(count, 61)), total: int(rng.integers(1, 61))}
@@ -92,7 +108,10 @@ def session(rng: np.random.Generator, size: int) -> list[Part]:
     order = list(numbers) if rng.integers(2) else list(numbers)[::-1]
     asked = ASKS[int(rng.integers(len(ASKS)))].format(a=queue)
     facts = " ".join(f"{name.capitalize()} {numbers[name]}." for name in order)
-    parts: list[Part] = [("system", SYSTEMS[int(rng.integers(len(SYSTEMS)))], []), ("user", f"{asked} {facts}", [])]
+    parts: list[Part] = [
+        ("system", SYSTEMS[int(rng.integers(len(SYSTEMS)))], []),
+        ("user", f"{asked} {facts}", []),
+    ]
     start = "\n".join(f"{name} = {numbers[name]}" for name in order)
     first = f"{queue} = {fetch}()\n{ledger} = {{}}"
     body = f"{define}\n{helper}({step})" if reuse else loop.format(step)
@@ -104,7 +123,13 @@ def session(rng: np.random.Generator, size: int) -> list[Part]:
         left = [x for x in left if x not in written]
         numbers[spare] -= len(now)
         lines = [f"{queue} {left}", f"{ledger} {written}", f"{spare} {numbers[spare]}"]
-        parts.append(("user", "\n".join(lines + ([f"{total} {numbers[total]}"] if len(parts) == 3 else [])), []))
+        parts.append(
+            (
+                "user",
+                "\n".join(lines + ([f"{total} {numbers[total]}"] if len(parts) == 3 else [])),
+                [],
+            )
+        )
         if not left:
             break
         state = f"{queue} = {left}\n{ledger} = {written}\n{spare} = {numbers[spare]}"
@@ -127,7 +152,11 @@ def _said(rng: np.random.Generator, code: str, copied: str) -> Part:
 
 def document(rng: np.random.Generator, size: int, share_of_sessions: float) -> list[Part]:
     """One training document; `size` bounds how many things it is about."""
-    return session(rng, max(2, size)) if rng.random() < share_of_sessions else restating(rng, min(size, 10))
+    return (
+        session(rng, max(2, size))
+        if rng.random() < share_of_sessions
+        else restating(rng, min(size, 10))
+    )
 
 
 def words() -> set[str]:

@@ -1,7 +1,9 @@
-"""Made-up episodes, whole made-up runs, and evidence out of them. No model and no interpreter is at work here.
+"""Made-up episodes, whole made-up runs, and evidence out of them. No model and no interpreter is at
+work here.
 
-Two runs are written and built once for all tests, in one project folder that nobody writes to: `smoke`, too small for
-any test of significance, and `twice`, with two adapters per regime. A test that writes takes `run` or `copied`.
+Two runs are written and built once for all tests, in one project folder that nobody writes to:
+`smoke`, too small for any test of significance, and `twice`, with two adapters per regime. A test
+that writes takes `run` or `copied`.
 """
 
 from __future__ import annotations
@@ -33,38 +35,83 @@ train_seeds: 2
 tasks: {train: 24, validation: 3, easy: 8, medium: 6}
 analysis: {resamples: 1000, level: 0.95, alpha: 0.05, margin: 0.05, power: 0.8}
 """
-OPENING = [{"role": "system", "content": "Write Python."}, {"role": "user", "content": "Fill it. Capacity 24."}]
+OPENING = [
+    {"role": "system", "content": "Write Python."},
+    {"role": "user", "content": "Fill it. Capacity 24."},
+]
 
-# Episodes ---------------------------------------------------------------------------------------------------------
+# Episodes -----------------------------------------------------------------------------------------
 
 
-def made_turn(prompt: int = 10, completion: int = 5, error: str | None = None, **other: object) -> Turn:
+def made_turn(
+    prompt: int = 10, completion: int = 5, error: str | None = None, **other: object
+) -> Turn:
     plain = Turn(
-        reply="ok", reply_ids=[1, 2], outcome="code", code="x", observation="o", stdout="o", error_type=error,
-        error=error, killed_by=None, state_lost=False, bindings=[], tool_calls=[], prompt_tokens=prompt,
-        completion_tokens=completion, slip=False,
-    )  # fmt: skip
+        reply="ok",
+        reply_ids=[1, 2],
+        parse_status="code",
+        code="x",
+        observation="o",
+        stdout="o",
+        error_type=error,
+        error=error,
+        killed_by=None,
+        state_lost=False,
+        bindings=[],
+        tool_calls=[],
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        slip=False,
+    )
     return replace(plain, **other)
 
 
 def made_episode(
-    task: str, value: int, turns: list[Turn], cast: tuple[str, str, str], finish: str = "finish", train_seed: int = 0
+    task: str,
+    value: int,
+    turns: list[Turn],
+    cast: tuple[str, str, str],
+    finish: str = "finish",
+    train_seed: int = 0,
 ) -> Episode:
     outcome = {
-        "value": value, "optimal_value": 40, "optimality": value / 40, "solved": value == 40, "weight_used": value // 2,
-        "capacity": 24, "items_taken": value // 10, "items_inspected": 7,
-    }  # fmt: skip
+        "value": value,
+        "optimal_value": 40,
+        "score": value / 40,
+        "solved": value == 40,
+        "weight_used": value // 2,
+        "capacity": 24,
+        "items_taken": value // 10,
+        "items_inspected": 7,
+    }
     train, runtime, difficulty = cast
     return Episode(
-        task, task, "knapsack", difficulty, train, runtime, 5, OPENING, turns, finish, outcome, train_seed=train_seed
+        task,
+        task,
+        "knapsack",
+        difficulty,
+        train,
+        runtime,
+        5,
+        OPENING,
+        turns,
+        finish,
+        outcome,
+        train_seed=train_seed,
     )
 
 
 def made_cell(
     train: str, runtime: str, difficulty: str, count: int, split: str, train_seed: int = 0
 ) -> Iterator[Episode]:
-    """Drawn from the cell's name, so that cells differ; a persistent model without its names errs in every turn."""
-    draw = [TRAININGS.index(train) if train in TRAININGS else 9, len(runtime), len(difficulty), train_seed]
+    """Drawn from the cell's name, so that cells differ; a persistent model without its names errs
+    in every turn."""
+    draw = [
+        TRAININGS.index(train) if train in TRAININGS else 9,
+        len(runtime),
+        len(difficulty),
+        train_seed,
+    ]
     rng = np.random.default_rng(draw)
     lost, call = (
         train == "persistent" and runtime == "reset",
@@ -74,9 +121,15 @@ def made_cell(
         value = 0 if lost or train == "base" else int(rng.integers(1, 5)) * 10
         turns = []
         for n in range(12 if lost else int(rng.integers(4, 7))):
-            code = "x = 10" if n == 0 else "print(x)" if train == "persistent" else f"x = 10\ny{n} = x"
+            code = (
+                "x = 10" if n == 0 else "print(x)" if train == "persistent" else f"x = 10\ny{n} = x"
+            )
             error, spent = "NameError" if lost and n else None, int(rng.integers(10, 60))
-            said = {"reply": f"I look.\n```python\n{code}\n```", "code": code, "tool_calls": [] if n else [call]}
+            said = {
+                "reply": f"I look.\n```python\n{code}\n```",
+                "code": code,
+                "tool_calls": [] if n else [call],
+            }
             turns.append(made_turn(50 + 20 * n, spent, error, observation="x is 10", **said))
         finish, cast = "max_turns" if lost else "finish", (train, runtime, difficulty)
         yield made_episode(f"knapsack-{split}-{index:05d}", value, turns, cast, finish, train_seed)
@@ -86,17 +139,29 @@ def store(folder: Path, episodes: Iterator[Episode]) -> None:
     folder.mkdir(parents=True)
     listed = list(episodes)
     (folder / "episodes.jsonl").write_text("".join(e.to_line() + "\n" for e in listed))
-    clock = [json.dumps({"episode_id": e.episode_id, "seconds": 1.5 + i / 8}) for i, e in enumerate(listed)]
+    clock = [
+        json.dumps({"episode_id": e.episode_id, "seconds": 1.5 + i / 8})
+        for i, e in enumerate(listed)
+    ]
     (folder / "timings.jsonl").write_text("".join(line + "\n" for line in clock))
 
 
 def record(train: str, train_seed: int) -> dict:
-    curve = [{"step": 3, "train_loss": 1.5}, {"step": 3, "validation_loss": 1.25}, {"step": 6, "validation_loss": 1.0}]
+    curve = [
+        {"step": 3, "train_loss": 1.5},
+        {"step": 3, "validation_loss": 1.25},
+        {"step": 6, "validation_loss": 1.0},
+    ]
     return {
-        "train": train, "train_seed": train_seed, "steps": 6, "chosen_step": 6, "tokens_seen": 9000 + train_seed,
-        "assistant_tokens_seen": 4000, "curve": curve,
-        "validation_play": {"6": {"optimality": 0.5, "finished": 1.0, "episodes": 3}},
-    }  # fmt: skip
+        "train": train,
+        "train_seed": train_seed,
+        "steps": 6,
+        "chosen_step": 6,
+        "tokens_seen": 9000 + train_seed,
+        "assistant_tokens_seen": 4000,
+        "curve": curve,
+        "validation_play": {"6": {"score": 0.5, "finished": 1.0, "episodes": 3}},
+    }
 
 
 def play(run: Run) -> Run:
@@ -114,7 +179,10 @@ def play(run: Run) -> Run:
         for k in run.profile.seeds(runtime):
             run.adapter(runtime, k).mkdir(parents=True)
             (run.adapter(runtime, k) / "training.json").write_text(json.dumps(record(runtime, k)))
-            save_file({"a": np.zeros((30, 1000), np.float32)}, run.adapter(runtime, k) / "model.safetensors")
+            save_file(
+                {"a": np.zeros((30, 1000), np.float32)},
+                run.adapter(runtime, k) / "model.safetensors",
+            )
     return run
 
 
@@ -128,11 +196,12 @@ def episode() -> Callable[..., Episode]:
     return made_episode
 
 
-# Runs -------------------------------------------------------------------------------------------------------------
+# Runs ---------------------------------------------------------------------------------------------
 
 
 def new_project(folder: Path) -> Path:
-    """A project folder with the profiles and the paper's text, and the profile `twice` beside the others."""
+    """A project folder with the profiles and the paper's text, and the profile `twice` beside the
+    others."""
     for name in ("notebooks", "paper", "results"):
         (folder / name).mkdir()
     shutil.copytree(REPOSITORY / "params", folder / "params")
@@ -143,7 +212,8 @@ def new_project(folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def built_once(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """Both runs played, gathered and built: .folder, .smoke and .twice, each with run, results, evidence, written."""
+    """Both runs played, gathered and built: .folder, .smoke and .twice, each with run, results,
+    evidence, written."""
     folder = new_project(tmp_path_factory.mktemp("project"))
     found = SimpleNamespace(folder=folder)
     with pytest.MonkeyPatch.context() as patch:
@@ -152,8 +222,12 @@ def built_once(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
             run = play(load_profile(name).run())
             results = collect(run)
             evidence = Evidence(results)
-            patch.setattr(report, "Evidence", lambda given, own=evidence: own)  # so that it is worked out once
-            made = SimpleNamespace(run=run, results=results, evidence=evidence, written=report.build(results, run))
+            patch.setattr(
+                report, "Evidence", lambda given, own=evidence: own
+            )  # so that it is worked out once
+            made = SimpleNamespace(
+                run=run, results=results, evidence=evidence, written=report.build(results, run)
+            )
             setattr(found, name, made)
     return found
 
@@ -180,7 +254,8 @@ def copied(built_once: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.fixture
 def make_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Run]:
-    """A made-up run, of which nothing has been gathered yet, in a project of its own, to be written to."""
+    """A made-up run, of which nothing has been gathered yet, in a project of its own, to be written
+    to."""
     monkeypatch.setenv("KNAPSACK_ROOT", str(new_project(tmp_path)))
     return lambda name: play(load_profile(name).run())
 
@@ -196,47 +271,76 @@ def digests() -> Callable[[Path], dict[str, str]]:
 
     def read(folder: Path) -> dict[str, str]:
         files = sorted(p for p in folder.rglob("*") if p.is_file())
-        return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+        return {
+            p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
+            for p in files
+        }
 
     return read
 
 
-# Evidence out of a few numbers ------------------------------------------------------------------------------------
+# Evidence out of a few numbers --------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
 def cells_of() -> Callable[..., pd.DataFrame]:
-    """A frame of cells out of columns: {"optimality": {"pp": [...], "pr": ..., "rp": ..., "rr": ...}, "tokens": ...}.
+    """A frame of cells out of columns: {"score": {"pp": [...], "pr": ..., "rp": ..., "rr": ...},
+    "tokens": ...}.
 
-    The letters are (trained on, acts in); a list has a value per task. A cell that no column names is not there.
+    The letters are (trained on, acts in); a list has a value per task. A cell that no column names
+    is not there.
     """
     words = {"b": "base", "p": "persistent", "r": "reset"}
-    usual = {"optimality": 0.5, "tokens": 100, "missing_variable": False, "recovered": None, "first_missing_turn": None,
-             "solved": False, "finished": True, "steps": 4, "tool_calls": 3, "seconds": 1.0, "failure": ""}  # fmt: skip
+    usual = {
+        "score": 0.5,
+        "tokens": 100,
+        "missing_variable": False,
+        "recovered": None,
+        "first_missing_turn": None,
+        "solved": False,
+        "finished": True,
+        "steps": 4,
+        "tool_calls": 3,
+        "seconds": 1.0,
+        "failure": "",
+    }
 
-    def make(columns: dict[str, dict[str, list]], difficulty: str = "easy", train_seed: int = 1) -> pd.DataFrame:
+    def make(
+        columns: dict[str, dict[str, list]], difficulty: str = "easy", train_seed: int = 1
+    ) -> pd.DataFrame:
         rows = []
         for name in sorted({name for values in columns.values() for name in values}):
             labels = {"train": words[name[0]], "runtime": words[name[1]], "difficulty": difficulty}
             count = next(len(values[name]) for values in columns.values() if name in values)
             for i in range(count):
-                own = {column: values[name][i] for column, values in columns.items() if name in values}
+                own = {
+                    column: values[name][i] for column, values in columns.items() if name in values
+                }
                 seed = 0 if name[0] == "b" else train_seed
                 rows.append({**labels, "train_seed": seed, "task_id": f"t{i:02d}", **usual, **own})
         frame = pd.DataFrame(rows)
-        return frame.astype({"recovered": "boolean", "first_missing_turn": "Int64", "missing_variable": "bool"})
+        return frame.astype(
+            {"recovered": "boolean", "first_missing_turn": "Int64", "missing_variable": "bool"}
+        )
 
     return make
 
 
 @pytest.fixture(scope="session")
 def results_of() -> Callable[..., SimpleNamespace]:
-    """What stands for a run's Results: `cells` of one difficulty, which are taken for the other as well."""
+    """What stands for a run's Results: `cells` of one difficulty, which are taken for the other as
+    well."""
 
-    def make(cells: pd.DataFrame, teacher: pd.DataFrame | None = None, **judged: float) -> SimpleNamespace:
+    def make(
+        cells: pd.DataFrame, teacher: pd.DataFrame | None = None, **judged: float
+    ) -> SimpleNamespace:
         usual = {"resamples": 500, "level": 0.95, "alpha": 0.05, "margin": 0.05, "power": 0.8}
         lacking = [d for d in DIFFICULTIES if d not in set(cells.difficulty)]
-        whole = pd.concat([cells, *(cells.assign(difficulty=d) for d in lacking)], ignore_index=True)
-        return SimpleNamespace(cells=whole, teacher=teacher, analysis=Analysis(**{**usual, **judged}), seed=1)
+        whole = pd.concat(
+            [cells, *(cells.assign(difficulty=d) for d in lacking)], ignore_index=True
+        )
+        return SimpleNamespace(
+            cells=whole, teacher=teacher, analysis=Analysis(**{**usual, **judged}), seed=1
+        )
 
     return make

@@ -1,5 +1,5 @@
-"""The compact form of a run: reading gives back what was played, writing twice gives the same bytes, what is missing is
-named with its mend."""
+"""The compact form of a run: reading gives back what was played, writing twice gives the same
+bytes, what is missing is named with its mend."""
 
 from __future__ import annotations
 
@@ -17,13 +17,27 @@ from knapsack_lib.analysis.evidence import training_traces
 from knapsack_lib.analysis.metrics import CELL, episode_frame
 from knapsack_lib.analysis.results import read_results, write_results
 from knapsack_lib.episodes import read_episodes, read_timings
-from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, TRAININGS, UserError, load_profile
+from knapsack_lib.errors import UserError
+from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, TRAININGS, load_profile
 
-FILES = ["cells.jsonl.gz", "expert.csv.gz", "provenance.json", "teacher.csv.gz", "timings.csv", "training.json"]
+FILES = [
+    "cells.jsonl.gz",
+    "expert.csv.gz",
+    "provenance.json",
+    "teacher.csv.gz",
+    "timings.csv",
+    "training.json",
+]
 
 
 def everything(run):
-    places = [(t, r, d, k) for d in DIFFICULTIES for t in TRAININGS for r in RUNTIMES for k in run.profile.seeds(t)]
+    places = [
+        (t, r, d, k)
+        for d in DIFFICULTIES
+        for t in TRAININGS
+        for r in RUNTIMES
+        for k in run.profile.seeds(t)
+    ]
     return [episode for place in places for episode in read_episodes(run.cell(*place), "")]
 
 
@@ -31,21 +45,25 @@ def without_ids(episode):
     return replace(episode, turns=[replace(turn, reply_ids=None) for turn in episode.turns])
 
 
-# There and back ---------------------------------------------------------------------------------------------------
+# There and back -----------------------------------------------------------------------------------
 
 
 def test_reading_the_compact_form_equals_reading_the_run(twice):
     run, results, episodes = twice.run, twice.results, everything(twice.run)
-    assert_frame_equal(results.cells.drop(columns="seconds"), episode_frame(episodes), check_exact=True)
+    assert_frame_equal(
+        results.cells.drop(columns="seconds"), episode_frame(episodes), check_exact=True
+    )
     assert_frame_equal(results.turns, behaviour_frame(episodes), check_exact=True)
     traces = [e for r in RUNTIMES for e in read_episodes(run.teacher(r), "")]
     assert_frame_equal(results.teacher, episode_frame(traces), check_exact=True)
     played = [e for d in DIFFICULTIES for e in read_episodes(run.expert(d), "")]
     assert_frame_equal(results.expert, episode_frame(played), check_exact=True)
-    name = lambda e: (e.policy, e.runtime, e.difficulty, e.train_seed, e.task_id)  # noqa: E731
+    name = lambda e: (e.train, e.runtime, e.difficulty, e.train_seed, e.task_id)  # noqa: E731
     assert {name(e): e for e in results.episodes} == {name(e): without_ids(e) for e in episodes}
     for k in (1, 2):
-        cell = results.cells.set_index([*CELL, "train_seed"]).loc[("persistent", "reset", "easy", k)]
+        cell = results.cells.set_index([*CELL, "train_seed"]).loc[
+            ("persistent", "reset", "easy", k)
+        ]
         clock = read_timings(run.cell("persistent", "reset", "easy", k))
         assert cell.set_index("task_id").seconds.to_dict() == clock
 
@@ -54,7 +72,9 @@ def test_the_settings_are_those_that_the_run_was_made_with(twice):
     results, profile = twice.results, twice.run.profile
     assert results.analysis == profile.analysis and results.seed == profile.seed
     assert results.settings == profile.model_dump(mode="json")
-    assert re.fullmatch(rf"profile twice {profile.digest()}, seed 1, episodes [0-9a-f]{{64}}", results.stamp)
+    assert re.fullmatch(
+        rf"profile twice {profile.digest()}, seed 1, episodes [0-9a-f]{{64}}", results.stamp
+    )
     assert results.provenance["parameters"] == 30_000
     assert len(results.provenance["inputs"]) == 4 + 2 * 8 + 2 + 2
 
@@ -63,7 +83,9 @@ def test_the_base_is_one_model_and_every_regime_has_its_adapters(twice):
     seeds = twice.results.cells.groupby("train").train_seed.unique().map(sorted).to_dict()
     assert seeds == {"base": [0], "persistent": [1, 2], "reset": [1, 2]}
     records = twice.results.training
-    assert {train: [r["train_seed"] for r in records[train]] for train in records} == {r: [1, 2] for r in RUNTIMES}
+    assert {train: [r["train_seed"] for r in records[train]] for train in records} == {
+        r: [1, 2] for r in RUNTIMES
+    }
     assert set(twice.results.teacher.train_seed) | set(twice.results.expert.train_seed) == {0}
 
 
@@ -73,7 +95,7 @@ def test_training_traces_are_those_of_training_tasks(smoke):
     assert len(training_traces(both)) == 0 and training_traces(traces).equals(traces)
 
 
-# The same bytes ---------------------------------------------------------------------------------------------------
+# The same bytes -----------------------------------------------------------------------------------
 
 
 def test_writing_twice_gives_the_same_bytes_with_no_path_in_them(run, digests):
@@ -91,7 +113,9 @@ def test_the_order_of_a_store_does_not_change_the_bytes(run, digests):
     path = run.cell("reset", "reset", "easy") / "episodes.jsonl"
     path.write_text("".join(reversed(path.read_text().splitlines(keepends=True))))
     again = digests(write_results(run))
-    assert {name for name in FILES if again[name] != first[name]} == {"provenance.json"}  # it has the store's hash
+    assert {name for name in FILES if again[name] != first[name]} == {
+        "provenance.json"
+    }  # it has the store's hash
 
 
 def test_the_stamp_changes_with_an_episode_and_not_with_the_clock(run):
@@ -109,7 +133,7 @@ def test_the_stamp_changes_with_an_episode_and_not_with_the_clock(run):
     assert read_results(run).stamp != first.stamp
 
 
-# What is missing --------------------------------------------------------------------------------------------------
+# What is missing ----------------------------------------------------------------------------------
 
 
 def test_what_is_missing_is_named_with_the_command_that_makes_it(run):
@@ -117,7 +141,9 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(run):
         read_results(run)
     path = run.cell("reset", "persistent", "medium") / "episodes.jsonl"
     path.write_text(path.read_text().split("\n")[0] + "\n")
-    with pytest.raises(UserError, match="holds 1 of 3 .*-p train reset -p runtime persistent -p difficulty medium$"):
+    with pytest.raises(
+        UserError, match="holds 1 of 3 .*-p train reset -p runtime persistent -p difficulty medium$"
+    ):
         write_results(run)
     shutil.rmtree(path.parent)
     with pytest.raises(UserError, match="no episodes .*04_cross_eval"):
@@ -127,18 +153,22 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(run):
 def test_an_episode_without_its_seconds_is_missing_too(run):
     path = run.cell("reset", "reset", "easy") / "timings.jsonl"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
-    with pytest.raises(UserError, match="reset-reset-easy holds 4 of 4 timed episodes; run again: papermill"):
+    with pytest.raises(
+        UserError, match="reset-reset-easy holds 4 of 4 timed episodes; run again: papermill"
+    ):
         write_results(run)
 
 
 @pytest.mark.parametrize(
     ("folder", "mend"),
-    [("teacher/reset", "02_teacher.ipynb -p profile smoke -p runtime reset$"),
-     ("expert/easy", "01_generate.ipynb -p profile smoke$")],
-)  # fmt: skip
-def test_a_missing_teacher_or_expert_is_named(run, folder: str, mend: str):
+    [
+        ("teacher/reset", "02_teacher.ipynb -p profile smoke -p runtime reset$"),
+        ("expert/easy", "01_generate.ipynb -p profile smoke$"),
+    ],
+)
+def test_a_missing_teacher_or_expert_is_named(run, folder: str, hint: str):
     shutil.rmtree(run.root / folder)
-    with pytest.raises(UserError, match=f"no episodes in {folder}; run first: .*{mend}"):
+    with pytest.raises(UserError, match=f"no episodes in {folder}; run first: .*{hint}"):
         write_results(run)
 
 
@@ -151,20 +181,23 @@ def test_a_missing_adapter_is_named(run):
 def test_what_is_missing_of_a_second_adapter_is_named_with_its_training_seed(make_run):
     run = make_run("twice")
     (run.adapter("persistent", 2) / "training.json").unlink()
-    mend = "03_finetune.ipynb -p profile twice -p train persistent -p train_seed 2$"
-    with pytest.raises(UserError, match=f"no runs/twice/adapters/persistent-train2/training.json; run first: .*{mend}"):
+    hint = "03_finetune.ipynb -p profile twice -p train persistent -p train_seed 2$"
+    with pytest.raises(
+        UserError,
+        match=f"no runs/twice/adapters/persistent-train2/training.json; run first: .*{hint}",
+    ):
         write_results(run)
     shutil.rmtree(run.cell("reset", "persistent", "medium", 2))
-    mend = "04_cross_eval.ipynb -p profile twice -p train reset -p runtime persistent -p difficulty medium"
-    told = (
-        f"no episodes in cells/reset-persistent-medium-train2; run first: papermill notebooks/{mend} -p train_seed 2$"
-    )
+    hint = "04_cross_eval.ipynb -p profile twice -p train reset -p runtime persistent -p difficulty medium"
+    told = f"no episodes in cells/reset-persistent-medium-train2; run first: papermill notebooks/{hint} -p train_seed 2$"
     with pytest.raises(UserError, match=told):
         write_results(run)
 
 
 def test_a_run_of_another_root_seed_is_mended_with_that_seed(run):
-    with pytest.raises(UserError, match=r"04_cross_eval.ipynb -p profile smoke -p seed 9 -p train base "):
+    with pytest.raises(
+        UserError, match=r"04_cross_eval.ipynb -p profile smoke -p seed 9 -p train base "
+    ):
         write_results(load_profile("smoke").run(9))
 
 
@@ -184,7 +217,11 @@ def test_a_committed_file_that_is_gone_or_damaged_is_one_line(run, name, how):
     if how == "gone":
         file.unlink()
     else:
-        file.write_bytes(whole[: len(whole) // 2] if how == "cut" and name != "timings.csv" else b"")
-    with pytest.raises(UserError, match=f"{name} (in .*run first|is damaged .*make it again)|no {name} in") as caught:
+        file.write_bytes(
+            whole[: len(whole) // 2] if how == "cut" and name != "timings.csv" else b""
+        )
+    with pytest.raises(
+        UserError, match=f"{name} (in .*run first|is damaged .*make it again)|no {name} in"
+    ) as caught:
         read_results(run)
     one_line(caught)

@@ -1,4 +1,5 @@
-"""Cells and adapters: the unit is the task, a task's value is the mean over adapters, and two spreads stay apart."""
+"""Cells and adapters: the unit is the task, a task's value is the mean over adapters, and two
+spreads stay apart."""
 
 from __future__ import annotations
 
@@ -10,13 +11,21 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from knapsack_lib.analysis.evidence import Evidence
-from knapsack_lib.analysis.intervals import efficiency_ratio, mean_interval, rate_interval, ratio_interval
+from knapsack_lib.analysis.intervals import (
+    efficiency_ratio,
+    mean_interval,
+    rate_interval,
+    ratio_interval,
+)
 from knapsack_lib.analysis.metrics import CELL, episode_frame
 from knapsack_lib.analysis.summary import cell_summary, seed_summary, task_means
-from knapsack_lib.profiles import named_seed
+from knapsack_lib.seeds import named_seed
 
 ORDER = [
-    (d, t, r) for d in ("easy", "medium") for t in ("base", "persistent", "reset") for r in ("persistent", "reset")
+    (d, t, r)
+    for d in ("easy", "medium")
+    for t in ("base", "persistent", "reset")
+    for r in ("persistent", "reset")
 ]
 
 
@@ -24,7 +33,7 @@ def ends(interval) -> tuple[float, float, float]:
     return interval.estimate, interval.low, interval.high
 
 
-# Cells ------------------------------------------------------------------------------------------------------------
+# Cells --------------------------------------------------------------------------------------------
 
 
 def test_a_cell_counts_its_tasks_and_its_adapters(twice):
@@ -37,8 +46,10 @@ def test_a_cell_counts_its_tasks_and_its_adapters(twice):
 def test_a_task_s_value_is_the_mean_over_adapters_and_intervals_are_those_of_task_means(twice):
     row = twice.evidence.cell("reset", "persistent", "easy")
     cells = twice.results.cells
-    mine = cells[(cells.train == "reset") & (cells.runtime == "persistent") & (cells.difficulty == "easy")]
-    for name in ("optimality", "tokens"):
+    mine = cells[
+        (cells.train == "reset") & (cells.runtime == "persistent") & (cells.difficulty == "easy")
+    ]
+    for name in ("score", "tokens"):
         first, second = (mine[mine.train_seed == k].set_index("task_id")[name] for k in (1, 2))
         assert (first != second).any()
         seed = named_seed(1, "bootstrap", name, "easy")
@@ -48,11 +59,16 @@ def test_a_task_s_value_is_the_mean_over_adapters_and_intervals_are_those_of_tas
 
 
 def test_a_rate_is_wilson_s_with_tasks_as_the_count(cells_of, results_of):
-    """Six tasks, of which two adapters solve 3 and 1: as many hits as four episodes, as wide as six tasks."""
-    adapters = [cells_of({"solved": {"pp": [True] * k + [False] * (6 - k)}}, train_seed=k) for k in (3, 1)]
+    """Six tasks, of which two adapters solve 3 and 1: as many hits as four episodes, as wide as six
+    tasks."""
+    adapters = [
+        cells_of({"solved": {"pp": [True] * k + [False] * (6 - k)}}, train_seed=k) for k in (3, 1)
+    ]
     row = cell_summary(pd.concat(adapters), results_of(adapters[0]).analysis, 1).iloc[0]
     expected = rate_interval(2.0, 6)
-    assert (row.solved, row.solved_low, row.solved_high) == pytest.approx(ends(expected)) and row.solved == 2 / 6
+    assert (row.solved, row.solved_low, row.solved_high) == pytest.approx(
+        ends(expected)
+    ) and row.solved == 2 / 6
     assert (row.n, row.seeds) == (6, 2)
 
 
@@ -60,35 +76,45 @@ def test_the_spread_over_adapters_is_told_apart_and_is_not_in_the_interval(cells
     scores = np.array([0.2, 0.5, 0.3, 0.9, 0.6, 0.4])
     found = []
     for d in (0.1, 0.0):
-        shifted = [cells_of({"optimality": {"rr": list(scores + d * (3 - 2 * k))}}, train_seed=k) for k in (1, 2)]
+        shifted = [
+            cells_of({"score": {"rr": list(scores + d * (3 - 2 * k))}}, train_seed=k)
+            for k in (1, 2)
+        ]
         found.append(cell_summary(pd.concat(shifted), results_of(shifted[0]).analysis, 1).iloc[0])
     far, near = found
-    assert far.optimality_seed_sd == pytest.approx(0.1 * math.sqrt(2)) and near.optimality_seed_sd == 0
-    for name in ("optimality", "optimality_low", "optimality_high"):
+    assert far.score_seed_sd == pytest.approx(0.1 * math.sqrt(2)) and near.score_seed_sd == 0
+    for name in ("score", "score_low", "score_high"):
         assert far[name] == pytest.approx(near[name])
 
 
 def test_one_adapter_has_no_spread_over_adapters(smoke, twice):
-    assert smoke.evidence.summary[["optimality_seed_sd", "tokens_seed_sd"]].isna().all(axis=None)
+    assert smoke.evidence.summary[["score_seed_sd", "tokens_seed_sd"]].isna().all(axis=None)
     table = twice.evidence.summary
-    assert table[table.train == "base"].optimality_seed_sd.isna().all()
-    means = twice.evidence.seeds.query("train == runtime == 'reset' and difficulty == 'medium'").tokens
+    assert table[table.train == "base"].score_seed_sd.isna().all()
+    means = twice.evidence.seeds.query(
+        "train == runtime == 'reset' and difficulty == 'medium'"
+    ).tokens
     spread = twice.evidence.cell("reset", "reset", "medium").tokens_seed_sd
     assert spread == pytest.approx(np.std(means.to_numpy(), ddof=1)) and spread > 0
 
 
 def test_equal_cells_get_equal_intervals(smoke):
     cells = smoke.results.cells
-    copies = [cells[cells.train == "reset"].assign(train=train) for train in ("persistent", "reset")]
+    copies = [
+        cells[cells.train == "reset"].assign(train=train) for train in ("persistent", "reset")
+    ]
     summary = cell_summary(pd.concat(copies), smoke.results.analysis, seed=1).set_index(CELL)
     assert summary.loc["persistent"].equals(summary.loc["reset"])
 
 
 def test_score_per_thousand_tokens_is_of_the_means(turn, episode, smoke):
     cast = ("base", "reset", "easy")
-    cells = episode_frame([
-        episode("a", 40, [turn(900, 100)], cast), episode("b", 0, [turn(2900, 100)], cast),
-    ]).assign(seconds=2.0)  # fmt: skip
+    cells = episode_frame(
+        [
+            episode("a", 40, [turn(900, 100)], cast),
+            episode("b", 0, [turn(2900, 100)], cast),
+        ]
+    ).assign(seconds=2.0)
     row = cell_summary(cells, smoke.results.analysis, seed=0).iloc[0]
     assert row.score_per_1k == 100 * 0.5 / 2 and row.seconds == 2 and row.n == 2
 
@@ -99,29 +125,32 @@ def test_files_without_turns_have_no_score_per_token(cells_of, results_of):
 
 
 def test_a_task_that_a_cell_lacks_has_no_value_there(cells_of):
-    cells = cells_of({"optimality": {"pp": [0.5, 1.0], "rr": [0.25]}})
-    wide = task_means(cells, "optimality")
+    cells = cells_of({"score": {"pp": [0.5, 1.0], "rr": [0.25]}})
+    wide = task_means(cells, "score")
     assert wide["persistent", "persistent"].tolist() == [0.5, 1.0]
     assert wide["reset", "reset"].iloc[0] == 0.25 and math.isnan(wide["reset", "reset"].iloc[1])
 
 
-# Adapters ---------------------------------------------------------------------------------------------------------
+# Adapters -----------------------------------------------------------------------------------------
 
 
 def test_every_adapter_has_a_row_with_its_means_over_the_same_tasks(twice):
     table = twice.evidence.seeds
     cells = [(d, t, r, k) for d, t, r in ORDER for k in ([0] if t == "base" else [1, 2])]
-    assert list(zip(table.difficulty, table.train, table.runtime, table.train_seed, strict=True)) == cells
+    assert (
+        list(zip(table.difficulty, table.train, table.runtime, table.train_seed, strict=True))
+        == cells
+    )
     assert table.n.tolist() == [8] * 10 + [6] * 10
     found = twice.results.cells.groupby([*CELL, "train_seed"])
     mine = table.set_index([*CELL, "train_seed"])
-    for name in ("optimality", "tokens", "solved", "finished", "missing_variable", "steps"):
+    for name in ("score", "tokens", "solved", "finished", "missing_variable", "steps"):
         assert mine[name].to_dict() == pytest.approx(found[name].mean().to_dict())
 
 
 def test_means_of_adapters_are_the_cell_s_mean_where_all_played_all_tasks(twice):
-    means = twice.evidence.seeds.groupby(CELL)[["optimality", "tokens", "solved"]].mean()
-    whole = twice.evidence.summary.set_index(CELL)[["optimality", "tokens", "solved"]]
+    means = twice.evidence.seeds.groupby(CELL)[["score", "tokens", "solved"]].mean()
+    whole = twice.evidence.summary.set_index(CELL)[["score", "tokens", "solved"]]
     assert_frame_equal(means.sort_index(), whole.sort_index(), check_exact=False)
 
 
@@ -131,32 +160,40 @@ def test_rows_of_episodes_may_stand_in_any_order(twice):
     assert_frame_equal(seed_summary(mixed), twice.evidence.seeds)
 
 
-# Evidence ---------------------------------------------------------------------------------------------------------
+# Evidence -----------------------------------------------------------------------------------------
 
 
 def test_the_teacher_s_ratio_is_paired_by_task(smoke):
     wide = smoke.results.teacher.pivot(index="task_id", columns="runtime", values="tokens")
     seed = named_seed(1, "bootstrap", "teacher")
-    assert smoke.evidence.teacher_ratio == ratio_interval(wide["reset"], wide["persistent"], seed=seed)
+    assert smoke.evidence.teacher_ratio == ratio_interval(
+        wide["reset"], wide["persistent"], seed=seed
+    )
 
 
 def test_efficiency_compares_the_aligned_cells_by_means_over_the_same_tasks(twice):
     cells = twice.results.cells[twice.results.cells.difficulty == "easy"]
-    means = {name: task_means(cells, name) for name in ("optimality", "tokens")}
-    sides = [(means["optimality"][r, r], means["tokens"][r, r]) for r in ("persistent", "reset")]
+    means = {name: task_means(cells, name) for name in ("score", "tokens")}
+    sides = [(means["score"][r, r], means["tokens"][r, r]) for r in ("persistent", "reset")]
     seed = named_seed(1, "bootstrap", "efficiency", "easy")
     assert twice.evidence.efficiency("easy") == efficiency_ratio(*sides, seed=seed, resamples=1000)
     pp, rr = (twice.evidence.cell(r, r, "easy") for r in ("persistent", "reset"))
-    assert twice.evidence.efficiency("easy").estimate == pytest.approx(pp.score_per_1k / rr.score_per_1k)
+    assert twice.evidence.efficiency("easy").estimate == pytest.approx(
+        pp.score_per_1k / rr.score_per_1k
+    )
 
 
 def test_recovery_counts_tasks_and_averages_adapters(cells_of, results_of):
-    """Task 0: met by both adapters, one recovered; task 1: met by one, recovered; task 2: met by none."""
+    """Task 0: met by both adapters, one recovered; task 1: met by one, recovered; task 2: met by
+    none."""
     names = ("missing_variable", "recovered", "first_missing_turn")
     first = ([True, True, False], [True, True, None], [2, 4, None])
     second = ([True, False, False], [False, None, None], [6, None, None])
     parts = [
-        cells_of({name: {"pr": column} for name, column in zip(names, columns, strict=True)}, train_seed=k)
+        cells_of(
+            {name: {"pr": column} for name, column in zip(names, columns, strict=True)},
+            train_seed=k,
+        )
         for k, columns in ((1, first), (2, second))
     ]
     share, turn = Evidence(results_of(pd.concat(parts))).recovery("persistent", "reset", "easy")
@@ -167,11 +204,13 @@ def test_recovery_counts_tasks_and_averages_adapters(cells_of, results_of):
 
 def test_a_ratio_turned_round_has_its_ends_turned_round(twice):
     row = twice.evidence.contrast("tokens", "medium", "aligned")
-    plain, turned = (twice.evidence.token_ratio("medium", "aligned", inverse) for inverse in (False, True))
+    plain, turned = (
+        twice.evidence.token_ratio("medium", "aligned", inverse) for inverse in (False, True)
+    )
     assert ends(plain) == (row.effect, row.low, row.high)
     assert ends(turned) == (1 / row.effect, 1 / row.high, 1 / row.low) and turned.low < turned.high
 
 
 def test_the_expert_s_score_is_its_mean_on_the_test_tasks(twice):
     expert = twice.results.expert
-    assert twice.evidence.expert("medium") == expert[expert.difficulty == "medium"].optimality.mean()
+    assert twice.evidence.expert("medium") == expert[expert.difficulty == "medium"].score.mean()

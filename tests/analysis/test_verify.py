@@ -1,4 +1,5 @@
-"""verify: what a run is expected to give, the verdict on each quantity, files that differ, the table of the README."""
+"""verify: what a run is expected to give, the verdict on each quantity, files that differ, the
+table of the README."""
 
 from __future__ import annotations
 
@@ -13,13 +14,27 @@ import yaml
 
 from knapsack_lib.analysis import verify
 from knapsack_lib.analysis.claims import CLAIMS
-from knapsack_lib.analysis.verify import MEASURES, Expected, comparison, differing, expected, readme_table
-from knapsack_lib.profiles import UserError, load_profile
+from knapsack_lib.analysis.verify import (
+    MEASURES,
+    Expected,
+    comparison,
+    differing,
+    expected,
+    readme_table,
+)
+from knapsack_lib.errors import UserError
+from knapsack_lib.profiles import load_profile
 
 LINE = {
-    "key": "missing", "claim": "misses variables", "figure": "survival", "notebook": "05_analysis", "command": "make",
-    "form": ".0%", "values": {"easy": 1.0, "medium": 1.0}, "tolerance": {"easy": [0.8, 1], "medium": [0.8, 1]},
-}  # fmt: skip
+    "key": "missing",
+    "claim": "misses variables",
+    "figure": "survival",
+    "notebook": "05_analysis",
+    "command": "make",
+    "form": ".0%",
+    "values": {"easy": 1.0, "medium": 1.0},
+    "tolerance": {"easy": [0.8, 1], "medium": [0.8, 1]},
+}
 
 
 @pytest.fixture
@@ -43,7 +58,8 @@ def quick(built_once, monkeypatch) -> None:
 
 @pytest.fixture(scope="module")
 def spoilt(built_once, tmp_path_factory) -> tuple[int, list[str]]:
-    """What `differing` says of a run after one byte of a picture, a word of a table and a whole table were changed."""
+    """What `differing` says of a run after one byte of a picture, a word of a table and a whole
+    table were changed."""
     folder = shutil.copytree(built_once.folder, tmp_path_factory.mktemp("spoilt") / "copy")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KNAPSACK_ROOT", str(folder))
@@ -52,7 +68,9 @@ def spoilt(built_once, tmp_path_factory) -> tuple[int, list[str]]:
         data = bytearray(picture.read_bytes())
         data[-20] ^= 1
         picture.write_bytes(bytes(data))
-        (paper / "tables" / "main.tex").write_text((paper / "tables" / "main.tex").read_text().replace("reset", "rest"))
+        (paper / "tables" / "main.tex").write_text(
+            (paper / "tables" / "main.tex").read_text().replace("reset", "rest")
+        )
         (paper / "tables" / "seeds.csv").unlink()
         (paper / "main.tex").write_text("not compared: the text is nobody's result")
         found = differing(run)
@@ -60,11 +78,13 @@ def spoilt(built_once, tmp_path_factory) -> tuple[int, list[str]]:
     return found
 
 
-# What is expected -------------------------------------------------------------------------------------------------
+# What is expected ---------------------------------------------------------------------------------
 
 
 def test_the_lines_are_read_in_order(expect):
-    expect({}, {"key": "tax", "form": ".2f", "values": {"easy": 2.5}, "tolerance": {"easy": [2, 3]}})
+    expect(
+        {}, {"key": "tax", "form": ".2f", "values": {"easy": 2.5}, "tolerance": {"easy": [2, 3]}}
+    )
     first, second = expected()
     assert (first.key, second.key) == ("missing", "tax") and second.band("easy") == "2.00 to 3.00"
     assert first.shown(0.456) == "46%" and first.band("medium") == "80% to 100%"
@@ -83,17 +103,30 @@ def test_the_lines_are_read_in_order(expect):
         ({"tolerance": {"easy": [0.8], "medium": [0.8, 1]}}, "results/expected.yaml"),
         ({"values": {"easy": "many", "medium": 1}}, "results/expected.yaml"),
     ],
-    ids=["another key", "unlike difficulties", "another difficulty", "another field", "no table", "one value",
-         "a width", "one end", "a word"],
-)  # fmt: skip
-def test_a_line_that_is_not_as_it_must_be_is_told_in_one_line(change: dict | str, told: str, expect):
+    ids=[
+        "another key",
+        "unlike difficulties",
+        "another difficulty",
+        "another field",
+        "no table",
+        "one value",
+        "a width",
+        "one end",
+        "a word",
+    ],
+)
+def test_a_line_that_is_not_as_it_must_be_is_told_in_one_line(
+    change: dict | str, told: str, expect
+):
     expect({}, change)
     with pytest.raises(UserError, match=told) as caught:
         expected()
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", [None, "", "- [", "missing: 1\n"], ids=["no file", "empty", "no YAML", "no list"])
+@pytest.mark.parametrize(
+    "text", [None, "", "- [", "missing: 1\n"], ids=["no file", "empty", "no YAML", "no list"]
+)
 def test_a_file_that_cannot_be_read_is_told_in_one_line(text: str | None, copied: Path):
     if text is not None:
         (copied / "results" / "expected.yaml").write_text(text)
@@ -102,13 +135,15 @@ def test_a_file_that_cannot_be_read_is_told_in_one_line(text: str | None, copied
     assert "\n" not in str(caught.value)
 
 
-# Quantities -------------------------------------------------------------------------------------------------------
+# Quantities ---------------------------------------------------------------------------------------
 
 
 def test_a_value_within_its_tolerance_agrees_and_one_outside_differs(smoke, twice):
     lines = [
         Expected(**LINE),
-        Expected(**{**LINE, "claim": "another", "tolerance": {"easy": (0.8, 0.9), "medium": (1.0, 1.0)}}),
+        Expected(
+            **{**LINE, "claim": "another", "tolerance": {"easy": (0.8, 0.9), "medium": (1.0, 1.0)}}
+        ),
     ]
     found = list(comparison(lines, smoke.evidence, None))
     assert [agrees for agrees, _ in found] == [True, True, False, True]
@@ -123,9 +158,18 @@ def test_both_runs_must_lie_within_the_tolerance(smoke, twice):
     middle = (one + two) / 2
     for low, high in ((min(one, two), middle), (middle, max(one, two))):
         line = Expected(
-            **{**LINE, "key": "cost", "form": ".3f", "values": {"easy": one}, "tolerance": {"easy": (low, high)}}
+            **{
+                **LINE,
+                "key": "cost",
+                "form": ".3f",
+                "values": {"easy": one},
+                "tolerance": {"easy": (low, high)},
+            }
         )
-        found = {made.run.profile.name: list(comparison([line], made.evidence, None))[0][0] for made in (smoke, twice)}
+        found = {
+            made.run.profile.name: list(comparison([line], made.evidence, None))[0][0]
+            for made in (smoke, twice)
+        }
         assert sorted(found.values()) == [False, True]
         assert not list(comparison([line], smoke.evidence, twice.evidence))[0][0]
 
@@ -133,7 +177,12 @@ def test_both_runs_must_lie_within_the_tolerance(smoke, twice):
 def test_a_value_that_is_not_there_differs(smoke):
     """The smoke run has too few tasks for the ratio of efficiencies: no tolerance holds NaN."""
     line = Expected(
-        **{**LINE, "key": "efficiency", "form": ".2f", "tolerance": {"easy": (-1e9, 1e9), "medium": (-1e9, 1e9)}}
+        **{
+            **LINE,
+            "key": "efficiency",
+            "form": ".2f",
+            "tolerance": {"easy": (-1e9, 1e9), "medium": (-1e9, 1e9)},
+        }
     )
     assert [agrees for agrees, _ in comparison([line], smoke.evidence, None)] == [False, False]
 
@@ -146,15 +195,20 @@ def test_every_quantity_is_a_number_at_both_difficulties(key: str, twice):
 
 def test_quantities_are_those_of_the_evidence(twice):
     evidence = twice.evidence
-    assert MEASURES["missing"](evidence, "easy") == 1 and MEASURES["broken_score"](evidence, "medium") == 0
-    share = evidence.cell("reset", "reset", "easy").optimality / evidence.expert("easy")
+    assert (
+        MEASURES["missing"](evidence, "easy") == 1
+        and MEASURES["broken_score"](evidence, "medium") == 0
+    )
+    share = evidence.cell("reset", "reset", "easy").score / evidence.expert("easy")
     assert MEASURES["reset_of_expert"](evidence, "easy") == share
     pp, rr = (evidence.cell(regime, regime, "medium") for regime in ("persistent", "reset"))
-    assert MEASURES["difference"](evidence, "medium") == pytest.approx(pp.optimality - rr.optimality)
-    assert MEASURES["efficiency"](evidence, "medium") == pytest.approx(pp.score_per_1k / rr.score_per_1k)
+    assert MEASURES["difference"](evidence, "medium") == pytest.approx(pp.score - rr.score)
+    assert MEASURES["efficiency"](evidence, "medium") == pytest.approx(
+        pp.score_per_1k / rr.score_per_1k
+    )
 
 
-# The whole comparison ---------------------------------------------------------------------------------------------
+# The whole comparison -----------------------------------------------------------------------------
 
 
 def test_the_exit_status_says_whether_everything_agrees(expect, quick, capsys, monkeypatch):
@@ -173,7 +227,10 @@ def test_the_exit_status_says_whether_everything_agrees(expect, quick, capsys, m
     expect({})
     assert verify.main(choice) == 1
     told = capsys.readouterr().out
-    assert "4 of 5 equal the committed ones to the byte" in told and "  DIFFERS figures/power.png\n" in told
+    assert (
+        "4 of 5 equal the committed ones to the byte" in told
+        and "  DIFFERS figures/power.png\n" in told
+    )
 
 
 def test_a_run_of_one_s_own_stands_beside_the_committed_one(expect, quick, capsys, copied: Path):
@@ -191,7 +248,11 @@ def test_a_run_of_one_s_own_stands_beside_the_committed_one(expect, quick, capsy
 
 def test_a_file_that_was_changed_by_one_byte_or_is_not_there_is_named(spoilt):
     assert {"figures/power.png", "paper/tables/seeds.csv"} <= set(spoilt[1])
-    assert set(spoilt[1]) <= {"figures/power.png", "paper/tables/seeds.csv", "paper/tables/main.tex"}
+    assert set(spoilt[1]) <= {
+        "figures/power.png",
+        "paper/tables/seeds.csv",
+        "paper/tables/main.tex",
+    }
 
 
 def test_every_generated_file_is_compared_the_main_table_too(spoilt):
@@ -199,19 +260,30 @@ def test_every_generated_file_is_compared_the_main_table_too(spoilt):
     assert spoilt[0] == 42 and "paper/tables/main.tex" in spoilt[1]
 
 
-# The README -------------------------------------------------------------------------------------------------------
+# The README ---------------------------------------------------------------------------------------
 
 
 def test_the_readme_s_table_has_a_row_for_each_line(expect, capsys):
     expect(
         {"values": {"easy": 0.9, "medium": 0.85}},
-        {"key": "tax", "claim": "pays", "form": ".2f", "values": {"easy": 2.5, "medium": 3.456},
-         "tolerance": {"easy": [2, 3], "medium": [2.5, 4]}},
+        {
+            "key": "tax",
+            "claim": "pays",
+            "form": ".2f",
+            "values": {"easy": 2.5, "medium": 3.456},
+            "tolerance": {"easy": [2, 3], "medium": [2.5, 4]},
+        },
         {"key": "traces", "values": {"easy": 1.0}, "tolerance": {"easy": [0.9, 1.1]}},
-    )  # fmt: skip
+    )
     rows = readme_table().splitlines()
     assert len(rows) == 2 + 3 and len({row.count("|") for row in rows}) == 1
-    assert rows[2] == "| misses variables | `survival` | `05_analysis` | `make` | 90%; 85% | 80% to 100% |"
-    assert rows[3] == "| pays | `survival` | `05_analysis` | `make` | 2.50; 3.46 | 2.00 to 3.00; 2.50 to 4.00 |"
+    assert (
+        rows[2]
+        == "| misses variables | `survival` | `05_analysis` | `make` | 90%; 85% | 80% to 100% |"
+    )
+    assert (
+        rows[3]
+        == "| pays | `survival` | `05_analysis` | `make` | 2.50; 3.46 | 2.00 to 3.00; 2.50 to 4.00 |"
+    )
     assert verify.main(["--readme"]) == 0
     assert capsys.readouterr().out == readme_table() + "\n"

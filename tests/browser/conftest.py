@@ -1,4 +1,5 @@
-"""A real JupyterLab on this machine and a real Chromium without a window; both are gone when the tests are."""
+"""A real JupyterLab on this machine and a real Chromium without a window; both are gone when the
+tests are."""
 
 import json
 import os
@@ -15,8 +16,15 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 TOKEN = "explorer"
 # What JupyterLab itself says on a server without extensions of its own.
 HARMLESS = re.compile(r"favicon|/lsp/status|workspace|listings|net::ERR_ABORTED", re.I)
@@ -38,20 +46,40 @@ def lab(project):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     chosen = {
-        "notebook-extension/tracker": {"windowingMode": "none"},  # cells out of sight stay in the page
+        "notebook-extension/tracker": {
+            "windowingMode": "none"
+        },  # cells out of sight stay in the page
         "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     }
     for name, setting in chosen.items():
         file = project / ".settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(setting))
-    hidden = {"JUPYTERLAB_SETTINGS_DIR": str(project / ".settings"), "KNAPSACK_ROOT": str(project), "JUPYTER_CONFIG_DIR": str(project / ".jupyter"), "OMP_NUM_THREADS": "1",
-              "JUPYTER_DATA_DIR": str(project / ".data"), "PYTHONPATH": str(REPOSITORY)}  # fmt: skip
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root",
-               f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={project}", "--LabApp.news_url=",
-               "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]  # fmt: skip
+    hidden = {
+        "JUPYTERLAB_SETTINGS_DIR": str(project / ".settings"),
+        "KNAPSACK_ROOT": str(project),
+        "JUPYTER_CONFIG_DIR": str(project / ".jupyter"),
+        "OMP_NUM_THREADS": "1",
+        "JUPYTER_DATA_DIR": str(project / ".data"),
+        "PYTHONPATH": str(REPOSITORY),
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--ip=127.0.0.1",
+        f"--port={port}",
+        "--allow-root",
+        f"--IdentityProvider.token={TOKEN}",
+        f"--ServerApp.root_dir={project}",
+        "--LabApp.news_url=",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]
     with open(project / "lab.log", "wb") as log:
-        server = subprocess.Popen(command, env=os.environ | hidden, stdout=log, stderr=log, start_new_session=True)
+        server = subprocess.Popen(
+            command, env=os.environ | hidden, stdout=log, stderr=log, start_new_session=True
+        )
     address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(240):
@@ -70,7 +98,11 @@ def lab(project):
 @pytest.fixture(scope="session")
 def browser():
     with sync_playwright() as play:
-        path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+        path = (
+            os.environ.get("CHROMIUM")
+            or shutil.which("chromium")
+            or shutil.which("chromium-browser")
+        )
         assert path, "no chromium; install the Debian package chromium, or name one in CHROMIUM"
         opened = play.chromium.launch(executable_path=path, args=FLAGS)
         yield opened
@@ -84,7 +116,10 @@ def page(browser):
     opened.set_default_timeout(90_000)
     opened.faults = []
     opened.on("pageerror", lambda error: opened.faults.append(str(error)))
-    opened.on("console", lambda said: said.type == "error" and opened.faults.append(f"{said.text} {said.location}"))
+    opened.on(
+        "console",
+        lambda said: said.type == "error" and opened.faults.append(f"{said.text} {said.location}"),
+    )
     yield opened
     opened.close()
 

@@ -1,4 +1,5 @@
-"""Notebook 06 in a real browser: find, open, step, compare, play again; and the pages that need no kernel."""
+"""Notebook 06 in a real browser: find, open, step, compare, play again; and the pages that need no
+kernel."""
 
 import re
 
@@ -30,7 +31,9 @@ def opened(page, lab):
 
 def choose(page, label, value):
     """Set a drop-down of the explorer."""
-    box = page.locator(".widget-dropdown", has=page.locator(".widget-label", has_text=re.compile(f"^{label}$")))
+    box = page.locator(
+        ".widget-dropdown", has=page.locator(".widget-label", has_text=re.compile(f"^{label}$"))
+    )
     box.locator("select").select_option(value)
 
 
@@ -103,7 +106,9 @@ def test_keys_of_the_explorer_do_not_move_the_notebook(opened, no_faults):
     no_faults()
 
 
-def test_pages_without_a_kernel_show_an_episode_and_run_nothing(page, project, no_faults, shots, tmp_path):
+def test_pages_without_a_kernel_show_an_episode_and_run_nothing(
+    page, project, no_faults, shots, tmp_path
+):
     catalogue = open_catalogue(project / "results" / "pocket-seeds")
     index = write_pages(catalogue, list(catalogue.frame.index[::200]), tmp_path)
     asked = []

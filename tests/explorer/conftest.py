@@ -1,4 +1,5 @@
-"""Made-up episodes, stores and a project of them; an episode that holds the same text everywhere; the committed results.
+"""Made-up episodes, stores and a project of them; an episode that holds the same text everywhere;
+the committed results.
 
 Nothing is played here: the records are written by hand, as the stages would have written them.
 """
@@ -25,20 +26,35 @@ COMMITTED = REPOSITORY / "results" / "pocket-seeds"
 TASKS = ("knapsack-easy-00000", "knapsack-easy-00001", "knapsack-medium-00000")
 CASTS = (("base", "persistent", 0), ("persistent", "reset", 1), ("persistent", "reset", 2))
 
-# Episodes ---------------------------------------------------------------------------------------------------------
+# Episodes -----------------------------------------------------------------------------------------
 
 
-def made_call(name: str, *args: object, result: object = None, error: str | None = None) -> dict[str, Any]:
+def made_call(
+    name: str, *args: object, result: object = None, error: str | None = None
+) -> dict[str, Any]:
     return {"name": name, "args": list(args), "result": result, "error": error}
 
 
-def made_turn(code: str | None = "x = 1", observation: str | None = "", *calls: dict, **other: object) -> Turn:
+def made_turn(
+    code: str | None = "x = 1", observation: str | None = "", *calls: dict, **other: object
+) -> Turn:
     plain = Turn(
-        reply="I look." if code is None else f"I look.\n```python\n{code}\n```", reply_ids=None,
-        outcome="no_code" if code is None else "code", code=code, observation=observation, stdout="", error_type=None,
-        error=None, killed_by=None, state_lost=False, bindings=[], tool_calls=list(calls), prompt_tokens=10,
-        completion_tokens=5, slip=False,
-    )  # fmt: skip
+        reply="I look." if code is None else f"I look.\n```python\n{code}\n```",
+        reply_ids=None,
+        parse_status="no_code" if code is None else "code",
+        code=code,
+        observation=observation,
+        stdout="",
+        error_type=None,
+        error=None,
+        killed_by=None,
+        state_lost=False,
+        bindings=[],
+        tool_calls=list(calls),
+        prompt_tokens=10,
+        completion_tokens=5,
+        slip=False,
+    )
     return replace(plain, **other)
 
 
@@ -46,13 +62,30 @@ def made_episode(
     *turns: Turn, task: str = TASKS[0], cast: tuple = CASTS[0], shown: str = "", **other: object
 ) -> Episode:
     outcome = {
-        "value": 20, "optimal_value": 40, "optimality": 0.5, "solved": False, "weight_used": 9, "capacity": 20,
-        "items_taken": 2, "items_inspected": 3,
-    }  # fmt: skip
+        "value": 20,
+        "optimal_value": 40,
+        "score": 0.5,
+        "solved": False,
+        "weight_used": 9,
+        "capacity": 20,
+        "items_taken": 2,
+        "items_inspected": 3,
+    }
     opening = [{"role": "system", "content": "Act."}, {"role": "user", "content": shown}]
     train, runtime, seed = cast
     plain = Episode(
-        task, task, "knapsack", task.split("-")[-2], train, runtime, 5, opening, list(turns), "finish", outcome, seed
+        task,
+        task,
+        "knapsack",
+        task.split("-")[-2],
+        train,
+        runtime,
+        5,
+        opening,
+        list(turns),
+        "finish",
+        outcome,
+        seed,
     )
     return replace(plain, **other)
 
@@ -74,29 +107,45 @@ def episode() -> Callable[..., Episode]:
 
 @pytest.fixture(scope="session")
 def holding() -> Callable[[str], Episode]:
-    """An episode whose every text is the one given, as a reply, a block, a name, a tool's answer, an id and so on."""
+    """An episode whose every text is the one given, as a reply, a block, a name, a tool's answer,
+    an id and so on."""
 
     def make(text: str) -> Episode:
         calls = [made_call(text, text, [text], result=text), made_call(text, text, error=text)]
         said = {"reply": text, "stdout": text, "error_type": text, "error": text, "killed_by": text}
         first = made_turn(text, text, *calls, bindings=[text, f"{text}2"], **said)
-        quoted = made_turn(f"print(nowhere, {text!r})", text, made_call("inspect", text, result=text))
+        quoted = made_turn(
+            f"print(nowhere, {text!r})", text, made_call("inspect", text, result=text)
+        )
         last = made_turn(None, None, **{**said, "reply": f"{text}\n{text}", "outcome": text})
         opening = [{"role": text, "content": text}]
-        return made_episode(first, quoted, last, cast=(text, text, 1), episode_id=text, task_id=text, difficulty=text,
-                            finish=text, opening=opening, family=text)  # fmt: skip
+        return made_episode(
+            first,
+            quoted,
+            last,
+            cast=(text, text, 1),
+            episode_id=text,
+            task_id=text,
+            difficulty=text,
+            finish=text,
+            opening=opening,
+            family=text,
+        )
 
     return make
 
 
-# Stores -----------------------------------------------------------------------------------------------------------
+# Stores -------------------------------------------------------------------------------------------
 
 
 def write_store(folder: Path, episodes: list[Episode], after: str = "") -> Path:
     """A store as a stage leaves it; `after` is what stands behind its last whole line."""
     folder.mkdir(parents=True)
     (folder / "episodes.jsonl").write_text("".join(e.to_line() + "\n" for e in episodes) + after)
-    clock = [json.dumps({"episode_id": e.episode_id, "seconds": 1.5 + i}) + "\n" for i, e in enumerate(episodes)]
+    clock = [
+        json.dumps({"episode_id": e.episode_id, "seconds": 1.5 + i}) + "\n"
+        for i, e in enumerate(episodes)
+    ]
     (folder / "timings.jsonl").write_text("".join(clock))
     (folder / "provenance.json").write_text(json.dumps({"profile": "smoke", "seed": 1}))
     return folder
@@ -109,7 +158,7 @@ def cell_episodes(cast: tuple) -> list[Episode]:
         score = 0.0 if cast[0] == "base" else count / 4
         turns = [made_turn(f"x = {n}", f"{cast[0]}{cast[2]} saw {n}") for n in range(count)]
         one = made_episode(*turns, task=task, cast=cast)
-        found.append(replace(one, outcome={**one.outcome, "optimality": score}))
+        found.append(replace(one, outcome={**one.result, "score": score}))
     return found
 
 
@@ -120,13 +169,15 @@ def store() -> Callable[..., Path]:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with runs/smoke of three stores of three episodes, and the same nine as results/pocket-seeds."""
+    """A project with runs/smoke of three stores of three episodes, and the same nine as
+    results/pocket-seeds."""
     shutil.copytree(REPOSITORY / "params", tmp_path / "params")
     (tmp_path / "notebooks").mkdir()
     lines = ""
     for cast in CASTS:
         folder = write_store(
-            tmp_path / "runs" / "smoke" / "cells" / f"{cast[0]}-{cast[1]}-easy-train{cast[2]}", cell_episodes(cast)
+            tmp_path / "runs" / "smoke" / "cells" / f"{cast[0]}-{cast[1]}-easy-train{cast[2]}",
+            cell_episodes(cast),
         )
         lines += (folder / "episodes.jsonl").read_text()
     kept = tmp_path / "results" / "pocket-seeds"
@@ -141,7 +192,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def nine(project: Path) -> Catalogue:
-    """The nine made-up episodes: three of base → persistent, three each of two adapters of persistent → reset."""
+    """The nine made-up episodes: three of base → persistent, three each of two adapters of
+    persistent → reset."""
     return open_catalogue("smoke")
 
 
@@ -156,12 +208,13 @@ def study() -> Profile:
     return load_profile(str(REPOSITORY / "params" / "pocket-seeds.yaml"))
 
 
-# HTML -------------------------------------------------------------------------------------------------------------
+# HTML ---------------------------------------------------------------------------------------------
 
 
 @dataclass
 class Parsed:
-    """What a browser would make of a text: its elements, and the characters that are shown with their <mark>'s class."""
+    """What a browser would make of a text: its elements, and the characters that are shown with
+    their <mark>'s class."""
 
     tags: list[tuple[str, dict[str, str | None]]] = field(default_factory=list)
     text: str = ""

@@ -1,4 +1,5 @@
-"""The index: every whole episode of every kind of source, found by value, range and text, read only when opened."""
+"""The index: every whole episode of every kind of source, found by value, range and text, read only
+when opened."""
 
 from __future__ import annotations
 
@@ -8,20 +9,21 @@ from pathlib import Path
 import pytest
 
 from knapsack_lib.episodes import Episode
+from knapsack_lib.errors import UserError
 from knapsack_lib.explorer import episodes_of
 from knapsack_lib.explorer.catalogue import Catalogue, open_catalogue
 from knapsack_lib.families.knapsack import make_task
-from knapsack_lib.profiles import UserError, load_profile
+from knapsack_lib.profiles import load_profile
 
 CELL = "runs/smoke/cells/persistent-reset-easy-train2"
 WORDS = 'He said "hi"\nGröße: C:\\new\ttab 日本 🎒 /a{1}(.*) </b>'
 
 
 def labels(one: Episode) -> tuple:
-    return one.policy, one.runtime, one.difficulty, one.train_seed, one.task_id
+    return one.train, one.runtime, one.difficulty, one.train_seed, one.task_id
 
 
-# Sources ----------------------------------------------------------------------------------------------------------
+# Sources ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -35,74 +37,126 @@ def labels(one: Episode) -> tuple:
         (f"{CELL}/episodes.jsonl", 3, "episodes.jsonl"),
     ],
 )
-def test_a_source_gives_a_row_per_episode_and_each_row_opens_its_own(project: Path, source: str, count: int, run: str):
+def test_a_source_gives_a_row_per_episode_and_each_row_opens_its_own(
+    project: Path, source: str, count: int, run: str
+):
     catalogue = open_catalogue(source)
     assert len(catalogue) == count and set(catalogue.frame.run) == {run}
     columns = ["train", "runtime", "difficulty", "train_seed", "task_id"]
     rows = list(catalogue.frame[columns].itertuples(index=False, name=None))
-    assert rows == [labels(catalogue.open(place)) for place in catalogue.frame.index] and len(set(rows)) == count
-    assert catalogue.frame.steps.tolist() == [len(catalogue.open(place).turns) for place in catalogue.frame.index]
+    assert (
+        rows == [labels(catalogue.open(place)) for place in catalogue.frame.index]
+        and len(set(rows)) == count
+    )
+    assert catalogue.frame.steps.tolist() == [
+        len(catalogue.open(place).turns) for place in catalogue.frame.index
+    ]
 
 
 def test_an_opened_episode_is_the_one_that_was_written(tmp_path: Path, store, episode, turn):
-    written = [episode(turn(WORDS, WORDS), task=f"knapsack-easy-{n:05d}", shown=WORDS * n) for n in (3, 1, 2)]
+    written = [
+        episode(turn(WORDS, WORDS), task=f"knapsack-easy-{n:05d}", shown=WORDS * n)
+        for n in (3, 1, 2)
+    ]
     catalogue = open_catalogue(store(tmp_path / "cell", written))
     opened = {one.task_id: one for one in map(catalogue.open, catalogue.frame.index)}
     assert opened == {one.task_id: one for one in written}
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["store", "results"])
-def test_a_last_line_that_a_kill_cut_short_is_left_out(tmp_path: Path, store, episode, turn, packed: bool):
-    whole = [episode(turn(), task="knapsack-easy-00001"), episode(turn(), task="knapsack-easy-00002")]
+def test_a_last_line_that_a_kill_cut_short_is_left_out(
+    tmp_path: Path, store, episode, turn, packed: bool
+):
+    whole = [
+        episode(turn(), task="knapsack-easy-00001"),
+        episode(turn(), task="knapsack-easy-00002"),
+    ]
     folder = store(tmp_path / "cell", whole, after=episode(turn()).to_line()[:-20])
     if packed:
-        (folder / "cells.jsonl.gz").write_bytes(gzip.compress((folder / "episodes.jsonl").read_bytes()))
+        (folder / "cells.jsonl.gz").write_bytes(
+            gzip.compress((folder / "episodes.jsonl").read_bytes())
+        )
         (folder / "episodes.jsonl").unlink()
-    assert open_catalogue(folder).frame.task_id.tolist() == ["knapsack-easy-00001", "knapsack-easy-00002"]
+    assert open_catalogue(folder).frame.task_id.tolist() == [
+        "knapsack-easy-00001",
+        "knapsack-easy-00002",
+    ]
 
 
-def test_stores_that_were_set_aside_and_those_without_a_whole_line_are_not_read(project: Path, store, episode, turn):
+def test_stores_that_were_set_aside_and_those_without_a_whole_line_are_not_read(
+    project: Path, store, episode, turn
+):
     cells = project / "runs" / "smoke" / "cells"
     store(cells / "base-reset-easy.was-1ba9d574", [episode(turn(), cast=("old", "reset", 1))])
     store(cells / "base-reset-easy", [])
-    store(cells / "reset-reset-easy", [], after='{"episode_id": "knap')  # under way, in its first line
+    store(
+        cells / "reset-reset-easy", [], after='{"episode_id": "knap'
+    )  # under way, in its first line
     assert len(open_catalogue("smoke")) == 9
 
 
 def test_several_sources_stand_in_one_index_each_under_its_name(project: Path):
     seen: list[tuple[int, int]] = []
-    catalogue = open_catalogue(CELL, "pocket-seeds", progress=lambda done, total: seen.append((done, total)))
-    assert catalogue.frame.groupby("run").size().to_dict() == {"persistent-reset-easy-train2": 3, "pocket-seeds": 9}
-    assert [labels(catalogue.open(place))[0] for place in (0, 3, 11)] == ["persistent", "base", "persistent"]
+    catalogue = open_catalogue(
+        CELL, "pocket-seeds", progress=lambda done, total: seen.append((done, total))
+    )
+    assert catalogue.frame.groupby("run").size().to_dict() == {
+        "persistent-reset-easy-train2": 3,
+        "pocket-seeds": 9,
+    }
+    assert [labels(catalogue.open(place))[0] for place in (0, 3, 11)] == [
+        "persistent",
+        "base",
+        "persistent",
+    ]
     assert catalogue.frame.index.tolist() == list(range(12)) and seen == [(1, 2), (2, 2)]
 
 
-def test_seconds_are_those_of_the_store_or_of_the_file_beside_the_results(nine: Catalogue, committed: Catalogue):
-    assert nine.find(train="base").seconds.tolist() == [1.5, 2.5, 3.5] and committed.frame.seconds.gt(0).all()
+def test_seconds_are_those_of_the_store_or_of_the_file_beside_the_results(
+    nine: Catalogue, committed: Catalogue
+):
+    assert (
+        nine.find(train="base").seconds.tolist() == [1.5, 2.5, 3.5]
+        and committed.frame.seconds.gt(0).all()
+    )
 
 
 @pytest.mark.parametrize(
     ("source", "command"),
-    [("nowhere", "make paper"), ("bare", "make paper"), ("pocket", "make paper PROFILE=pocket"),
-     ("empty", "make paper"), ("empty/episodes.jsonl", "make paper"), ("begun", "make paper"),
-     ("begun/episodes.jsonl", "make paper")],
-)  # fmt: skip
-def test_a_source_without_an_episode_is_one_line_that_names_the_command(project: Path, store, source, command):
+    [
+        ("nowhere", "make paper"),
+        ("bare", "make paper"),
+        ("pocket", "make paper PROFILE=pocket"),
+        ("empty", "make paper"),
+        ("empty/episodes.jsonl", "make paper"),
+        ("begun", "make paper"),
+        ("begun/episodes.jsonl", "make paper"),
+    ],
+)
+def test_a_source_without_an_episode_is_one_line_that_names_the_command(
+    project: Path, store, source, command
+):
     (project / "bare").mkdir()
     store(project / "empty", [])
     store(project / "begun", [], after='{"episode_id": "knap')  # killed within its first line
     with pytest.raises(UserError) as error:
         open_catalogue(source)
-    assert "\n" not in str(error.value) and source in str(error.value) and str(error.value).endswith(command)
+    assert (
+        "\n" not in str(error.value)
+        and source in str(error.value)
+        and str(error.value).endswith(command)
+    )
 
 
-def test_what_is_explored_is_the_source_given_else_the_run_else_the_committed_results(project: Path):
+def test_what_is_explored_is_the_source_given_else_the_run_else_the_committed_results(
+    project: Path,
+):
     smoke, pocket = load_profile("smoke").run(), load_profile("pocket").run()
     assert episodes_of(smoke, "elsewhere") == ["elsewhere"]
     assert episodes_of(smoke) == [str(smoke.root)] and episodes_of(pocket) == ["pocket-seeds"]
 
 
-# Find -------------------------------------------------------------------------------------------------------------
+# Find ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -112,7 +166,7 @@ def test_what_is_explored_is_the_source_given_else_the_run_else_the_committed_re
         ({"train": "base"}, [0, 1, 2]),
         ({"train": "persistent", "train_seed": 2}, [6, 7, 8]),
         ({"train": None, "difficulty": "medium"}, [2, 5, 8]),
-        ({"optimality": (0.25, 0.5)}, [3, 4, 6, 7]),  # both ends count
+        ({"score": (0.25, 0.5)}, [3, 4, 6, 7]),  # both ends count
         ({"tokens": (30, 1000), "runtime": "reset"}, [4, 5, 7, 8]),
         ({"first_missing_turn": (1, 16)}, []),  # an episode without such an error has no such turn
         ({"run": "smoke", "steps": 3}, [2, 5, 8]),
@@ -135,25 +189,48 @@ def spoken(tmp_path: Path, store, episode, turn) -> Catalogue:
         episode(turn("x", WORDS), turn()),
         episode(turn()),
     ]
-    found = [Episode(**{**vars(one), "task_id": f"knapsack-easy-0000{n}"}) for n, one in enumerate(said)]
+    found = [
+        Episode(**{**vars(one), "task_id": f"knapsack-easy-0000{n}"}) for n, one in enumerate(said)
+    ]
     return open_catalogue(store(tmp_path / "cell", found))
 
 
 @pytest.mark.parametrize(
     "text",
-    [WORDS, WORDS.upper().replace("SS", "ß"), '"hi"', 'HI"\ngr', "Größe", "GRÖ", "C:\\new", "c:\\NEW", "\ttab", "日本",
-     "🎒", "a{1}(.*)", "</b>"],
-)  # fmt: skip
-def test_a_text_is_found_in_every_message_in_any_case_whatever_its_letters(spoken: Catalogue, text: str):
+    [
+        WORDS,
+        WORDS.upper().replace("SS", "ß"),
+        '"hi"',
+        'HI"\ngr',
+        "Größe",
+        "GRÖ",
+        "C:\\new",
+        "c:\\NEW",
+        "\ttab",
+        "日本",
+        "🎒",
+        "a{1}(.*)",
+        "</b>",
+    ],
+)
+def test_a_text_is_found_in_every_message_in_any_case_whatever_its_letters(
+    spoken: Catalogue, text: str
+):
     assert spoken.find(text).index.tolist() == [0, 1, 2]
 
 
-@pytest.mark.parametrize("text", ["hi'", ".new", "\new", "nGr", "tttab", "u00f6", "completion_tokens", '","'])
-def test_what_stands_in_no_message_is_not_found_in_how_a_line_is_spelt(spoken: Catalogue, text: str):
+@pytest.mark.parametrize(
+    "text", ["hi'", ".new", "\new", "nGr", "tttab", "u00f6", "completion_tokens", '","']
+)
+def test_what_stands_in_no_message_is_not_found_in_how_a_line_is_spelt(
+    spoken: Catalogue, text: str
+):
     assert spoken.find(text).empty
 
 
-@pytest.mark.parametrize("column", ["optimality", "task_id", "train_seed", "seconds", "first_missing_turn"])
+@pytest.mark.parametrize(
+    "column", ["score", "task_id", "train_seed", "seconds", "first_missing_turn"]
+)
 def test_rows_come_in_the_order_of_a_column_up_or_down(nine: Catalogue, column: str):
     up, down = nine.find(order=column), nine.find(order=column, descending=True)
     assert up[column].is_monotonic_increasing or up[column].isna().all()
@@ -161,33 +238,53 @@ def test_rows_come_in_the_order_of_a_column_up_or_down(nine: Catalogue, column: 
     assert sorted(up.index) == sorted(down.index) == list(range(9))
 
 
-@pytest.mark.parametrize("asked", [{"scroe": 1}, {"order": "scroe"}, {"train": "base", "scroe": (0, 1)}])
-def test_an_unknown_column_is_one_line_with_the_columns_that_there_are(nine: Catalogue, asked: dict):
-    with pytest.raises(UserError, match=r"no column 'scroe'; choose one of: train, .*optimality.*seconds") as error:
+@pytest.mark.parametrize(
+    "asked", [{"scroe": 1}, {"order": "scroe"}, {"train": "base", "scroe": (0, 1)}]
+)
+def test_an_unknown_column_is_one_line_with_the_columns_that_there_are(
+    nine: Catalogue, asked: dict
+):
+    with pytest.raises(
+        UserError, match=r"no column 'scroe'; choose one of: train, .*score.*seconds"
+    ) as error:
         nine.find(**asked)
     assert "\n" not in str(error.value)
 
 
 def test_the_other_episodes_of_a_task_are_those_of_the_same_run(project: Path):
     catalogue = open_catalogue("smoke", "pocket-seeds")
-    assert catalogue.same_task(4).index.tolist() == [1, 7]  # one store after the other: seed 1, then seed 2
-    assert catalogue.same_task(16).index.tolist() == [11, 17]  # one file of them all: easy, then medium
+    assert catalogue.same_task(4).index.tolist() == [
+        1,
+        7,
+    ]  # one store after the other: seed 1, then seed 2
+    assert catalogue.same_task(16).index.tolist() == [
+        11,
+        17,
+    ]  # one file of them all: easy, then medium
 
 
-# Episodes and their tasks -----------------------------------------------------------------------------------------
+# Episodes and their tasks -------------------------------------------------------------------------
 
 
-def test_opening_an_episode_reads_one_line_and_no_episode_was_kept(nine: Catalogue, monkeypatch: pytest.MonkeyPatch):
+def test_opening_an_episode_reads_one_line_and_no_episode_was_kept(
+    nine: Catalogue, monkeypatch: pytest.MonkeyPatch
+):
     read: list[str] = []
     real = Episode.from_line.__func__
-    monkeypatch.setattr(Episode, "from_line", classmethod(lambda cls, line: read.append(line) or real(cls, line)))
+    monkeypatch.setattr(
+        Episode, "from_line", classmethod(lambda cls, line: read.append(line) or real(cls, line))
+    )
     nine.find(train="base", order="tokens"), nine.same_task(4), nine.task(4)
     assert read == []
     assert nine.open(4) == nine.open(4) and len(read) == 2 and nine.open(4).to_line() == read[0]
 
 
-@pytest.mark.parametrize(("place", "size"), [(0, "pocket-easy"), (1, "pocket-easy"), (2, "pocket-medium")])
-def test_a_task_is_drawn_again_as_the_profile_beside_the_store_says(project: Path, place: int, size: str):
+@pytest.mark.parametrize(
+    ("place", "size"), [(0, "pocket-easy"), (1, "pocket-easy"), (2, "pocket-medium")]
+)
+def test_a_task_is_drawn_again_as_the_profile_beside_the_store_says(
+    project: Path, place: int, size: str
+):
     split, index = size.removeprefix("pocket-"), int(place == 1)
     expected = make_task(size, seed=1, split=split, index=index)
     assert open_catalogue(CELL).task(place) == expected == open_catalogue("smoke").task(place)
@@ -208,6 +305,9 @@ def test_a_task_of_an_unknown_source_is_none(project: Path, record: str | None):
 
 
 def test_a_task_id_that_names_no_split_is_no_task(project: Path, store, episode, turn):
-    odd = [episode(turn(), task=name) for name in ("knapsack-hard-00001", "made-up-x", "other-easy-00000")]
+    odd = [
+        episode(turn(), task=name)
+        for name in ("knapsack-hard-00001", "made-up-x", "other-easy-00000")
+    ]
     catalogue = open_catalogue(store(project / "odd", odd))
     assert [catalogue.task(place) for place in range(3)] == [None, None, None]

@@ -1,4 +1,5 @@
-"""Texts as HTML: nothing that a model or a tool wrote is markup, nothing of it is dropped unsaid, code keeps every letter."""
+"""Texts as HTML: nothing that a model or a tool wrote is markup, nothing of it is dropped unsaid,
+code keeps every letter."""
 
 from __future__ import annotations
 
@@ -11,8 +12,11 @@ from hypothesis import strategies as st
 from knapsack_lib.explorer.markup import CSS, LONGEST, PICTURES, chip, code, page, text
 from knapsack_lib.explorer.reading import Mark
 
-CONTROLS = [chr(n) for n in range(0x110000) if unicodedata.category(chr(n)) == "Cc" and chr(n) not in "\n\t"]
-TURNING = [*"\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"]  # change the direction of what follows
+CONTROLS = [
+    chr(n) for n in range(0x110000) if unicodedata.category(chr(n)) == "Cc" and chr(n) not in "\n\t"
+]
+# Change the direction of what follows
+TURNING = [*"\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"]
 TEXTS = [
     "",
     "plain",
@@ -22,9 +26,47 @@ TEXTS = [
     "tab\tline\n\n end ",
     "größe 日本 🎒",
 ]
-PIECES = ["def f", "class K:", "(", ")", "'", '"', '"""', "f'", "rb'", "{", "}", "{x!r:>3}", "#", "\\", "\n", "\r\n", "\t",
-          "    ", " ", "0x1f", "1.5e", "é", "日", "🎒", "<b>", "</mark>", "&amp;", "&#60", "<!--", "\0", "\x1b[31m", "import",
-          "@", "lambda", "not in", "$", "?", "\u2028", "\u202e"]  # fmt: skip
+PIECES = [
+    "def f",
+    "class K:",
+    "(",
+    ")",
+    "'",
+    '"',
+    '"""',
+    "f'",
+    "rb'",
+    "{",
+    "}",
+    "{x!r:>3}",
+    "#",
+    "\\",
+    "\n",
+    "\r\n",
+    "\t",
+    "    ",
+    " ",
+    "0x1f",
+    "1.5e",
+    "é",
+    "日",
+    "🎒",
+    "<b>",
+    "</mark>",
+    "&amp;",
+    "&#60",
+    "<!--",
+    "\0",
+    "\x1b[31m",
+    "import",
+    "@",
+    "lambda",
+    "not in",
+    "$",
+    "?",
+    "\u2028",
+    "\u202e",
+]
 SHOWN = {"text": text, "chip": chip, "code": code}
 
 
@@ -44,7 +86,11 @@ def test_a_value_that_is_no_text_is_shown_as_its_text(parse, value):
 @pytest.mark.parametrize("controls", [CONTROLS, TURNING], ids=["controls", "direction"])
 def test_control_characters_are_shown_as_pictures(parse, show, controls):
     assert len(controls) in (63, 9)
-    raw = [f"U+{ord(one):04X}" for one in controls if one in show(f"a{one}b") or len(parse(show(f"a{one}b")).text) != 3]
+    raw = [
+        f"U+{ord(one):04X}"
+        for one in controls
+        if one in show(f"a{one}b") or len(parse(show(f"a{one}b")).text) != 3
+    ]
     assert raw == []
 
 
@@ -64,16 +110,24 @@ def test_of_a_long_text_the_rest_is_counted(parse, show):
     assert parse(show("x" * LONGEST)).text == "x" * LONGEST
 
 
-# Code -------------------------------------------------------------------------------------------------------------
+# Code ---------------------------------------------------------------------------------------------
 
 MARKS = st.lists(
-    st.builds(Mark, st.integers(0, 40), st.integers(0, 45), st.sampled_from(["missing", "restated"])), max_size=6
+    st.builds(
+        Mark, st.integers(0, 40), st.integers(0, 45), st.sampled_from(["missing", "restated"])
+    ),
+    max_size=6,
 )
 
 
-@given(st.one_of(st.text(max_size=60), st.lists(st.sampled_from(PIECES), max_size=30).map("".join)), MARKS)
+@given(
+    st.one_of(st.text(max_size=60), st.lists(st.sampled_from(PIECES), max_size=30).map("".join)),
+    MARKS,
+)
 @settings(max_examples=400, deadline=None)
-def test_code_without_its_tags_is_the_source_and_exactly_the_marked_parts_are_marked(parse, source, marks):
+def test_code_without_its_tags_is_the_source_and_exactly_the_marked_parts_are_marked(
+    parse, source, marks
+):
     found = parse(code(source, marks))
     assert found.text == source.translate(PICTURES) and len(found.text) == len(source)
     assert {tag for tag, _ in found.tags} <= {"span", "mark"}
@@ -100,19 +154,28 @@ def test_python_is_coloured_by_what_it_is():
 def test_a_mark_across_colours_stays_one_mark_and_says_what_it_is(parse):
     found = parse(code("x = [12, 'é']; y", [Mark(4, 13, "restated"), Mark(15, 16, "missing")]))
     assert [(one["class"], one["title"]) for one in found.all("mark")] == [
-        ("restated", "restates what was shown before"), ("missing", "no such name at this point"),
-    ]  # fmt: skip
+        ("restated", "restates what was shown before"),
+        ("missing", "no such name at this point"),
+    ]
 
 
-# Pages ------------------------------------------------------------------------------------------------------------
+# Pages --------------------------------------------------------------------------------------------
 
 
 def test_a_page_forbids_scripts_and_fetching_before_anything_else_is_read(parse):
     html = page("</title><script>alert(1)</script>", "<p>body</p>")
     found = parse(html)
     assert html.startswith("<!doctype html>") and found.all("html") == [{"lang": "en"}]
-    policy = [one["content"] for one in found.all("meta") if one.get("http-equiv") == "Content-Security-Policy"]
-    assert len(policy) == 1 and "default-src 'none'" in (policy[0] or "") and "script-src" not in (policy[0] or "")
+    policy = [
+        one["content"]
+        for one in found.all("meta")
+        if one.get("http-equiv") == "Content-Security-Policy"
+    ]
+    assert (
+        len(policy) == 1
+        and "default-src 'none'" in (policy[0] or "")
+        and "script-src" not in (policy[0] or "")
+    )
     names = [name for name, _ in found.tags]
     assert names == ["html", "head", "meta", "title", "meta", "meta", "style", "body", "p"]
     assert "</title><script>alert(1)</script>" in found.text

@@ -1,4 +1,5 @@
-"""Pages of episodes, pairs and folders: whatever an episode holds is shown as text, and links and plots are whole."""
+"""Pages of episodes, pairs and folders: whatever an episode holds is shown as text, and links and
+plots are whole."""
 
 from __future__ import annotations
 
@@ -58,21 +59,35 @@ def rendered(tmp_path: Path, holding, store):
 
 @pytest.mark.parametrize("poison", POISONS)
 def test_nothing_that_an_episode_holds_becomes_markup(rendered, parse, poison: str):
-    """The same elements with the same attributes as of an episode of plain words, but for the <span> and <mark> of code."""
+    """The same elements with the same attributes as of an episode of plain words, but for the
+    <span> and <mark> of code."""
     held, plain = rendered(POISONS[poison]), rendered(PLAIN)
     for what, html in held.items():
         found, usual = (
-            [(tag, sorted(attributes)) for tag, attributes in parse(one).tags if tag not in ("span", "mark")]
+            [
+                (tag, sorted(attributes))
+                for tag, attributes in parse(one).tags
+                if tag not in ("span", "mark")
+            ]
             for one in (html, plain[what])
         )
         assert found == usual and not ACTIVE & {tag for tag, _ in found}, what
-        assert not any(name.startswith("on") or name in ("src", "style") for _, names in found for name in names), what
-        assert {one["href"] for one in parse(html).all("a")} <= {"index.html", "episode-000000.html"}, what
+        assert not any(
+            name.startswith("on") or name in ("src", "style")
+            for _, names in found
+            for name in names
+        ), what
+        assert {one["href"] for one in parse(html).all("a")} <= {
+            "index.html",
+            "episode-000000.html",
+        }, what
         for one in [*parse(html).all("span"), *parse(html).all("mark")]:
             assert set(one) <= {"class", "title"} and "alert" not in str(one), what
-        assert [one for one in html if (ord(one) < 32 and one not in "\n\t") or one in "\x7f\x9b\u202e\u2066"] == [], (
-            what
-        )
+        assert [
+            one
+            for one in html
+            if (ord(one) < 32 and one not in "\n\t") or one in "\x7f\x9b\u202e\u2066"
+        ] == [], what
         html.encode("utf-8")
         assert len(html) < 2_500_000, what
 
@@ -81,7 +96,9 @@ def test_nothing_that_an_episode_holds_becomes_markup(rendered, parse, poison: s
 def test_what_an_episode_holds_is_there_to_be_read(rendered, parse, poison: str):
     text = POISONS[poison]
     for what, html in rendered(text).items():
-        assert parse(html).text.count(text) >= (12 if what in ("page", "pair", "view", "glance") else 1), what
+        assert parse(html).text.count(text) >= (
+            12 if what in ("page", "pair", "view", "glance") else 1
+        ), what
 
 
 def test_a_long_episode_says_how_much_of_each_text_is_left_out(rendered, parse):
@@ -89,33 +106,66 @@ def test_a_long_episode_says_how_much_of_each_text_is_left_out(rendered, parse):
     assert found.count(f"{len(POISONS['long']) - 20_000:,} more characters") >= 12
 
 
-# Episodes ---------------------------------------------------------------------------------------------------------
+# Episodes -----------------------------------------------------------------------------------------
 
 
-def test_a_turn_shows_its_words_its_block_what_came_back_and_what_it_did(parse, episode, turn, call):
+def test_a_turn_shows_its_words_its_block_what_came_back_and_what_it_did(
+    parse, episode, turn, call
+):
     item = call("inspect", "bafe", result='{"value":9,"weight":4}')
     first = turn(
-        "seen = inspect('bafe')", "nothing", item, bindings=["seen"], reply="Look.\n```python\nseen = 1\n```\nSo."
+        "seen = inspect('bafe')",
+        "nothing",
+        item,
+        bindings=["seen"],
+        reply="Look.\n```python\nseen = 1\n```\nSo.",
     )
-    second = turn("print(gone)", "NameError: gone (line 1)", error_type="NameError", state_lost=True, killed_by="time")
+    second = turn(
+        "print(gone)",
+        "NameError: gone (line 1)",
+        error_type="NameError",
+        state_lost=True,
+        killed_by="time",
+    )
     third = turn(None, None, reply="I stop here.")
     shown = [parse(pages.turn(one)).text for one in read(episode(first, second, third))]
-    for words in ("Look.", "So.", "seen = inspect('bafe')", "nothing", "inspect('bafe')", '{"value":9,"weight":4}',
-                  "bindings: seen", "value 0 · weight 0 · capacity left 20 · inspected 1", "10 + 5 tokens, 15 so far"):  # fmt: skip
+    for words in (
+        "Look.",
+        "So.",
+        "seen = inspect('bafe')",
+        "nothing",
+        "inspect('bafe')",
+        '{"value":9,"weight":4}',
+        "bindings: seen",
+        "value 0 · weight 0 · capacity left 20 · inspected 1",
+        "10 + 5 tokens, 15 so far",
+    ):
         assert words in shown[0], words
     assert "missing" in shown[1] and "all state was lost" in shown[1] and "30 so far" in shown[1]
-    assert "I stop here." in shown[2] and "not run: no_code" in shown[2] and "bindings: none" in shown[2]
+    assert (
+        "I stop here." in shown[2]
+        and "not run: no_code" in shown[2]
+        and "bindings: none" in shown[2]
+    )
 
 
-@pytest.mark.parametrize("outcome", [{}, {"optimality": None}, {"optimality": 0.0}, {"optimality": 0.75, "value": 30}])
+@pytest.mark.parametrize(
+    "outcome", [{}, {"score": None}, {"score": 0.0}, {"score": 0.75, "value": 30}]
+)
 def test_a_heading_says_the_score_if_there_is_one_and_how_it_ended(parse, episode, outcome):
-    shown = parse(pages.heading(episode(outcome=outcome, finish="infrastructure"))).text
-    score = outcome.get("optimality")
-    assert "ended by infrastructure" in shown and (f"score {score:.3f}" if score is not None else "no score") in shown
+    shown = parse(pages.heading(episode(parse_status=outcome, finish="infrastructure"))).text
+    score = outcome.get("score")
+    assert (
+        "ended by infrastructure" in shown
+        and (f"score {score:.3f}" if score is not None else "no score") in shown
+    )
 
 
 def test_two_episodes_stand_turn_by_turn_and_the_shorter_one_has_ended(parse, episode, turn):
-    short, long = episode(turn("a = 1")), episode(*[turn(f"b = {n}") for n in range(3)], cast=("reset", "reset", 1))
+    short, long = (
+        episode(turn("a = 1")),
+        episode(*[turn(f"b = {n}") for n in range(3)], cast=("reset", "reset", 1)),
+    )
     pair = [(one, read(one)) for one in (short, long)]
     whole, third, beyond = (parse(pages.comparison(pair, cursor)).text for cursor in (0, 3, 9))
     assert whole.count("this episode has ended") == 2 and third.count("this episode has ended") == 1
@@ -128,16 +178,26 @@ def test_two_episodes_stand_turn_by_turn_and_the_shorter_one_has_ended(parse, ep
 def test_two_episodes_of_one_cell_are_told_apart(parse, episode, turn):
     one, other = episode(turn(), turn()), episode(turn(), task="knapsack-easy-00001")
     html = pages.comparison([(one, read(one)), (other, read(other))])
-    assert "■ base → persistent (A)" in html and "■ base → persistent (B)" in html and html.count("<polyline") == 6
+    assert (
+        "■ base → persistent (A)" in html
+        and "■ base → persistent (B)" in html
+        and html.count("<polyline") == 6
+    )
 
 
 def test_plots_of_every_cell_are_well_formed_with_a_point_per_turn(committed):
-    for place in committed.frame.drop_duplicates(["train", "runtime", "difficulty", "train_seed"]).index:
+    for place in committed.frame.drop_duplicates(
+        ["train", "runtime", "difficulty", "train_seed"]
+    ).index:
         readings = read(committed.open(place), committed.task(place))
         tree = ElementTree.fromstring(svg({"a → <b>": readings, "other": readings[:3]}, cursor=2))
-        lines = [node.attrib["points"].split() for node in tree.iter() if node.tag.endswith("polyline")]
+        lines = [
+            node.attrib["points"].split() for node in tree.iter() if node.tag.endswith("polyline")
+        ]
         assert [len(line) for line in lines] == [len(readings), min(3, len(readings))] * 3
-        wrong = sum(bool(one.trouble) for one in readings) + sum(bool(one.trouble) for one in readings[:3])
+        wrong = sum(bool(one.trouble) for one in readings) + sum(
+            bool(one.trouble) for one in readings[:3]
+        )
         assert sum(node.tag.endswith("path") for node in tree.iter()) == 3 * wrong
         ElementTree.fromstring(thumbnail(readings))
 
@@ -149,12 +209,16 @@ def test_a_plot_of_hardly_a_turn_is_well_formed_too(episode, turn, count):
         assert "nan" not in ElementTree.tostring(ElementTree.fromstring(plot), "unicode")
 
 
-# Folders ----------------------------------------------------------------------------------------------------------
+# Folders ------------------------------------------------------------------------------------------
 
 
-def test_every_link_of_written_pages_leads_to_a_page_and_the_same_call_gives_the_same_bytes(parse, committed, tmp_path):
+def test_every_link_of_written_pages_leads_to_a_page_and_the_same_call_gives_the_same_bytes(
+    parse, committed, tmp_path
+):
     places = list(committed.frame.index[::300])
-    first, again = (pages.write_pages(committed, places, tmp_path / name) for name in ("one", "two"))
+    first, again = (
+        pages.write_pages(committed, places, tmp_path / name) for name in ("one", "two")
+    )
     files = {file.name: file.read_bytes() for file in first.parent.iterdir()}
     assert files == {file.name: file.read_bytes() for file in again.parent.iterdir()}
     assert len(files) == len(places) + 1
@@ -162,7 +226,9 @@ def test_every_link_of_written_pages_leads_to_a_page_and_the_same_call_gives_the
     for data in files.values():
         found = parse(data.decode())
         linked |= {one["href"] for one in found.all("a")}
-        assert [one for one in found.all("meta") if one.get("http-equiv") == "Content-Security-Policy"]
+        assert [
+            one for one in found.all("meta") if one.get("http-equiv") == "Content-Security-Policy"
+        ]
         assert not {"script", "link", "img", "iframe"} & {name for name, _ in found.tags}
     assert linked == set(files)
 
@@ -176,27 +242,41 @@ def written(*arguments: str) -> subprocess.CompletedProcess:
 def test_the_command_writes_a_page_per_episode(project: Path):
     source = "runs/smoke/cells/base-persistent-easy-train0"
     done = written("--source", source, "--out", "kept", "--every", "1")
-    assert (done.returncode, done.stdout) == (0, "wrote kept/index.html: 3 of 3 episodes\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "wrote kept/index.html: 3 of 3 episodes\n"), (
+        done.stderr
+    )
     assert sorted(file.name for file in (project / "kept").iterdir()) == [
-        "episode-000000.html", "episode-000001.html", "episode-000002.html", "index.html",
-    ]  # fmt: skip
+        "episode-000000.html",
+        "episode-000001.html",
+        "episode-000002.html",
+        "index.html",
+    ]
     told = " ".join(written("--help").stdout.split())
     assert "--every EVERY every n-th episode of each cell (default 10; 1: all)" in told
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["--every", "0"], "--every 0 is not a number from 1 up"), (["--source", "gone"], "no episodes in gone")],
+    [
+        (["--every", "0"], "--every 0 is not a number from 1 up"),
+        (["--source", "gone"], "no episodes in gone"),
+    ],
 )
 def test_a_mistake_on_the_command_line_is_one_line(project: Path, arguments, said):
     done = written(*arguments)
-    assert done.returncode == 1 and done.stderr.startswith(f"error: {said}") and done.stderr.count("\n") == 1
+    assert (
+        done.returncode == 1
+        and done.stderr.startswith(f"error: {said}")
+        and done.stderr.count("\n") == 1
+    )
     assert done.stdout == "" and not (project / "runs" / "smoke" / "pages").exists()
 
 
 def test_a_glance_folds_open_as_many_episodes_as_asked_spread_over_the_index(parse, nine):
     found = parse(glance("smoke", count=3).data)
-    assert len(found.all("tr")) >= 4 and [one["data-place"] for one in found.all("tr") if "data-place" in one] == [
+    assert len(found.all("tr")) >= 4 and [
+        one["data-place"] for one in found.all("tr") if "data-place" in one
+    ] == [
         "0",
         "3",
         "6",
@@ -206,5 +286,7 @@ def test_a_glance_folds_open_as_many_episodes_as_asked_spread_over_the_index(par
 
 def test_a_last_turn_that_failed_says_by_what(parse, episode, turn):
     last = turn("print(1 / 0)", None, error_type="ZeroDivisionError", error="division by zero")
-    shown = parse(pages.episode_page(replace(one := episode(last), finish="max_turns"), read(one))).text
+    shown = parse(
+        pages.episode_page(replace(one := episode(last), finish="max_turns"), read(one))
+    ).text
     assert "ZeroDivisionError" in shown and "division by zero" in shown

@@ -1,4 +1,5 @@
-"""What a turn did to the task, the bill and the state, and which parts of its block are marked; all worked by hand."""
+"""What a turn did to the task, the bill and the state, and which parts of its block are marked; all
+worked by hand."""
 
 from __future__ import annotations
 
@@ -16,28 +17,45 @@ def columns(readings, *names: str) -> list[tuple]:
     return [tuple(getattr(one, name) for name in names) for one in readings]
 
 
-# The task and the bill --------------------------------------------------------------------------------------------
+# The task and the bill ----------------------------------------------------------------------------
 
 
 @pytest.fixture
 def played(episode, turn, call):
     """Two items inspected, one of them twice; two taken; everything else refused."""
     return episode(
-        turn("a", "", call("list_items", result='["bafe","boku"]'), call("inspect", "bafe", result=BAFE)),
+        turn(
+            "a",
+            "",
+            call("list_items", result='["bafe","boku"]'),
+            call("inspect", "bafe", result=BAFE),
+        ),
         turn("b", "", call("take_item", "bafe"), call("inspect", "bafe", result=BAFE)),
         turn(None, "", prompt_tokens=100, completion_tokens=0),
-        turn("c", "", call("inspect", "boku", result=BOKU), call("take_item", "boku", error="PermissionError: class B"),
-             call("inspect", "goma", error="RuntimeError: inspect budget"), call("take_item", error="TypeError: wants 1")),
+        turn(
+            "c",
+            "",
+            call("inspect", "boku", result=BOKU),
+            call("take_item", "boku", error="PermissionError: class B"),
+            call("inspect", "goma", error="RuntimeError: inspect budget"),
+            call("take_item", error="TypeError: wants 1"),
+        ),
         turn("d", None, call("take_item", "boku"), call("finish")),
-    )  # fmt: skip
+    )
 
 
 def test_value_weight_and_what_is_left_are_those_that_one_adds_up(played):
     task = SimpleNamespace(public={"inspect_budget": 3})
     readings = read(played, task)
-    assert columns(readings, "number", "value", "weight", "inspected", "capacity_left", "budget_left") == [
-        (1, 0, 0, 1, 20, 2), (2, 9, 4, 1, 16, 2), (3, 9, 4, 1, 16, 2), (4, 9, 4, 2, 16, 1), (5, 16, 9, 2, 11, 1),
-    ]  # fmt: skip
+    assert columns(
+        readings, "number", "value", "weight", "inspected", "capacity_left", "budget_left"
+    ) == [
+        (1, 0, 0, 1, 20, 2),
+        (2, 9, 4, 1, 16, 2),
+        (3, 9, 4, 1, 16, 2),
+        (4, 9, 4, 2, 16, 1),
+        (5, 16, 9, 2, 11, 1),
+    ]
     assert [one.tokens for one in readings] == [15, 30, 130, 145, 160]
     assert [one.turn for one in readings] == played.turns
 
@@ -48,13 +66,19 @@ def test_what_only_the_task_or_the_outcome_knows_is_none_without_it(played, epis
     assert one.capacity_left is None and read(episode()) == []
 
 
-@pytest.mark.parametrize("result", [None, "<b>", "[9, 4]", "9", "null", '{"value": "9", "weight": null}', "NaN", {}])
-def test_an_answer_that_is_no_item_counts_as_inspected_and_is_worth_nothing(episode, turn, call, result):
-    (one,) = read(episode(turn("a", "", call("inspect", "bafe", result=result), call("take_item", "bafe"))))
+@pytest.mark.parametrize(
+    "result", [None, "<b>", "[9, 4]", "9", "null", '{"value": "9", "weight": null}', "NaN", {}]
+)
+def test_an_answer_that_is_no_item_counts_as_inspected_and_is_worth_nothing(
+    episode, turn, call, result
+):
+    (one,) = read(
+        episode(turn("a", "", call("inspect", "bafe", result=result), call("take_item", "bafe")))
+    )
     assert (one.inspected, one.value, one.weight, one.capacity_left) == (1, 0, 0, 20)
 
 
-# State ------------------------------------------------------------------------------------------------------------
+# State --------------------------------------------------------------------------------------------
 
 COUNTED = "def count():\n    global n\n    n += 1"
 
@@ -63,26 +87,63 @@ COUNTED = "def count():\n    global n\n    n += 1"
     ("blocks", "expected"),
     [
         # (block, bindings after it) -> (before, new, changed, lost)
-        ([("a = b = 1", "a b"), ("b = a\nc = 2", "a b c"), ("del a\nprint(c)", "b c")],
-         [("", "a b", "", ""), ("a b", "c", "b", ""), ("b a c", "", "", "a")]),
-        ([("a = 1", ""), ("a = 2\nb = a", "")], [("", "", "", ""), ("", "", "", "")]),  # reset: nothing is left behind
-        ([("a = 1", "a"), ("a = = 2", "a")], [("", "a", "", ""), ("a", "", "", "")]),  # was never run
-        ([("a = {}", "a"), ("a['k'] = 1", "a")], [("", "a", "", ""), ("a", "", "", "")]),  # is bound to the same thing
-        ([("a = 1", "a"), ("for a, b in []: pass\nimport c.d\ndef e(): pass", "a b c e")],
-         [("", "a", "", ""), ("a", "b c e", "a", "")]),
-        ([("n = 0", "n"), (COUNTED, "n count"), ("count()", "n count"), ("print(n)", "n count")],
-         [("", "n", "", ""), ("n", "count", None, ""), ("n count", "", "n", ""), ("n count", "", "", "")]),
+        (
+            [("a = b = 1", "a b"), ("b = a\nc = 2", "a b c"), ("del a\nprint(c)", "b c")],
+            [("", "a b", "", ""), ("a b", "c", "b", ""), ("b a c", "", "", "a")],
+        ),
+        (
+            [("a = 1", ""), ("a = 2\nb = a", "")],
+            [("", "", "", ""), ("", "", "", "")],
+        ),  # reset: nothing is left behind
+        (
+            [("a = 1", "a"), ("a = = 2", "a")],
+            [("", "a", "", ""), ("a", "", "", "")],
+        ),  # was never run
+        (
+            [("a = {}", "a"), ("a['k'] = 1", "a")],
+            [("", "a", "", ""), ("a", "", "", "")],
+        ),  # is bound to the same thing
+        (
+            [("a = 1", "a"), ("for a, b in []: pass\nimport c.d\ndef e(): pass", "a b c e")],
+            [("", "a", "", ""), ("a", "b c e", "a", "")],
+        ),
+        (
+            [("n = 0", "n"), (COUNTED, "n count"), ("count()", "n count"), ("print(n)", "n count")],
+            [
+                ("", "n", "", ""),
+                ("n", "count", None, ""),
+                ("n count", "", "n", ""),
+                ("n count", "", "", ""),
+            ],
+        ),
         # a helper that another helper calls; then a redefinition without `global`
-        ([(f"n = 0\n{COUNTED}\ndef twice():\n    count(); count()", "n count twice"), ("twice()", "n count twice"),
-          ("def count(): pass", "n count twice"), ("count()", "n count twice")],
-         [("", "n count twice", "", ""), ("n count twice", "", "n", ""), ("n count twice", "", "count", ""),
-          ("n count twice", "", "", "")]),
+        (
+            [
+                (f"n = 0\n{COUNTED}\ndef twice():\n    count(); count()", "n count twice"),
+                ("twice()", "n count twice"),
+                ("def count(): pass", "n count twice"),
+                ("count()", "n count twice"),
+            ],
+            [
+                ("", "n count twice", "", ""),
+                ("n count twice", "", "n", ""),
+                ("n count twice", "", "count", ""),
+                ("n count twice", "", "", ""),
+            ],
+        ),
         # two helpers of one block: only what the one that is called binds has changed
-        ([(f"n = m = 0\n{COUNTED}\ndef other():\n    global m\n    m = 1", "n m count other"),
-          ("other()", "n m count other")], [("", "n m count other", "", ""), ("n m count other", "", "m", "")]),
+        (
+            [
+                (f"n = m = 0\n{COUNTED}\ndef other():\n    global m\n    m = 1", "n m count other"),
+                ("other()", "n m count other"),
+            ],
+            [("", "n m count other", "", ""), ("n m count other", "", "m", "")],
+        ),
     ],
-)  # fmt: skip
-def test_names_are_new_changed_or_lost_as_the_records_and_the_block_say(episode, turn, blocks, expected):
+)
+def test_names_are_new_changed_or_lost_as_the_records_and_the_block_say(
+    episode, turn, blocks, expected
+):
     readings = read(episode(*(turn(code, bindings=after.split()) for code, after in blocks)))
     found = columns(readings, "before", "new", "changed", "lost")
     for one, wanted in zip(found, expected, strict=True):
@@ -90,12 +151,16 @@ def test_names_are_new_changed_or_lost_as_the_records_and_the_block_say(episode,
             assert listed is None or set(names) == set(listed.split()), (one, wanted)
 
 
-def test_a_kill_that_lost_the_state_loses_every_name_and_one_that_was_undone_changes_none(episode, turn):
+def test_a_kill_that_lost_the_state_loses_every_name_and_one_that_was_undone_changes_none(
+    episode, turn
+):
     kept, names = {"killed_by": "time", "observation": "The block was stopped"}, ["a", "b"]
     readings = read(
         episode(
             turn("a, b = 1, 2", bindings=names),
-            turn("a = 3\nwhile True: pass", **kept, bindings=names),  # restored: as it was before the block
+            turn(
+                "a = 3\nwhile True: pass", **kept, bindings=names
+            ),  # restored: as it was before the block
             turn("a = 4\nwhile True: pass", **kept, state_lost=True),
             turn("print(a)", "NameError", error_type="NameError", error="name 'a' is not defined"),
         )
@@ -105,7 +170,7 @@ def test_a_kill_that_lost_the_state_loses_every_name_and_one_that_was_undone_cha
     assert readings[3].before == () and readings[3].marks == (Mark(6, 7, "missing"),)
 
 
-# What the reply says ----------------------------------------------------------------------------------------------
+# What the reply says ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -113,13 +178,21 @@ def test_a_kill_that_lost_the_state_loses_every_name_and_one_that_was_undone_cha
     [
         ("I look.\n```python\nx\n```", "x", ("I look.", "")),
         ("```py\nx\n```\n\nThen <b>I</b> wait.\n", "x", ("", "Then <b>I</b> wait.")),
-        ("One.\n\nTwo: ```text``` é\n```python\nx = '''\n'''\n```\nAfter.", "x = '''\n'''", ("One.\n\nTwo: ```text``` é", "After.")),
-        ("```python\nx\n```\nand\n```python\ny\n```", None, ("```python\nx\n```\nand\n```python\ny\n```", "")),
+        (
+            "One.\n\nTwo: ```text``` é\n```python\nx = '''\n'''\n```\nAfter.",
+            "x = '''\n'''",
+            ("One.\n\nTwo: ```text``` é", "After."),
+        ),
+        (
+            "```python\nx\n```\nand\n```python\ny\n```",
+            None,
+            ("```python\nx\n```\nand\n```python\ny\n```", ""),
+        ),
         (" no block ", None, (" no block ", "")),
         ("cut ```python\nx = ", None, ("cut ```python\nx = ", "")),
         ("", None, ("", "")),
     ],
-)  # fmt: skip
+)
 def test_a_reply_is_what_it_says_before_and_behind_its_block_or_whole_if_none_was_run(
     episode, turn, reply, code, expected
 ):
@@ -127,11 +200,12 @@ def test_a_reply_is_what_it_says_before_and_behind_its_block_or_whole_if_none_wa
     assert (one.reasoning, one.after) == expected
 
 
-# Marks ------------------------------------------------------------------------------------------------------------
+# Marks --------------------------------------------------------------------------------------------
 
 
 def marked(block: str) -> tuple[str, list[tuple[str, int, int]]]:
-    """A block in which [name] is missing and {literal} is restated, as (plain block, what is marked)."""
+    """A block in which [name] is missing and {literal} is restated, as (plain block, what is
+    marked)."""
     plain, found, opened = "", [], []
     for letter in block:
         if letter in "⟦⟨":
@@ -178,7 +252,8 @@ def test_a_value_is_restated_only_after_it_was_shown(episode, turn):
 
 
 @pytest.mark.parametrize(
-    "code", ["print(gone", "gone = = 12", "gone\0", "return gone", " gone", "'\ud800', gone", "# gone", ""]
+    "code",
+    ["print(gone", "gone = = 12", "gone\0", "return gone", " gone", "'\ud800', gone", "# gone", ""],
 )
 def test_a_block_that_is_no_python_or_says_nothing_has_no_marks(episode, turn, code):
     (one,) = read(episode(turn(code, bindings=["x"]), shown="12"))
@@ -197,8 +272,12 @@ DEEP = {
 @pytest.mark.parametrize("shape", DEEP)
 def test_a_block_that_is_nested_too_deep_is_read_as_text(episode, turn, depth, shape):
     code = DEEP[shape](depth)
-    first, second = read(episode(turn(code, "seen 12", bindings=["a"]), turn("a = 12", bindings=["a"])))
-    assert {code[mark.start : mark.end] for mark in first.marks} == ({"gone"} if depth < 100 else set())
+    first, second = read(
+        episode(turn(code, "seen 12", bindings=["a"]), turn("a = 12", bindings=["a"]))
+    )
+    assert {code[mark.start : mark.end] for mark in first.marks} == (
+        {"gone"} if depth < 100 else set()
+    )
     assert first.reasoning == "I look." and first.new == ("a",)
     assert second.changed == ("a",) and second.marks == (Mark(4, 6, "restated"),)
 
@@ -208,7 +287,13 @@ def test_every_committed_block_that_met_a_missing_name_of_its_own_has_it_marked(
     for place in (place for place in committed.find(missing_variable=True).index if place % 3 == 0):
         for one in read(committed.open(place)):
             met = re.match(r"name '(\w+)' is not defined", one.turn.error or "")
-            if met and re.search(rf"\b{met[1]}\b", one.turn.code):  # else a helper of an earlier block met it
-                texts = {one.turn.code[mark.start : mark.end] for mark in one.marks if mark.kind == "missing"}
+            if met and re.search(
+                rf"\b{met[1]}\b", one.turn.code
+            ):  # else a helper of an earlier block met it
+                texts = {
+                    one.turn.code[mark.start : mark.end]
+                    for mark in one.marks
+                    if mark.kind == "missing"
+                }
                 missed |= {} if met[1] in texts else {(place, one.number): met[1]}
     assert missed == {}

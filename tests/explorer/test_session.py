@@ -8,20 +8,23 @@ from dataclasses import replace
 import psutil
 import pytest
 
+from knapsack_lib.errors import UserError
 from knapsack_lib.explorer.catalogue import open_catalogue
 from knapsack_lib.explorer.session import play, register_magic, rerun
 from knapsack_lib.families.knapsack import make_task
-from knapsack_lib.profiles import UserError
 
 pytestmark = pytest.mark.usefixtures("no_session")
 
 
 @pytest.fixture(scope="module")
 def kept(committed):
-    """A committed episode that ended well, acting in what it was trained on, and its task: kept("persistent")."""
+    """A committed episode that ended well, acting in what it was trained on, and its task:
+    kept("persistent")."""
 
     def find(regime: str, difficulty: str = "easy"):
-        rows = committed.find(train=regime, runtime=regime, difficulty=difficulty, train_seed=1, solved=True, errors=0)
+        rows = committed.find(
+            train=regime, runtime=regime, difficulty=difficulty, train_seed=1, solved=True, errors=0
+        )
         return committed.open(rows.index[0]), committed.task(rows.index[0])
 
     return find
@@ -40,45 +43,65 @@ def below() -> set[int]:
     return {one.pid for one in psutil.Process().children(recursive=True)}
 
 
-# Episodes again ---------------------------------------------------------------------------------------------------
+# Episodes again -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("difficulty", ["easy", "medium"])
 @pytest.mark.parametrize("regime", ["persistent", "reset"])
-def test_an_episode_played_again_prints_what_it_printed_and_scores_what_it_scored(kept, study, regime, difficulty):
+def test_an_episode_played_again_prints_what_it_printed_and_scores_what_it_scored(
+    kept, study, regime, difficulty
+):
     episode, task = kept(regime, difficulty)
     with rerun(episode, task, study) as session:
         assert session.mode.name == regime and len(session.turns) == len(episode.turns) > 3
-        assert [one.observation for one in session.turns[:-1]] == [one.observation for one in episode.turns[:-1]]
-        assert all(one.same for one in session.turns) and session.outcome == episode.outcome
+        assert [one.observation for one in session.turns[:-1]] == [
+            one.observation for one in episode.turns[:-1]
+        ]
+        assert all(one.same for one in session.turns) and session.result == episode.result
         assert "not as in the episode" not in session._repr_html_()
 
 
-def test_a_persistent_episode_meets_a_missing_name_in_the_second_turn_when_every_block_starts_afresh(kept, study):
+def test_a_persistent_episode_meets_a_missing_name_in_the_second_turn_when_every_block_starts_afresh(
+    kept, study
+):
     episode, task = kept("persistent")
     with rerun(episode, task, study, mode="reset", turns=2) as session:
         first, second = session.turns
         assert first.same and not second.same and second.before == episode.turns[1].observation
         assert "NameError" in second.observation and "not as in the episode" in second._repr_html_()
-        assert session.outcome["value"] == 0
+        assert session.result["value"] == 0
 
 
 def test_one_goes_on_by_hand_where_the_episode_was_stopped(kept, study):
     episode, task = kept("persistent")
     with rerun(episode, task, study, turns=2) as session:
         assert len(session.turns) == 2 and session.turns_left == study.limits.turns - 2
-        assert session.outcome["items_taken"] == 0 and task.task_id in session._repr_html_()
+        assert session.result["items_taken"] == 0 and task.task_id in session._repr_html_()
         third = session.run(episode.turns[2].code)
-        assert third.observation == episode.turns[2].observation and third.number == 3 and third.before is None
+        assert (
+            third.observation == episode.turns[2].observation
+            and third.number == 3
+            and third.before is None
+        )
         shown = session.run("here = 6 * 7\nprint(here, len(dir()))")
-        assert shown.observation.startswith("42 ") and session.run("print(here)").observation == "42"
+        assert (
+            shown.observation.startswith("42 ") and session.run("print(here)").observation == "42"
+        )
 
 
 def test_a_reply_that_was_not_run_is_a_turn_too(kept, study):
     """Numbers and turns left are those of the episode."""
     episode, task = kept("persistent")
-    unrun = replace(episode.turns[0], code=None, outcome="no_code", reply="I wait.", observation="No block was found.")
-    with rerun(replace(episode, turns=[episode.turns[0], unrun, *episode.turns[1:]]), task, study, turns=3) as session:
+    unrun = replace(
+        episode.turns[0],
+        code=None,
+        parse_status="no_code",
+        reply="I wait.",
+        observation="No block was found.",
+    )
+    with rerun(
+        replace(episode, turns=[episode.turns[0], unrun, *episode.turns[1:]]), task, study, turns=3
+    ) as session:
         assert session.turns[-1].number == 3 and session.turns_left == study.limits.turns - 3
         assert all(one.same for one in session.turns)
 
@@ -86,7 +109,10 @@ def test_a_reply_that_was_not_run_is_a_turn_too(kept, study):
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"mode": "forgetful"}, "runtime = 'forgetful' is unknown; choose one of: persistent, reset"),
+        (
+            {"mode": "forgetful"},
+            "runtime = 'forgetful' is unknown; choose one of: persistent, reset",
+        ),
         ({"mode": "ttl:k"}, "runtime = 'ttl:k' is unknown"),
         ({"turns": 99}, "turns = 99: the episode has "),
         ({"turns": -1}, "turns = -1: the episode has "),
@@ -103,12 +129,17 @@ def test_what_cannot_be_played_again_is_one_line(kept, study, no_session, asked,
 def test_a_task_of_another_episode_is_one_line(kept, study, task):
     episode, own = kept("persistent")
     other = replace(own, task_id="knapsack-easy-77777")
-    with pytest.raises(UserError, match=f"^task knapsack-easy-77777 is not that of the episode, {own.task_id}$"):
+    with pytest.raises(
+        UserError, match=f"^task knapsack-easy-77777 is not that of the episode, {own.task_id}$"
+    ):
         rerun(episode, other, study)
 
 
-def test_an_episode_whose_task_is_not_known_is_one_line(episode, store, study, tmp_path, no_session):
-    """As in notebook 06: a store without provenance.json does not say what its tasks were drawn from."""
+def test_an_episode_whose_task_is_not_known_is_one_line(
+    episode, store, study, tmp_path, no_session
+):
+    """As in notebook 06: a store without provenance.json does not say what its tasks were drawn
+    from."""
     folder = store(tmp_path / "bare", [episode()])
     (folder / "provenance.json").unlink()
     catalogue, before = open_catalogue(folder), below()
@@ -127,7 +158,7 @@ def test_an_episode_longer_than_the_study_allows_is_one_line_and_leaves_no_proce
     assert below() == before
 
 
-# By hand ----------------------------------------------------------------------------------------------------------
+# By hand ------------------------------------------------------------------------------------------
 
 
 def test_a_player_is_told_what_an_agent_is_told_and_is_scored_against_the_optimum(task, study):
@@ -135,25 +166,45 @@ def test_a_player_is_told_what_an_agent_is_told_and_is_scored_against_the_optimu
     with play(task, study) as session:
         html = session._repr_html_()
         assert f"Capacity {task.public['capacity']}" in html and "at most 4 tool calls" in html
-        assert session.score == f"value 0 of {task.reference['optimal_value']} (score 0.000), 16 turns left"
-        assert "'weight'" in session.run(f"import json\nprint(json.loads(inspect({best[0]!r})))").observation
+        assert (
+            session.score
+            == f"value 0 of {task.reference['optimal_value']} (score 0.000), 16 turns left"
+        )
+        assert (
+            "'weight'"
+            in session.run(f"import json\nprint(json.loads(inspect({best[0]!r})))").observation
+        )
         assert session.run(f"take_item({best[0]!r})").observation == "(no output)"
-        assert 0 < session.outcome["optimality"] < 1
+        assert 0 < session.result["score"] < 1
         for item in best[1:]:
             session.run(f"inspect({item!r}); take_item({item!r})")
-        assert session.outcome["optimality"] == 1 and session.outcome["solved"] and "(score 1.000)" in session.score
+        assert (
+            session.result["score"] == 1
+            and session.result["solved"]
+            and "(score 1.000)" in session.score
+        )
 
 
 def test_an_agent_s_limits_are_a_player_s(task, study):
     ids = task.public["item_ids"]
     with play(task, limited(study, turns=6, output_chars=100, wall_seconds=1)) as session:
-        assert "at most 4 tool calls in one turn" in session.run("for i in range(5): list_items()").observation
+        assert (
+            "at most 4 tool calls in one turn"
+            in session.run("for i in range(5): list_items()").observation
+        )
         assert "was never inspected" in session.run(f"take_item({ids[0]!r})").observation
-        assert session.run("print('x' * 5000)").observation.endswith("[output cut at 100 characters]")
+        assert session.run("print('x' * 5000)").observation.endswith(
+            "[output cut at 100 characters]"
+        )
         assert "time limit" in session.run("while True: pass").observation
-        assert "ModuleNotFoundError" in session.run("import numpy").observation and session.turns_left == 1
+        assert (
+            "ModuleNotFoundError" in session.run("import numpy").observation
+            and session.turns_left == 1
+        )
         session.run("pass")
-        with pytest.raises(UserError, match=r"^no turn is left: value 0 of \d+ .*; start again with play") as error:
+        with pytest.raises(
+            UserError, match=r"^no turn is left: value 0 of \d+ .*; start again with play"
+        ) as error:
             session.run("pass")
         assert "\n" not in str(error.value) and len(session.turns) == 6
 
@@ -189,7 +240,9 @@ def test_closing_leaves_no_process_behind_and_what_was_played_is_still_there(tas
     session.run("import subprocess, os, threading\nprint(1)")
     assert below() - before
     session.close()
-    assert below() == before and session.turns[0].observation == "1" and session.outcome["value"] == 0
+    assert (
+        below() == before and session.turns[0].observation == "1" and session.result["value"] == 0
+    )
     session.close()
 
 
@@ -202,14 +255,20 @@ def test_a_closed_session_takes_no_more_blocks_and_starts_nothing(task, study):
     assert "\n" not in str(error.value) and len(session.turns) == 1 and below() == before
 
 
-def test_a_new_session_closes_the_one_before_it_and_leaves_no_process_and_no_open_file(task, study, no_session):
+def test_a_new_session_closes_the_one_before_it_and_leaves_no_process_and_no_open_file(
+    task, study, no_session
+):
     def open_files() -> int:
         return len(os.listdir("/proc/self/fd"))
 
     processes, files = below(), open_files()
     first = play(task, study)
     first.run("x = 1")
-    two = {"processes": 2 * len(below() - processes), "files": 2 * (open_files() - files)}  # those of two sessions
+    # Those of two sessions
+    two = {
+        "processes": 2 * len(below() - processes),
+        "files": 2 * (open_files() - files),
+    }
     for _ in range(3):
         play(task, study).run("x = 1")
     assert first.closed and first.turns
@@ -223,7 +282,7 @@ def test_a_new_session_closes_the_one_before_it_and_leaves_no_process_and_no_ope
     assert below() == processes and open_files() == files
 
 
-# %%turn -----------------------------------------------------------------------------------------------------------
+# %%turn -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -243,12 +302,18 @@ def test_a_cell_of_turn_is_the_next_block_of_the_last_session(shell, task, study
     first = play(task, study)
     with play(task, study) as last:
         played = shell.run_cell_magic("turn", "", "y = 5\nprint(y)")
-        assert (played.number, played.observation) == (1, "5") and last.turns == [played] and first.turns == []
+        assert (
+            (played.number, played.observation) == (1, "5")
+            and last.turns == [played]
+            and first.turns == []
+        )
         assert shell.run_cell_magic("turn", "", "print(y + 1)").observation == "6"
 
 
 def test_without_a_session_a_cell_of_turn_says_what_to_do(shell, task, study):
-    with pytest.raises(UserError, match=r"^no session is open; start one with play\(\.\.\.\) or rerun\(\.\.\.\)$"):
+    with pytest.raises(
+        UserError, match=r"^no session is open; start one with play\(\.\.\.\) or rerun\(\.\.\.\)$"
+    ):
         shell.run_cell_magic("turn", "", "print(1)")
     play(task, study).close()
     with pytest.raises(UserError, match="^no session is open"):

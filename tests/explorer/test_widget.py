@@ -7,11 +7,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from knapsack_lib.errors import UserError
 from knapsack_lib.explorer import explore
 from knapsack_lib.explorer.catalogue import open_catalogue
 from knapsack_lib.explorer.widget import PAGE, WELL, Explorer
 from knapsack_lib.interpreter import persistence_named
-from knapsack_lib.profiles import UserError
 
 pytestmark = pytest.mark.usefixtures("no_session")
 
@@ -30,7 +30,9 @@ def small(nine) -> Explorer:
 @pytest.fixture
 def places(parse):
     """The places of the rows that a table shows."""
-    return lambda explorer: [int(row["data-place"]) for row in parse(explorer.table.html).all("tr")[1:]]
+    return lambda explorer: [
+        int(row["data-place"]) for row in parse(explorer.table.html).all("tr")[1:]
+    ]
 
 
 def told(explorer: Explorer, content: object) -> None:
@@ -41,24 +43,38 @@ def told(explorer: Explorer, content: object) -> None:
 
 def state(explorer: Explorer) -> tuple:
     shown = (explorer.table.html, explorer.reader.html, explorer.count.value, explorer.result.value)
-    return (*shown, explorer.place, explorer.turn, explorer.page, explorer.order, explorer.descending)
+    return (
+        *shown,
+        explorer.place,
+        explorer.turn,
+        explorer.page,
+        explorer.order,
+        explorer.descending,
+    )
 
 
-# Find -------------------------------------------------------------------------------------------------------------
+# Find ---------------------------------------------------------------------------------------------
 
 
 def test_at_first_a_page_of_all_episodes_is_shown_and_none_is_open(explorer, committed, places):
     assert places(explorer) == list(range(PAGE)) and explorer.place == -1
-    assert explorer.count.value == f"1–{PAGE} of {len(committed):,} episodes ({len(committed):,} in all)"
+    assert (
+        explorer.count.value
+        == f"1–{PAGE} of {len(committed):,} episodes ({len(committed):,} in all)"
+    )
     assert "click a row" in explorer.reader.html and explorer.again.disabled
     assert all(box.value == "any" and box.options[0] == "any" for box in explorer.choices.values())
 
 
 @pytest.mark.parametrize(
     ("chosen", "expected"),
-    [({"train": "base"}, [0, 1, 2]), ({"runtime": "reset", "difficulty": "medium"}, [5, 8]), ({"failure": WELL}, [*range(9)]),
-     ({"finish": "finish"}, [*range(9)])],
-)  # fmt: skip
+    [
+        ({"train": "base"}, [0, 1, 2]),
+        ({"runtime": "reset", "difficulty": "medium"}, [5, 8]),
+        ({"failure": WELL}, [*range(9)]),
+        ({"finish": "finish"}, [*range(9)]),
+    ],
+)
 def test_a_choice_narrows_the_rows_and_the_table(small, places, chosen, expected):
     for name, value in chosen.items():
         small.choices[name].value = value
@@ -83,7 +99,12 @@ def test_ranges_and_words_narrow_the_rows_too_down_to_none(small, places):
     told(small, {"order": "tokens"})
     small.press("ArrowDown")
     assert places(small) == [] and small.place == -1
-    small.choices["train"].value, small.words.value, small.score.value, small.tokens.value = "any", "", (0, 1), (0, 45)
+    small.choices["train"].value, small.words.value, small.score.value, small.tokens.value = (
+        "any",
+        "",
+        (0, 1),
+        (0, 45),
+    )
     assert sorted(places(small)) == [*range(9)]
 
 
@@ -102,25 +123,35 @@ def test_pages_end_at_the_first_and_the_last_and_a_choice_starts_at_its_first(ex
     assert explorer.count.value.startswith(f"{last * PAGE + 1}–{len(explorer.rows)} of ")
 
 
-@pytest.mark.parametrize("column", ["tokens", "optimality", "task_id"])
+@pytest.mark.parametrize("column", ["tokens", "score", "task_id"])
 def test_a_click_on_a_heading_sorts_and_another_turns_the_order_round(explorer, places, column):
     values = explorer.catalogue.frame[column]
     told(explorer, {"order": column})
-    assert values.loc[places(explorer)].tolist() == sorted(values)[:PAGE] and "▴" in explorer.table.html
+    assert (
+        values.loc[places(explorer)].tolist() == sorted(values)[:PAGE]
+        and "▴" in explorer.table.html
+    )
     told(explorer, {"order": column})
-    assert values.loc[places(explorer)].tolist() == sorted(values)[: -PAGE - 1 : -1] and "▾" in explorer.table.html
+    assert (
+        values.loc[places(explorer)].tolist() == sorted(values)[: -PAGE - 1 : -1]
+        and "▾" in explorer.table.html
+    )
     told(explorer, {"order": "steps"})
     assert not explorer.descending and explorer.order == "steps"
 
 
-# Read -------------------------------------------------------------------------------------------------------------
+# Read ---------------------------------------------------------------------------------------------
 
 
 def test_a_click_opens_the_episode_of_that_row(explorer, parse):
     told(explorer, {"place": "3"})
     assert explorer.place == 3 and parse(explorer.reader.html).text.count("turn 1") == 1
     assert explorer.catalogue.frame.task_id[3] in explorer.reader.html
-    chosen = [one["data-place"] for one in parse(explorer.table.html).all("tr") if one.get("class") == "chosen"]
+    chosen = [
+        one["data-place"]
+        for one in parse(explorer.table.html).all("tr")
+        if one.get("class") == "chosen"
+    ]
     assert chosen == ["3"] and not explorer.again.disabled
 
 
@@ -150,11 +181,18 @@ def test_keys_walk_through_the_rows_across_pages_in_their_order(explorer, places
 
 def test_another_episode_of_the_task_is_set_beside_and_stays_while_the_turns_move(small, parse):
     told(small, {"place": 2})
-    assert small.beside.options[1:] == (("persistent → reset, seed 1", 5), ("persistent → reset, seed 2", 8))
+    assert small.beside.options[1:] == (
+        ("persistent → reset, seed 1", 5),
+        ("persistent → reset, seed 2", 8),
+    )
     small.beside.value = 8
     told(small, {"key": "ArrowRight"})
     shown = parse(small.reader.html)
-    assert len(shown.all("h1")) == 2 and shown.text.count("turn 2") == 2 and "base0 saw 1" in shown.text
+    assert (
+        len(shown.all("h1")) == 2
+        and shown.text.count("turn 2") == 2
+        and "base0 saw 1" in shown.text
+    )
     small.whole.value = True
     assert parse(small.reader.html).text.count("turn 3") == 2
     told(small, {"place": 1})  # another task: nothing beside it
@@ -172,12 +210,40 @@ def test_an_episode_without_a_turn_is_shown_too(tmp_path: Path, store, episode, 
 
 
 NONSENSE = [
-    None, 3, "ArrowRight", [], [{"place": 1}], {}, {"place": None}, {"place": ""}, {"place": "x"}, {"place": -1},
-    {"place": "-1"}, {"place": 9}, {"place": "99999999"}, {"place": "²"}, {"place": "9" * 5000}, {"place": 1.5},
-    {"place": [1]}, {"place": {"place": 1}}, {"place": True}, {"order": "scroe"}, {"order": ""}, {"order": None},
-    {"order": 3}, {"order": ["tokens"]}, {"order": {}}, {"key": "x"}, {"key": None}, {"key": 1}, {"key": ["Home"]},
-    {"key": {}}, {"key": "<script>"}, {"turn": 2}, {"place": "99", "order": ["tokens"], "key": ["End"]},
-]  # fmt: skip
+    None,
+    3,
+    "ArrowRight",
+    [],
+    [{"place": 1}],
+    {},
+    {"place": None},
+    {"place": ""},
+    {"place": "x"},
+    {"place": -1},
+    {"place": "-1"},
+    {"place": 9},
+    {"place": "99999999"},
+    {"place": "²"},
+    {"place": "9" * 5000},
+    {"place": 1.5},
+    {"place": [1]},
+    {"place": {"place": 1}},
+    {"place": True},
+    {"order": "scroe"},
+    {"order": ""},
+    {"order": None},
+    {"order": 3},
+    {"order": ["tokens"]},
+    {"order": {}},
+    {"key": "x"},
+    {"key": None},
+    {"key": 1},
+    {"key": ["Home"]},
+    {"key": {}},
+    {"key": "<script>"},
+    {"turn": 2},
+    {"place": "99", "order": ["tokens"], "key": ["End"]},
+]
 
 
 @pytest.mark.parametrize("content", NONSENSE, ids=lambda content: repr(content)[:30])
@@ -189,7 +255,7 @@ def test_a_message_that_is_nonsense_changes_nothing_and_raises_nothing(small, co
     assert state(small) == before
 
 
-# Do ---------------------------------------------------------------------------------------------------------------
+# Do -----------------------------------------------------------------------------------------------
 
 
 def test_playing_again_stands_at_the_turn_that_is_shown(explorer, no_session):
@@ -199,8 +265,12 @@ def test_playing_again_stands_at_the_turn_that_is_shown(explorer, no_session):
     alive = len(psutil.Process().children())
     explorer.again.click()
     first = explorer.session
-    assert len(first.turns) == 2 and all(one.same for one in first.turns) and no_session.last is first
-    assert "explorer.session.run(...)" in explorer.result.value and "turn 2" in explorer.result.value
+    assert (
+        len(first.turns) == 2 and all(one.same for one in first.turns) and no_session.last is first
+    )
+    assert (
+        "explorer.session.run(...)" in explorer.result.value and "turn 2" in explorer.result.value
+    )
     explorer.mode.value = "reset"
     explorer.again.click()
     assert explorer.session is not first and explorer.session.mode.name == "reset"
@@ -209,10 +279,14 @@ def test_playing_again_stands_at_the_turn_that_is_shown(explorer, no_session):
 
 
 def test_every_mode_that_is_offered_can_be_played(explorer):
-    assert [persistence_named(mode).name for mode in explorer.mode.options] == list(explorer.mode.options)
+    assert [persistence_named(mode).name for mode in explorer.mode.options] == list(
+        explorer.mode.options
+    )
 
 
-def test_without_a_study_or_a_task_nothing_can_be_played_again(small, committed, study, tmp_path, store, episode, turn):
+def test_without_a_study_or_a_task_nothing_can_be_played_again(
+    small, committed, study, tmp_path, store, episode, turn
+):
     told(small, {"place": 4})
     assert small.again.disabled
     odd = store(tmp_path / "odd", [episode(turn(), task="made-up-x")])
@@ -224,7 +298,9 @@ def test_without_a_study_or_a_task_nothing_can_be_played_again(small, committed,
         assert one.session is None and "no task to play again" in one.result.value
 
 
-def test_explore_knows_the_study_of_a_profile_and_is_static_where_nobody_can_click(project, monkeypatch, parse):
+def test_explore_knows_the_study_of_a_profile_and_is_static_where_nobody_can_click(
+    project, monkeypatch, parse
+):
     assert explore("smoke").study.name == "smoke" and explore("runs/smoke").study is None
     assert explore("runs/smoke", "pocket-seeds", study="pocket-seeds").study.name == "pocket-seeds"
     with pytest.raises(UserError, match="profile 'gone' has no file"):

@@ -8,28 +8,45 @@ from common import one_line
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from knapsack_lib.families.base import Task, read_tasks, write_tasks
+from knapsack_lib.errors import UserError
+from knapsack_lib.families.base import Task
 from knapsack_lib.families.knapsack import (
     SIZES,
     KnapsackWorld,
     make_task,
     make_tasks,
 )
-from knapsack_lib.profiles import UserError
+from knapsack_lib.families.task_files import read_tasks, write_tasks
 
 TASK_KEYS = {
-    "difficulty", "family", "nl", "private", "public", "reference", "run_name", "schema_version", "seed", "task_id",
+    "difficulty",
+    "family",
+    "nl",
+    "private",
+    "public",
+    "reference",
+    "run_name",
+    "schema_version",
+    "seed",
+    "task_id",
     "tools",
-}  # fmt: skip
+}
 NESTED_KEYS = {
-    "difficulty": {"budget_coverage", "capacity", "max_item_dominance", "n_items", "optimal_set_size", "p_valid"},
+    "difficulty": {
+        "budget_coverage",
+        "capacity",
+        "max_item_dominance",
+        "n_items",
+        "optimal_set_size",
+        "p_valid",
+    },
     "private": {"items"},
     "public": {"allowed_classes", "capacity", "inspect_budget", "item_ids"},
     "reference": {"optimal_item_ids", "optimal_value", "optimal_weight"},
 }
 
 
-# The published schema -------------------------------------------------------------------------------------------------
+# The published schema -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -38,7 +55,9 @@ def test_a_task_file_has_the_keys_of_the_published_ones(name):
     assert set(data) == TASK_KEYS and data["schema_version"] == "pythonformer.task.v1"
     for key, inner in NESTED_KEYS.items():
         assert set(data[key]) == inner
-    assert all(set(item) == {"class", "value", "weight"} for item in data["private"]["items"].values())
+    assert all(
+        set(item) == {"class", "value", "weight"} for item in data["private"]["items"].values()
+    )
 
 
 def test_a_published_task_file_is_read_with_its_clock_ignored():
@@ -96,9 +115,13 @@ def test_tasks_on_disk_are_a_sequence_that_travels_as_names(tmp_path):
     write_tasks(tmp_path / "a", tasks[:3])
     write_tasks(tmp_path / "b", iter(tasks[3:]))
     found = read_tasks(tmp_path / "a", "make") + read_tasks(tmp_path / "b", "make")
-    assert len(found) == 5 and found == tasks and found[-1] == tasks[-1] and found[1:4] == tasks[1:4]
+    assert (
+        len(found) == 5 and found == tasks and found[-1] == tasks[-1] and found[1:4] == tasks[1:4]
+    )
     assert found != tasks[:4] and found != "tasks"
-    assert pickle.loads(pickle.dumps(found[2:])) == tasks[2:] and len(pickle.dumps(found[2:])) < 1000
+    assert (
+        pickle.loads(pickle.dumps(found[2:])) == tasks[2:] and len(pickle.dumps(found[2:])) < 1000
+    )
 
 
 def test_tasks_that_cannot_all_be_made_leave_the_folder_as_it_was(tmp_path):

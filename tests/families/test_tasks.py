@@ -1,4 +1,5 @@
-"""Opaque Knapsack's tasks: the optimum is exact, the paper's instance rules hold, the same seed gives the same bytes."""
+"""Opaque Knapsack's tasks: the optimum is exact, the paper's instance rules hold, the same seed
+gives the same bytes."""
 
 import hashlib
 import json
@@ -17,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, milp
 
+from knapsack_lib.errors import UserError
 from knapsack_lib.families.knapsack import (
     SIZES,
     Size,
@@ -26,12 +28,11 @@ from knapsack_lib.families.knapsack import (
     make_tasks,
     size_named,
 )
-from knapsack_lib.profiles import UserError
 
 ROOT = Path(__file__).parents[2]
 
 
-# The optimum ----------------------------------------------------------------------------------------------------------
+# The optimum --------------------------------------------------------------------------------------
 
 
 def milp_optimum(weights, values, capacity):
@@ -39,9 +40,12 @@ def milp_optimum(weights, values, capacity):
     if len(weights) == 0:
         return 0
     found = milp(
-        -values, integrality=np.ones(len(values)), bounds=Bounds(0, 1),
-        constraints=LinearConstraint(weights[None, :], ub=capacity), options={"mip_rel_gap": 0},
-    )  # fmt: skip
+        -values,
+        integrality=np.ones(len(values)),
+        bounds=Bounds(0, 1),
+        constraints=LinearConstraint(weights[None, :], ub=capacity),
+        options={"mip_rel_gap": 0},
+    )
     assert found.success
     return round(-found.fun)
 
@@ -74,9 +78,15 @@ def test_the_optimum_is_what_an_integer_programme_finds_on_500_instances():
 @pytest.mark.parametrize("size", SIZES)
 def test_the_reference_of_a_task_is_optimal_over_its_allowed_items(size):
     for task in make_tasks(size, 10, seed=11, split="x"):
-        items = [i for i in task.private["items"].values() if i["class"] in task.public["allowed_classes"]]
+        items = [
+            i
+            for i in task.private["items"].values()
+            if i["class"] in task.public["allowed_classes"]
+        ]
         weights, values = (np.array([i[what] for i in items]) for what in ("weight", "value"))
-        assert task.reference["optimal_value"] == milp_optimum(weights, values, task.public["capacity"])
+        assert task.reference["optimal_value"] == milp_optimum(
+            weights, values, task.public["capacity"]
+        )
 
 
 def test_nothing_fits_a_capacity_of_zero_and_no_items_are_worth_nothing():
@@ -93,12 +103,18 @@ def test_the_optimum_is_the_best_of_all_subsets(items, capacity):
     assert best_subset(weights, values, capacity)[0] == best
 
 
-# Instance rules -------------------------------------------------------------------------------------------------------
+# Instance rules -----------------------------------------------------------------------------------
 
 
 def test_the_papers_sizes_have_the_papers_numbers():
     easy, medium = SIZES["easy"], SIZES["medium"]
-    assert (easy.items, easy.weight, easy.value, easy.classes, easy.allowed) == ((25, 40), (5, 20), (10, 100), 15, 3)
+    assert (easy.items, easy.weight, easy.value, easy.classes, easy.allowed) == (
+        (25, 40),
+        (5, 20),
+        (10, 100),
+        15,
+        3,
+    )
     assert (medium.items, medium.weight, medium.value, medium.classes, medium.allowed) == (
         (80, 120),
         (5, 50),
@@ -117,12 +133,21 @@ def test_every_task_keeps_the_rules_of_its_size(name):
     size = SIZES[name]
     for task in make_tasks(name, 60, seed=3, split="rules"):
         items, allowed = task.private["items"], task.public["allowed_classes"]
-        ids, capacity, best = task.public["item_ids"], task.public["capacity"], task.reference["optimal_item_ids"]
+        ids, capacity, best = (
+            task.public["item_ids"],
+            task.public["capacity"],
+            task.reference["optimal_item_ids"],
+        )
         usable = [i for i in ids if items[i]["class"] in allowed]
-        assert size.items[0] <= len(ids) <= size.items[1] and len(set(ids)) == len(ids) and set(ids) == set(items)
+        assert (
+            size.items[0] <= len(ids) <= size.items[1]
+            and len(set(ids)) == len(ids)
+            and set(ids) == set(items)
+        )
         for item in items.values():
             assert (
-                size.weight[0] <= item["weight"] <= size.weight[1] and size.value[0] <= item["value"] <= size.value[1]
+                size.weight[0] <= item["weight"] <= size.weight[1]
+                and size.value[0] <= item["value"] <= size.value[1]
             )
             assert item["class"] in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: size.classes]
         assert len(set(allowed)) == size.allowed
@@ -132,8 +157,14 @@ def test_every_task_keeps_the_rules_of_its_size(name):
         assert len(best) >= size.min_optimal_items and set(best) <= set(usable)
         assert sum(items[i]["value"] for i in best) == task.reference["optimal_value"]
         assert sum(items[i]["weight"] for i in best) == task.reference["optimal_weight"] <= capacity
-        assert max(items[i]["value"] for i in best) <= size.max_share * task.reference["optimal_value"]
-        assert task.public["inspect_budget"] == inspect_budget(size, capacity, len(ids), len(best)) <= len(ids)
+        assert (
+            max(items[i]["value"] for i in best) <= size.max_share * task.reference["optimal_value"]
+        )
+        assert (
+            task.public["inspect_budget"]
+            == inspect_budget(size, capacity, len(ids), len(best))
+            <= len(ids)
+        )
 
 
 @pytest.mark.parametrize("name", ["pocket-easy", "pocket-medium"])
@@ -172,16 +203,23 @@ def test_the_inspect_budget_is_that_of_the_published_easy_tasks(capacity, n, n_o
 
 
 def test_the_inspect_budget_by_hand():
-    # easy: 1.5 * (41 / 12.5) / (3/15) = 24.6, so 25; medium: 1.5 * (200 / 27.5) / (5/26) = 56.7, so 57
+    # easy: 1.5 * (41 / 12.5) / (3/15) = 24.6, so 25; medium: 1.5 * (200 / 27.5) / (5/26) = 56.7, so
+    # 57
     assert inspect_budget(SIZES["easy"], 41, 33, 3) == 25
     assert inspect_budget(SIZES["medium"], 200, 100, 9) == 57
     assert inspect_budget(SIZES["easy"], 1, 33, 3) == 5  # never fewer than five
     assert inspect_budget(SIZES["easy"], 500, 33, 3) == 33  # never more than there are
-    assert inspect_budget(SIZES["easy"], 10, 40, 12) == 14  # 1.1 * 12 = 13.2 where the optimum is large
-    assert inspect_budget(SIZES["pocket-easy"], 40, 11, 3) == math.ceil(SIZES["pocket-easy"].budget_share * 11)
+    assert (
+        inspect_budget(SIZES["easy"], 10, 40, 12) == 14
+    )  # 1.1 * 12 = 13.2 where the optimum is large
+    assert inspect_budget(SIZES["pocket-easy"], 40, 11, 3) == math.ceil(
+        SIZES["pocket-easy"].budget_share * 11
+    )
 
 
-@pytest.mark.parametrize(("name", "items", "cover", "optimum"), [("easy", 34, 0.82, 4), ("medium", 102, 0.78, 12)])
+@pytest.mark.parametrize(
+    ("name", "items", "cover", "optimum"), [("easy", 34, 0.82, 4), ("medium", 102, 0.78, 12)]
+)
 def test_tasks_look_like_the_published_ones_on_average(name, items, cover, optimum):
     tasks = make_tasks(name, 200, seed=9, split="mean")
     mean = {key: statistics.fmean(t.difficulty[key] for t in tasks) for key in tasks[0].difficulty}
@@ -190,7 +228,7 @@ def test_tasks_look_like_the_published_ones_on_average(name, items, cover, optim
     assert abs(mean["optimal_set_size"] / optimum - 1) < 0.15
 
 
-# Same seed, same bytes ------------------------------------------------------------------------------------------------
+# Same seed, same bytes ----------------------------------------------------------------------------
 
 DIGEST = """
 import hashlib
@@ -203,13 +241,20 @@ print(hashlib.sha256(text.encode()).hexdigest())
 
 def test_the_same_seed_gives_the_same_bytes_in_every_process():
     texts = [
-        make_task(s, seed=5, split=p, index=i).to_json() for s in SIZES for p in ("train", "easy") for i in range(4)
+        make_task(s, seed=5, split=p, index=i).to_json()
+        for s in SIZES
+        for p in ("train", "easy")
+        for i in range(4)
     ]
     digests = {hashlib.sha256("".join(texts).encode()).hexdigest()}
     for hash_seed in ("0", "1", "4321"):
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
         done = subprocess.run(
-            [sys.executable, "-c", DIGEST], env=environment, capture_output=True, text=True, check=True
+            [sys.executable, "-c", DIGEST],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         digests.add(done.stdout.strip())
     assert len(digests) == 1
@@ -231,12 +276,18 @@ def test_another_seed_split_index_or_size_gives_another_task():
 
 
 def test_no_test_task_is_a_training_task():
-    train = {json.dumps(t.private, sort_keys=True) for t in make_tasks("pocket-easy", 400, seed=1, split="train")}
-    test = {json.dumps(t.private, sort_keys=True) for t in make_tasks("pocket-easy", 100, seed=1, split="easy")}
+    train = {
+        json.dumps(t.private, sort_keys=True)
+        for t in make_tasks("pocket-easy", 400, seed=1, split="train")
+    }
+    test = {
+        json.dumps(t.private, sort_keys=True)
+        for t in make_tasks("pocket-easy", 100, seed=1, split="easy")
+    }
     assert len(train) == 400 and len(test) == 100 and not train & test
 
 
-# Impossible settings --------------------------------------------------------------------------------------------------
+# Impossible settings ------------------------------------------------------------------------------
 
 GOOD = Size("good", (9, 12), (2, 12), (3, 30), 6, 3, (0.45, 0.65))
 
@@ -254,7 +305,10 @@ GOOD = Size("good", (9, 12), (2, 12), (3, 30), 6, 3, (0.45, 0.65))
         ({"weight": (-3, 4)}, "weight"),
         ({"value": (0, 0)}, "value"),
         ({"capacity_ratio": (0.6, 0.5)}, "capacity_ratio"),
-        ({"capacity_ratio": (0.001, 0.002), "weight": (90, 90), "items": (2, 3)}, "no item can ever fit"),
+        (
+            {"capacity_ratio": (0.001, 0.002), "weight": (90, 90), "items": (2, 3)},
+            "no item can ever fit",
+        ),
         ({"ids": "syllables", "items": (9, 26)}, "syllables"),
         ({"ids": "words"}, "hex or syllables"),
         ({"capacity_ratio": (math.nan, 0.5)}, r"capacity_ratio = \[nan, 0.5\] is an empty range"),
@@ -263,7 +317,10 @@ GOOD = Size("good", (9, 12), (2, 12), (3, 30), 6, 3, (0.45, 0.65))
         ({"value": (1, 2**63)}, "value = .* goes too high"),
         ({"items": (9, 10**30)}, "items = .* goes too high"),
         ({"weight": (1, 10**12)}, "weight = .* goes too high; give at most 1,000,000"),
-        ({"weight": (1, 10**6), "items": (9, 100)}, "more than 256 MiB; lower items, weight or capacity_ratio"),
+        (
+            {"weight": (1, 10**6), "items": (9, 100)},
+            "more than 256 MiB; lower items, weight or capacity_ratio",
+        ),
     ],
 )
 def test_an_impossible_size_is_one_line_that_names_the_setting(change, says):
@@ -277,7 +334,9 @@ def test_the_most_syllable_ids_that_exist_can_be_used():
     assert len(set(make_task(size, seed=1, split="x", index=0).public["item_ids"])) == 25
 
 
-@pytest.mark.parametrize("change", [{"min_allowed_items": 13}, {"min_optimal_items": 11}, {"max_share": 0.01}])
+@pytest.mark.parametrize(
+    "change", [{"min_allowed_items": 13}, {"min_optimal_items": 11}, {"max_share": 0.01}]
+)
 def test_rules_that_no_draw_meets_end_in_one_line(change):
     with pytest.raises(UserError, match="draws in a row") as caught:
         make_task(replace(GOOD, **change), seed=1, split="x", index=0)

@@ -12,22 +12,34 @@ from knapsack_lib.families.knapsack import (
     KnapsackWorld,
     make_tasks,
 )
-from knapsack_lib.profiles import Cues
+from knapsack_lib.profiles import PromptOptions
 from knapsack_lib.prompts import opening
 
-# The world ------------------------------------------------------------------------------------------------------------
+# The world ----------------------------------------------------------------------------------------
 
 HAND_MADE = {
-    "task_id": "t", "family": "knapsack", "seed": 1, "difficulty": {}, "tools": [],
-    "public": {"item_ids": ["a", "b", "c", "d", "e"], "capacity": 10, "inspect_budget": 4, "allowed_classes": ["A",
-    "B"]},
-    "private": {"items": {
-        "a": {"class": "A", "value": 10, "weight": 6}, "b": {"class": "B", "value": 6, "weight": 4},
-        "c": {"class": "C", "value": 99, "weight": 1}, "d": {"class": "A", "value": 7, "weight": 5},
-        "e": {"class": "A", "value": 1, "weight": 3},
-    }},
+    "task_id": "t",
+    "family": "knapsack",
+    "seed": 1,
+    "difficulty": {},
+    "tools": [],
+    "public": {
+        "item_ids": ["a", "b", "c", "d", "e"],
+        "capacity": 10,
+        "inspect_budget": 4,
+        "allowed_classes": ["A", "B"],
+    },
+    "private": {
+        "items": {
+            "a": {"class": "A", "value": 10, "weight": 6},
+            "b": {"class": "B", "value": 6, "weight": 4},
+            "c": {"class": "C", "value": 99, "weight": 1},
+            "d": {"class": "A", "value": 7, "weight": 5},
+            "e": {"class": "A", "value": 1, "weight": 3},
+        }
+    },
     "reference": {"optimal_item_ids": ["a", "b"], "optimal_value": 16, "optimal_weight": 10},
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -47,10 +59,10 @@ def test_the_optimum_can_be_taken_and_is_solved(world):
     assert json.loads(world.inspect("a")) == {"class": "A", "value": 10, "weight": 6}
     world.inspect("b")
     assert world.take_item("a") is None
-    assert (world.outcome()["optimality"], world.outcome()["solved"]) == (0.625, False)
+    assert (world.result()["score"], world.result()["solved"]) == (0.625, False)
     world.take_item("b")
-    out = world.outcome()
-    assert (out["value"], out["optimality"], out["solved"], out["weight_used"], out["items_taken"]) == (
+    out = world.result()
+    assert (out["value"], out["score"], out["solved"], out["weight_used"], out["items_taken"]) == (
         16,
         1.0,
         True,
@@ -64,10 +76,10 @@ def test_the_optimum_can_be_taken_and_is_solved(world):
 
 def test_an_item_that_was_not_inspected_cannot_be_taken(world):
     assert "never inspected" in refused(world.take_item, "a")
-    assert world.outcome()["value"] == 0
+    assert world.result()["value"] == 0
     world.inspect("a")
     world.take_item("a")
-    assert world.outcome()["value"] == 10
+    assert world.result()["value"] == 10
 
 
 def test_an_item_of_a_disallowed_class_cannot_be_taken(world):
@@ -90,7 +102,7 @@ def test_an_item_counts_once_however_often_it_is_taken(world):
     world.inspect("b")
     world.take_item("b")
     assert "already" in refused(world.take_item, "b")
-    assert (world.outcome()["value"], world.weight) == (6, 4)
+    assert (world.result()["value"], world.weight) == (6, 4)
 
 
 def test_the_budget_counts_distinct_items_and_repeats_are_free(world):
@@ -98,7 +110,7 @@ def test_the_budget_counts_distinct_items_and_repeats_are_free(world):
         world.inspect(item)
     assert "budget" in refused(world.inspect, "e")
     assert json.loads(world.inspect("a"))["weight"] == 6
-    assert world.outcome()["items_inspected"] == 4
+    assert world.result()["items_inspected"] == 4
 
 
 def test_a_refused_inspection_costs_nothing(world):
@@ -141,7 +153,8 @@ def test_an_odd_id_is_refused_with_a_short_line(world, tool, odd):
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(), lambda s: st.lists(s) | st.dictionaries(st.text(), s)
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda s: st.lists(s) | st.dictionaries(st.text(), s),
     )
 )
 @settings(max_examples=80, deadline=None)
@@ -155,9 +168,9 @@ def test_no_json_value_breaks_a_tool(value):
 def test_finish_settles_the_score(world):
     world.inspect("a")
     world.finish()
-    before = world.outcome()
+    before = world.result()
     refused(world.take_item, "a")
-    assert world.outcome() == before and world.done
+    assert world.result() == before and world.done
 
 
 def test_two_worlds_of_one_task_share_nothing():
@@ -166,31 +179,39 @@ def test_two_worlds_of_one_task_share_nothing():
     one.inspect("a")
     one.take_item("a")
     one.finish()
-    assert not two.done and two.inspected == [] and two.outcome()["value"] == 0
+    assert not two.done and two.inspected == [] and two.result()["value"] == 0
     assert task == Task.from_json(json.dumps(HAND_MADE))
 
 
-# Nothing hidden -------------------------------------------------------------------------------------------------------
+# Nothing hidden -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("prompt", ["brief", "full"])
 @pytest.mark.parametrize("name", SIZES)
 def test_the_opening_holds_nothing_that_is_hidden(name, prompt, make_limits):
-    """It is the same text when weights, values, ids, the allowed classes and the optimum are all others."""
-    cues = Cues(prompt=prompt, cue="stated", list_bindings=True)
+    """It is the same text when weights, values, ids, the allowed classes and the optimum are all
+    others."""
+    options = PromptOptions(style=prompt, cue="stated", list_bindings=True)
     for task in make_tasks(name, 10, seed=4, split="hide"):
         data = json.loads(task.to_json())
-        text = json.dumps(opening("knapsack", KnapsackWorld(task).facts(), "reset", make_limits(), cues))
+        text = json.dumps(
+            opening("knapsack", KnapsackWorld(task).facts(), "reset", make_limits(), options)
+        )
         classes = sorted({item["class"] for item in data["private"]["items"].values()})
         data["public"]["allowed_classes"] = [
             c for c in classes if c not in data["public"]["allowed_classes"]
         ] or classes
         data["public"]["item_ids"] = [f"other_{k}" for k in range(len(data["public"]["item_ids"]))]
-        changed = [{"class": i["class"], "weight": 7777, "value": 8888} for i in data["private"]["items"].values()]
+        changed = [
+            {"class": i["class"], "weight": 7777, "value": 8888}
+            for i in data["private"]["items"].values()
+        ]
         data["private"]["items"] = dict(zip(data["public"]["item_ids"], changed, strict=True))
         data["reference"] = {"optimal_item_ids": [], "optimal_value": 9999, "optimal_weight": 1}
         other = KnapsackWorld(Task.from_json(json.dumps(data)))
-        assert json.dumps(opening("knapsack", other.facts(), "reset", make_limits(), cues)) == text
+        assert (
+            json.dumps(opening("knapsack", other.facts(), "reset", make_limits(), options)) == text
+        )
         assert ", ".join(classes) in text
         assert not any(i in text for i in task.public["item_ids"])
 

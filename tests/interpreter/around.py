@@ -1,4 +1,5 @@
-"""What lies around a hostile block: a file, a folder, a process and three servers that it may try to reach."""
+"""What lies around a hostile block: a file, a folder, a process and three servers that it may try
+to reach."""
 
 import contextlib
 import os
@@ -21,7 +22,10 @@ class Place:
     def __init__(self, folder):
         self.dir, self.file, self.unix = folder, folder / "secret.json", folder / "socket"
         self.shared = Path(f"/dev/shm/{folder.name}-{os.getpid()}")
-        self.tcp, self.udp = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.tcp, self.udp = (
+            socket.create_server(("127.0.0.1", 0)),
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM),
+        )
         self.udp.bind(("127.0.0.1", 0))
         self.listener = socket.socket(socket.AF_UNIX)
         self.sleeper = subprocess.Popen(["sleep", "600"], start_new_session=True)
@@ -52,17 +56,30 @@ class Place:
             server.close()
 
     def words(self, bare):
-        """What the placeholders of a block stand for. Where nothing protects, HOST is not this very process."""
+        """What the placeholders of a block stand for. Where nothing protects, HOST is not this very
+        process."""
         return {
-            "FILE": self.file, "DIR": self.dir, "UNIX": self.unix, "REPO": REPOSITORY, "PID": self.sleeper.pid,
-            "PORT": self.tcp.getsockname()[1], "UDP": self.udp.getsockname()[1],
-            "SHM": self.shared, "HOST": self.sleeper.pid if bare else os.getpid(),
-        }  # fmt: skip
+            "FILE": self.file,
+            "DIR": self.dir,
+            "UNIX": self.unix,
+            "REPO": REPOSITORY,
+            "PID": self.sleeper.pid,
+            "PORT": self.tcp.getsockname()[1],
+            "UDP": self.udp.getsockname()[1],
+            "SHM": self.shared,
+            "HOST": self.sleeper.pid if bare else os.getpid(),
+        }
 
     def _state(self):
         info = self.file.lstat() if self.file.is_file() else None
         names = [*sorted(path.name for path in self.dir.iterdir()), self.shared.exists()]
-        return names, info and (self.file.read_text(), info.st_mode, info.st_mtime, info.st_nlink, info.st_uid)
+        return names, info and (
+            self.file.read_text(),
+            info.st_mode,
+            info.st_mtime,
+            info.st_nlink,
+            info.st_uid,
+        )
 
     @property
     def untouched(self):
@@ -94,11 +111,16 @@ def highest_memory():
 
 
 def is_powerful():
-    """Whether this process may do what `privileges` takes away: set user ids, chroot, trace, mount, change priorities."""
+    """Whether this process may do what `privileges` takes away: set user ids, chroot, trace, mount,
+    change priorities."""
     held = int(Path("/proc/self/status").read_text().partition("CapEff:")[2].split()[0], 16)
     return all(held >> capability & 1 for capability in (7, 18, 19, 21, 23))
 
 
 def children_of(pid):
     """Children of a process that run: one that is dead and not yet reaped does not."""
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split() if is_running(word)]
+    return [
+        int(word)
+        for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        if is_running(word)
+    ]

@@ -1,12 +1,15 @@
-"""What a study without a sandbox does, for the attacks to succeed on. Never import this: run it and throw it away.
+"""What a study without a sandbox does, for the attacks to succeed on. Never import this: run it and
+throw it away.
 
-Reads lines of JSON [block file, answer file, kind], says one line of JSON to each, and forks a process for each:
+Reads lines of JSON [block file, answer file, kind], says one line of JSON to each, and forks a
+process for each:
 
     plain    the world and the block in one process, tools as bound methods, a plain exec
     naive    the block in a process of its own, and a host that believes whatever descriptor 3 says
 
-The process runs the block, then `print(6 * 7)`, and ends with one line of JSON on its standard output, the answer
-file. Whatever keeps that line from coming, or makes it lie, is what the attack has won.
+The process runs the block, then `print(6 * 7)`, and ends with one line of JSON on its standard
+output, the answer file. Whatever keeps that line from coming, or makes it lie, is what the attack
+has won.
 """
 
 import builtins
@@ -60,8 +63,13 @@ def told(error):
     while cause is not None:
         causes.append(type(cause).__name__)
         cause = cause.__context__
-    return {"error_type": name, "error": str(error)[:], "causes": causes, "line": line_of(error),
-            "builtin": hasattr(builtins, name)}  # fmt: skip
+    return {
+        "error_type": name,
+        "error": str(error)[:],
+        "causes": causes,
+        "line": line_of(error),
+        "builtin": hasattr(builtins, name),
+    }
 
 
 def line_of(error):
@@ -89,11 +97,18 @@ def plain(code):
     time.sleep(0.02)  # while a model thinks
     after, _ = run("print(6 * 7)", names)
     report = {
-        "stdout": printed[:20_000], "printed": len(printed), "after": after,
+        "stdout": printed[:20_000],
+        "printed": len(printed),
+        "after": after,
         **({} if error is None else told(error)),
-        "bindings": [f"{name} = {value!r}" for name, value in names.items() if not name.startswith("__b")],
-        "taking": copy.deepcopy(taking), "taken": world.taken, "inspected": world.inspected, **world.outcome(),
-    }  # fmt: skip
+        "bindings": [
+            f"{name} = {value!r}" for name, value in names.items() if not name.startswith("__b")
+        ],
+        "taking": copy.deepcopy(taking),
+        "taken": world.taken,
+        "inspected": world.inspected,
+        **world.result(),
+    }
     names.clear()
     say(report)
 
@@ -112,7 +127,7 @@ def naive(code):
     while True:
         message = json.loads(messages.read(struct.unpack(">I", messages.read(4))[0]))
         if "done" in message:
-            return say({"taken": world.taken, **world.outcome(), **message})
+            return say({"taken": world.taken, **world.result(), **message})
         value = json.dumps({"value": getattr(world, message["call"])(*message["args"])}).encode()
         messages.write(struct.pack(">I", len(value)) + value)
         messages.flush()
@@ -133,7 +148,12 @@ def naive_child(code):
     for number, block in enumerate((code, "print(6 * 7)")):
         if number and (other := os.fork()):  # the state before each block is kept, as one does
             return os.waitpid(other, 0)
-        linecache.cache[f"<block {number}>"] = len(block), None, block.splitlines(True), f"<block {number}>"
+        linecache.cache[f"<block {number}>"] = (
+            len(block),
+            None,
+            block.splitlines(True),
+            f"<block {number}>",
+        )
         random.seed(number)
         with contextlib.redirect_stdout(printed):
             try:

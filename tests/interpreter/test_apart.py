@@ -1,4 +1,5 @@
-"""Episodes side by side, the host's other processes and packages: each protection by itself, also in copies."""
+"""Episodes side by side, the host's other processes and packages: each protection by itself, also
+in copies."""
 
 import ctypes
 import os
@@ -11,7 +12,14 @@ from pathlib import Path
 import pytest
 from common import comes_true, gone, is_running
 
-from knapsack_lib.interpreter import Interpreter, Pool, confine, parent, persistence_named, processes
+from knapsack_lib.interpreter import (
+    Interpreter,
+    Pool,
+    confine,
+    parent,
+    persistence_named,
+    processes,
+)
 
 REACH = (Path(__file__).parent / "attacks" / "open_what_others_print.py").read_text()
 EXIT = "import os\nos._exit(0)"
@@ -37,10 +45,17 @@ def test_the_check_above_finds_something_where_nothing_protects(make_limits, ste
 
 
 def test_no_folder_that_may_hold_packages_is_readable():
-    """A Python that has its own folder holds the library libpython beside the folder of all packages."""
+    """A Python that has its own folder holds the library libpython beside the folder of all
+    packages."""
     library = os.path.dirname(os.__file__)
-    folders = [path for path, rights in confine.readable_paths() if rights & confine.READ_FILE and os.path.isdir(path)]
-    assert folders and all(os.path.dirname(path) == library or path == "/usr/share/zoneinfo" for path in folders)
+    folders = [
+        path
+        for path, rights in confine.readable_paths()
+        if rights & confine.READ_FILE and os.path.isdir(path)
+    ]
+    assert folders and all(
+        os.path.dirname(path) == library or path == "/usr/share/zoneinfo" for path in folders
+    )
     assert not {"site-packages", "dist-packages"} & {os.path.basename(path) for path in folders}
 
 
@@ -61,7 +76,11 @@ LAZY = (
 
 
 def test_what_python_loads_late_can_still_be_loaded(pool, steps):
-    found = [name for name in LAZY if not subprocess.call([sys.executable, "-c", f"import {name}"], stderr=-3)]
+    found = [
+        name
+        for name in LAZY
+        if not subprocess.call([sys.executable, "-c", f"import {name}"], stderr=-3)
+    ]
     seen = steps(pool, "reset", *[f"import {name}" for name in found])
     assert [o.error for o in seen] == [None] * len(found) and len(found) > 6
 
@@ -71,9 +90,17 @@ NEW_USER, PARENT, VM, DETAILS = 0x10000000, 0x8000, 0x100, 0x01200000
 
 @pytest.mark.parametrize(
     ("flags", "plain"),
-    [(17, True), (17 | DETAILS, True), (17 | NEW_USER, False), (17 | PARENT, False), (17 | VM | DETAILS, False),
-     (DETAILS, False), (9 | DETAILS, False), (17 | 1 << 40, False)],
-)  # fmt: skip
+    [
+        (17, True),
+        (17 | DETAILS, True),
+        (17 | NEW_USER, False),
+        (17 | PARENT, False),
+        (17 | VM | DETAILS, False),
+        (DETAILS, False),
+        (9 | DETAILS, False),
+        (17 | 1 << 40, False),
+    ],
+)
 def test_only_a_plain_copy_is_allowed(flags, plain):
     number = confine.SPECIAL["clone"][confine.MACHINES[os.uname().machine][0]]
     question = struct.pack("QIIiIQ6Q", 1, 2, 0, number, 0, 0, flags, 0, 0, 0, 0, 0)
@@ -81,7 +108,9 @@ def test_only_a_plain_copy_is_allowed(flags, plain):
 
 
 def test_a_number_that_is_no_childs_any_more_is_not_killed():
-    other = subprocess.run(["sh", "-c", "sleep 600 >/dev/null & echo $!"], stdout=subprocess.PIPE, check=True)
+    other = subprocess.run(
+        ["sh", "-c", "sleep 600 >/dev/null & echo $!"], stdout=subprocess.PIPE, check=True
+    )
     pid = int(other.stdout)
     try:
         assert parent.end_process(pid) == 0 and is_running(pid)
@@ -107,8 +136,11 @@ os.register_at_fork(before=pretend)
 
 
 @pytest.mark.parametrize("without", [(), ("privileges",)])
-def test_a_copy_that_passes_for_another_process_does_not_have_it_killed(make_limits, steps, without):
-    """Without privileges of root the kernel refuses the lie; with them it is believed, and the number checked."""
+def test_a_copy_that_passes_for_another_process_does_not_have_it_killed(
+    make_limits, steps, without
+):
+    """Without privileges of root the kernel refuses the lie; with them it is believed, and the
+    number checked."""
     other = subprocess.Popen(["sleep", "600"], start_new_session=True)
     try:
         with Pool(make_limits(), without=without) as pool:
@@ -158,7 +190,10 @@ def test_copies_that_hooks_hold_up_do_not_outlive_a_warm_parent(make_limits, chi
 def randomized() -> bool:
     """Whether this machine refuses to do without random addresses."""
     with processes.fixed_addresses():
-        return not ctypes.CDLL(None).personality(ctypes.c_ulong(processes.ASK)) & processes.ADDR_NO_RANDOMIZE
+        return (
+            not ctypes.CDLL(None).personality(ctypes.c_ulong(processes.ASK))
+            & processes.ADDR_NO_RANDOMIZE
+        )
 
 
 @pytest.mark.skipif(randomized(), reason="personality is refused here")
@@ -167,7 +202,9 @@ def test_sets_of_what_is_hashed_by_address_have_the_same_order_in_every_pool(mak
     seen = set()
     for _ in range(4):
         with Pool(make_limits()) as pool:
-            seen |= {o.stdout for mode in ("reset", "persistent") for o in steps(pool, mode, look, look)}
+            seen |= {
+                o.stdout for mode in ("reset", "persistent") for o in steps(pool, mode, look, look)
+            }
     assert len(seen) == 1 and "hash" not in seen.pop()
 
 

@@ -1,6 +1,8 @@
-"""Hostile blocks: each holds in every mode, and each succeeds once that which protects from it is switched off.
+"""Hostile blocks: each holds in every mode, and each succeeds once that which protects from it is
+switched off.
 
-attacks/NAME.py is the block itself below a few comment lines (`expect` and `works` may come several times):
+attacks/NAME.py is the block itself below a few comment lines (`expect` and `works` may come several
+times):
 
     property  what must hold, in words
     expect    an expression over `seen` and `after` (observations of the block and of a harmless one after it), `mode`,
@@ -11,7 +13,8 @@ attacks/NAME.py is the block itself below a few comment lines (`expect` and `wor
     after     `own`: the block may break the interpreter that it runs in, and nothing else
     limits    fields of Limits with which it shows in less time
 
-{FILE}, {DIR}, {SHM}, {PID}, {PORT}, {UDP}, {UNIX}, {HOST} and {REPO} in a block stand for what lies around.
+{FILE}, {DIR}, {SHM}, {PID}, {PORT}, {UDP}, {UNIX}, {HOST} and {REPO} in a block stand for what lies
+around.
 """
 
 import json
@@ -60,7 +63,8 @@ class Attack:
         return text
 
     def must(self, header, **facts):
-        """Every line of this header must hold; the first that does not is shown with the observation."""
+        """Every line of this header must hold; the first that does not is shown with the
+        observation."""
         for text in self.headers[header]:
             if not eval(text, facts):
                 pytest.fail(f"{header}: {text}\n{facts['seen']}", pytrace=False)
@@ -96,7 +100,8 @@ def place(around):
 
 @pytest.fixture(scope="module")
 def pools(around, make_limits):
-    """pools(without, **limits): a pool, an episode in it that must not notice anything, how many processes it has."""
+    """pools(without, **limits): a pool, an episode in it that must not notice anything, how many
+    processes it has."""
     opened = {}
 
     def give(without=(), **changed):
@@ -116,14 +121,15 @@ def pools(around, make_limits):
 
 
 def play(pool, mode, block):
-    """(observation of the block, of a harmless one after it, the world). There is state when the block comes."""
+    """(observation of the block, of a harmless one after it, the world). There is state when the
+    block comes."""
     world = KnapsackWorld(TASK)
     with Interpreter(pool, persistence_named(mode), world.tools, seed=1) as interpreter:
         interpreter.run("kept = 1")
         return interpreter.run(block), interpreter.run("print(6 * 7)"), world
 
 
-# With every protection ------------------------------------------------------------------------------------------------
+# With every protection ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("mode", ALL_MODES)
@@ -141,21 +147,29 @@ def test_an_attack_does_not_get_what_it_wants(pools, place, name, mode):
     assert seen.restored == (seen.killed_by is not None and mode != "reset") and not seen.state_lost
     for observed in (seen, after):
         check_is_bounded(observed, pool.limits)
-    assert world.outcome() == outcome_of(seen.tool_calls + after.tool_calls), "the score is not that of the calls"
+    assert world.result() == outcome_of(seen.tool_calls + after.tool_calls), (
+        "the score is not that of the calls"
+    )
     if "own" not in attack.headers["after"] or mode == "reset":
         assert (after.stdout, after.error_type, after.killed_by) == ("42\n", None, None)
     else:
         assert play(pool, mode, "print(6 * 7)")[0].stdout == "42\n"
     assert bystander.run("print(kept + 1)").stdout == "42\n", "another episode noticed"
     assert len(os.listdir("/proc/self/fd")) <= descriptors
-    assert comes_true(lambda: len(children_of(pool._parent.pid)) <= processes), "a process was left behind"
+    assert comes_true(lambda: len(children_of(pool._parent.pid)) <= processes), (
+        "a process was left behind"
+    )
 
 
 def check_is_bounded(seen, limits):
     """It can be written to a file, shown to a model and counted."""
     json.dumps(asdict(seen), ensure_ascii=False, allow_nan=False).encode()
     assert len(seen.stdout) <= limits.output_chars + 50
-    assert len(seen.error_type or "") <= 300 and len(seen.error or "") <= 400 and len(seen.traceback or "") <= 10_000
+    assert (
+        len(seen.error_type or "") <= 300
+        and len(seen.error or "") <= 400
+        and len(seen.traceback or "") <= 10_000
+    )
     for names in (seen.bindings, seen.written):
         assert len(names) <= 500 and all(len(name) <= 80 for name in names)
     assert len(seen.tool_calls) <= 4 * limits.tool_calls
@@ -168,22 +182,38 @@ def outcome_of(calls):
     for call in calls:
         if call.error is None:
             world.tools[call.name](*call.args)
-    return world.outcome()
+    return world.result()
 
 
-# Without what protects ------------------------------------------------------------------------------------------------
+# Without what protects ----------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def run_bare(around, tmp_path_factory):
-    """Runs a block in bare.py. `died`: it had nothing to say at its end; `hung`; `spilled`: bytes beside its one line."""
+    """Runs a block in bare.py. `died`: it had nothing to say at its end; `hung`; `spilled`: bytes
+    beside its one line."""
     folder = tmp_path_factory.mktemp("bare")
-    empty = dict(stdout="", printed=0, after="", error_type=None, error=None, bindings=[], taken=[], inspected=[],
-                 taking=[], optimality=0, shadowed=(), killed_by=None)  # fmt: skip
+    empty = dict(
+        stdout="",
+        printed=0,
+        after="",
+        error_type=None,
+        error=None,
+        bindings=[],
+        taken=[],
+        inspected=[],
+        taking=[],
+        score=0,
+        shadowed=(),
+        killed_by=None,
+    )
     server = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("bare.py"))], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        text=True, env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-    )  # fmt: skip
+        [sys.executable, str(Path(__file__).with_name("bare.py"))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )
 
     def run(block, kind, patience=5.0):
         source, answer = folder / "block", folder / "answer"
@@ -198,7 +228,10 @@ def run_bare(around, tmp_path_factory):
             report = None
         died = not isinstance(report, dict)
         return SimpleNamespace(
-            **{**empty, **({} if died else report)}, died=died and not hung, hung=hung, spilled=sum(map(len, other))
+            **{**empty, **({} if died else report)},
+            died=died and not hung,
+            hung=hung,
+            spilled=sum(map(len, other)),
         )
 
     yield run
@@ -226,17 +259,23 @@ def test_the_same_attack_works_when_its_protection_is_off(pools, place, run_bare
     else:
         without = [word for word in attack.off if word in PROTECTIONS]
         more = {word: GENEROUS[word] for word in attack.off if word in GENEROUS}
-        seen, after, world = play(pools(without, **{**attack.limits, **more})[0], "persistent", block)
+        seen, after, world = play(
+            pools(without, **{**attack.limits, **more})[0], "persistent", block
+        )
     attack.must("works", seen=seen, after=after, world=world, mode="persistent", place=place)
 
 
-# The suite itself -----------------------------------------------------------------------------------------------------
+# The suite itself ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_says_what_it_is(name):
     attack = ATTACKS[name]
-    assert len(attack.headers["property"]) == 1 and attack.headers["expect"] and attack.headers["works"]
+    assert (
+        len(attack.headers["property"]) == 1
+        and attack.headers["expect"]
+        and attack.headers["works"]
+    )
     assert set(attack.off) <= {*PROTECTIONS, *GENEROUS, "process", "protocol"}
     assert set(attack.headers["after"]) <= {"own"}
 

@@ -1,4 +1,5 @@
-"""Blocks that break their own interpreter: an observation, the same each time, and nothing else is broken."""
+"""Blocks that break their own interpreter: an observation, the same each time, and nothing else is
+broken."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -73,16 +74,23 @@ ODD = {
     "gc callbacks": "import gc\ndef f(*_): raise ValueError\ngc.callbacks.append(f)\ngc.collect()",
     "an import hook": "import builtins\nbuiltins.__import__ = None",
     "the class builder": "import builtins\nbuiltins.__build_class__ = None",
-}  # fmt: skip
-# What these do depends on the moment: they are run, and nothing else may break, but need not be the same twice.
-BY_CHANCE = {"a timer that raises later", "a value that changes while it is looked at", "no more threads",
-             "the socket does not wait", "no more memory"}  # fmt: skip
+}
+# What these do depends on the moment: they are run, and nothing else may break, but need not be the
+# same twice.
+BY_CHANCE = {
+    "a timer that raises later",
+    "a value that changes while it is looked at",
+    "no more threads",
+    "the socket does not wait",
+    "no more memory",
+}
 
 
 @pytest.mark.parametrize("what", ODD)
 @ALL
 def test_a_block_that_breaks_its_own_interpreter_breaks_nothing_else(hasty, steps, mode, what):
-    """It is an observation without our own files in it, the same each time; the next reset step is as new."""
+    """It is an observation without our own files in it, the same each time; the next reset step is
+    as new."""
 
     def play():
         first, after = steps(hasty, mode, ODD[what], "print(6 * 7)")
@@ -97,14 +105,30 @@ def test_a_block_that_breaks_its_own_interpreter_breaks_nothing_else(hasty, step
 
 
 # Blocks after which an honest agent could go on: the next block of the same episode runs as ever.
-HARMLESS = ["sys.stdout is a text", "json is broken", "globals are emptied", "a name that is no text", "len is gone",
-            "a name that cannot be printed", "a message that is a trap", "a type without a name", "random is broken",
-            "a value that cannot be deleted", "a line that is no number", "lines that are forgotten",
-            "no more descriptors"]  # fmt: skip
+HARMLESS = [
+    "sys.stdout is a text",
+    "json is broken",
+    "globals are emptied",
+    "a name that is no text",
+    "len is gone",
+    "a name that cannot be printed",
+    "a message that is a trap",
+    "a type without a name",
+    "random is broken",
+    "a value that cannot be deleted",
+    "a line that is no number",
+    "lines that are forgotten",
+    "no more descriptors",
+]
 
 
 @pytest.mark.parametrize("what", HARMLESS)
 def test_the_episode_itself_goes_on_too(hasty, steps, what):
     code = "import os\nn = os.write(1, b'on\\n')"
     first, after = steps(hasty, "persistent", ODD[what], code)
-    assert (first.killed_by, after.stdout, after.killed_by, after.state_lost) == (None, "on\n", None, False)
+    assert (first.killed_by, after.stdout, after.killed_by, after.state_lost) == (
+        None,
+        "on\n",
+        None,
+        False,
+    )

@@ -1,4 +1,5 @@
-"""Nothing of the host or the task is in a child: not its environment, its memory, its descriptors, its modules."""
+"""Nothing of the host or the task is in a child: not its environment, its memory, its descriptors,
+its modules."""
 
 import os
 import uuid
@@ -8,7 +9,8 @@ import pytest
 from knapsack_lib.interpreter import Pool
 
 BOTH = pytest.mark.parametrize("mode", ["persistent", "reset"])
-OPEN = {"without": ("files", "syscalls", "privileges")}  # so that a block can look at its own process
+# So that a block can look at its own process
+OPEN = {"without": ("files", "syscalls", "privileges")}
 
 
 @BOTH
@@ -44,7 +46,9 @@ print([m for m in sys.modules if m.split('.')[0] in ('knapsack_lib', 'numpy', 'p
 
 
 @BOTH
-def test_nothing_of_the_package_or_the_task_is_in_the_childs_memory(make_limits, steps, monkeypatch, mode):
+def test_nothing_of_the_package_or_the_task_is_in_the_childs_memory(
+    make_limits, steps, monkeypatch, mode
+):
     """The block searches every readable page of its own process, as no honest agent would."""
     mark = "hidden-" + uuid.uuid4().hex
     monkeypatch.setenv("KNAPSACK_MARK", mark)
@@ -55,7 +59,9 @@ def test_nothing_of_the_package_or_the_task_is_in_the_childs_memory(make_limits,
 
     with Pool(make_limits(memory_mb=512), **OPEN) as pool:
         seen = steps(pool, mode, SEARCH, tools={"inspect": inspect})[0]
-    assert seen.stdout == "[b'seen-10']\n[]\n", seen  # what a tool answered is there, so the search does find things
+    assert seen.stdout == "[b'seen-10']\n[]\n", (
+        seen
+    )  # what a tool answered is there, so the search does find things
 
 
 def test_nothing_of_an_episode_is_in_the_memory_of_the_next(make_limits, steps):
@@ -65,7 +71,13 @@ def test_nothing_of_an_episode_is_in_the_memory_of_the_next(make_limits, steps):
         return "hidden-" + "a7" * 16 if item_id == "first" else "seen-10-" + "5f" * 16
 
     with Pool(make_limits(memory_mb=512), **OPEN) as pool:
-        steps(pool, "persistent", "x = inspect('first')\nprint(len(x))", "y = x * 1000", tools={"inspect": inspect})
+        steps(
+            pool,
+            "persistent",
+            "x = inspect('first')\nprint(len(x))",
+            "y = x * 1000",
+            tools={"inspect": inspect},
+        )
         seen = steps(pool, "reset", "1", SEARCH, tools={"inspect": inspect})[1]
     assert seen.stdout == "[b'seen-10']\n[]\n"
 
@@ -90,6 +102,16 @@ def test_the_child_holds_no_descriptor_but_its_own(make_limits, steps, mode):
 
 @BOTH
 def test_a_confined_block_sees_nothing_of_other_processes(pool, steps, mode):
-    paths = "/proc", "/proc/self/environ", "/proc/self/mem", "/proc/1/cmdline", os.path.abspath(__file__), "/etc/passwd"
+    paths = (
+        "/proc",
+        "/proc/self/environ",
+        "/proc/self/mem",
+        "/proc/1/cmdline",
+        os.path.abspath(__file__),
+        "/etc/passwd",
+    )
     look = "for path in {!r}:\n    try: print(open(path).read())\n    except OSError as e: print(type(e).__name__)"
-    assert set(steps(pool, mode, look.format(paths))[0].stdout.split()) <= {"PermissionError", "IsADirectoryError"}
+    assert set(steps(pool, mode, look.format(paths))[0].stdout.split()) <= {
+        "PermissionError",
+        "IsADirectoryError",
+    }

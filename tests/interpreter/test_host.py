@@ -1,4 +1,5 @@
-"""What the host does around its steps: an interrupt, a closed pool, what was dropped, time and memory that are its own."""
+"""What the host does around its steps: an interrupt, a closed pool, what was dropped, time and
+memory that are its own."""
 
 import gc
 import os
@@ -33,7 +34,10 @@ def test_an_interrupted_block_does_not_go_on(make_limits, tools, after_kill):
             interpreter.run("x = 2\nprint('old')\ntry: stop()\nfinally: note(1)")
         seen = interpreter.run("print(x)"), interpreter.run("print(6 * 7)")
         shown = "1\n" if after_kill == "restore" else ""
-        assert [(o.stdout, o.killed_by, o.tool_calls) for o in seen] == [(shown, None, ()), ("42\n", None, ())]
+        assert [(o.stdout, o.killed_by, o.tool_calls) for o in seen] == [
+            (shown, None, ()),
+            ("42\n", None, ()),
+        ]
         assert called == [] and pool.take().ready()
 
 
@@ -47,7 +51,11 @@ def test_an_interrupt_while_a_child_ends_leaves_no_answer_unread(make_limits, mo
                 patch.setattr(pool, "_start", lambda: (patch.undo(), real(pool)))
                 pool.end(child, tell=True)
         seen = steps(pool, "persistent", "x = 5", "import ctypes\nctypes.string_at(1)", "x")
-        assert [(o.stdout, o.killed_by) for o in seen] == [("", None), ("", "signal 11"), ("5\n", None)]
+        assert [(o.stdout, o.killed_by) for o in seen] == [
+            ("", None),
+            ("", "signal 11"),
+            ("5\n", None),
+        ]
 
 
 def test_a_closed_pool_starts_nothing_any_more(make_limits, children):
@@ -79,7 +87,9 @@ def test_a_child_that_is_dropped_leaves_no_descriptor(make_limits):
         assert len(os.listdir("/proc/self/fd")) == before
 
 
-HOLD = "import os, time\ndef hook():\n    keep = bytearray(b'1') * (20 << 20)\n    time.sleep(600)\n"
+HOLD = (
+    "import os, time\ndef hook():\n    keep = bytearray(b'1') * (20 << 20)\n    time.sleep(600)\n"
+)
 BUSY = {
     "held up by a hook": HOLD + "os.register_at_fork(after_in_child=hook)",
     "deaf": "import sys, os, time\ndef hook():\n    f = sys._getframe()\n    while f: f.f_globals.update(_exit=time.sleep)"
@@ -99,7 +109,8 @@ def test_copies_that_do_not_leave_do_not_add_up(make_limits, children, what):
 
 
 def test_a_host_with_many_open_files_hands_none_of_them_on(make_limits, steps):
-    """Its end of the control socket has a number beyond what a child may open, and beyond what a loop would close."""
+    """Its end of the control socket has a number beyond what a child may open, and beyond what a
+    loop would close."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 1500:
         pytest.skip("this machine allows no process that many open files")
@@ -108,7 +119,9 @@ def test_a_host_with_many_open_files_hands_none_of_them_on(make_limits, steps):
     look = "import os\nfound = []\nfor fd in range(3000):\n    try: os.fstat(fd); found.append(fd)\n    except OSError: pass\nfound"
     try:
         with Pool(make_limits()) as pool:
-            seen = steps(pool, "persistent", look, "import os\nos._exit(0)", look) + steps(pool, "reset", look)
+            seen = steps(pool, "persistent", look, "import os\nos._exit(0)", look) + steps(
+                pool, "reset", look
+            )
     finally:
         for fd in opened:
             os.close(fd)
@@ -128,7 +141,7 @@ def test_descriptors_are_closed_where_the_system_has_no_call_for_it(monkeypatch,
     assert closed == [(4, most)] * 2
 
 
-# Time -----------------------------------------------------------------------------------------------------------------
+# Time ---------------------------------------------------------------------------------------------
 
 
 def test_a_block_that_reads_its_answers_slowly_has_no_more_time_than_others(make_limits, steps):
@@ -136,7 +149,9 @@ def test_a_block_that_reads_its_answers_slowly_has_no_more_time_than_others(make
     slowly += "while True:\n    time.sleep(0.93)\n    os.read(3, 65536)"
     with Pool(make_limits(wall_seconds=1.0, tool_calls=200)) as pool:
         seen = steps(pool, "reset", slowly, tools={"echo": lambda value: "x" * 20_000})[0]
-    assert seen.killed_by == "time" and seen.seconds < 12  # all of them, each in less than the limit, take a minute
+    assert (
+        seen.killed_by == "time" and seen.seconds < 12
+    )  # all of them, each in less than the limit, take a minute
 
 
 def test_threads_do_not_work_for_nothing_while_the_model_thinks(make_limits):
@@ -163,23 +178,27 @@ def test_threads_on_several_cores_use_little_more_than_is_allowed(make_limits):
         child = interpreter._child
         before = child.cpu_counted
         assert interpreter.run(burn).killed_by == "cpu"
-        assert 3 <= child.cpu_counted - before < 5  # 6 on two cores, were the time left waited for as it is
+        assert (
+            3 <= child.cpu_counted - before < 5
+        )  # 6 on two cores, were the time left waited for as it is
 
 
-# Memory ---------------------------------------------------------------------------------------------------------------
+# Memory -------------------------------------------------------------------------------------------
 
 
 def test_a_call_of_many_bytes_is_refused_in_one_line(pool, steps):
     small, large = steps(pool, "persistent", "print(len(echo('x' * 65_000)))", "echo('x' * 66_000)")
     assert small.stdout == "65000\n"
-    assert large.error_type == "ValueError" and "65536 bytes" in large.error and "\n" not in large.error
+    assert (
+        large.error_type == "ValueError"
+        and "65536 bytes" in large.error
+        and "\n" not in large.error
+    )
     assert [(c.args, c.result) for c in large.tool_calls] == [([], None)]
 
 
 def test_arguments_of_calls_past_the_limit_are_recorded_only_when_they_are_short(pool, steps):
-    block = (
-        "for size in (1, 1, 1, 1, 5, 5000):\n    try: echo('x' * size)\n    except RuntimeError as error: print(error)"
-    )
+    block = "for size in (1, 1, 1, 1, 5, 5000):\n    try: echo('x' * size)\n    except RuntimeError as error: print(error)"
     seen = steps(pool, "reset", block)[0]
     assert seen.stdout == "at most 4 tool calls in one turn\n" * 2
     assert [c.args for c in seen.tool_calls] == [["x"]] * 4 + [["xxxxx"], []]

@@ -8,7 +8,10 @@ from knapsack_lib.interpreter import Pool
 
 BOTH = pytest.mark.parametrize("mode", ["persistent", "reset"])
 EACH = "import os\nfor fd in range(3, 128):\n    try: os.write(fd, {})\n    except OSError: pass\n"
-MESSAGE = "import json\nm = json.dumps({}).encode()\nm = len(m).to_bytes(4, 'big') + m\n" + EACH.format("m")
+MESSAGE = (
+    "import json\nm = json.dumps({}).encode()\nm = len(m).to_bytes(4, 'big') + m\n"
+    + EACH.format("m")
+)
 
 RAW = 'import os\nm = b\'{{"call": "echo", "args": {}}}\'\nm = len(m).to_bytes(4, \'big\') + m\nn = os.write(3, m)\nos.read(3, 9)'
 
@@ -17,13 +20,19 @@ KILLS = {
     "os._exit": ("import os\nos._exit(0)", "exit"),
     "os._exit 3": ("import os\nos._exit(3)", "exit"),
     "os._exit in a thread": (
-        "import os, threading, time\nthreading.Thread(target=os._exit, args=(1,)).start()\ntime.sleep(9)", "exit"),
+        "import os, threading, time\nthreading.Thread(target=os._exit, args=(1,)).start()\ntime.sleep(9)",
+        "exit",
+    ),
     "a false address": ("import ctypes\nctypes.string_at(1)", "signal 11"),
     "a stack overflow": (
-        "import sys\nsys.setrecursionlimit(10**7)\nx = []\nfor _ in range(10**6): x = [x]\nrepr(x)", "signal 11"),
+        "import sys\nsys.setrecursionlimit(10**7)\nx = []\nfor _ in range(10**6): x = [x]\nrepr(x)",
+        "signal 11",
+    ),
     "abort": ("import os\nos.abort()", "signal 6, or signal 11"),
     "a timer without a handler": (
-        "import signal, time\nsignal.setitimer(signal.ITIMER_REAL, 0.01)\ntime.sleep(9)", "signal 14"),
+        "import signal, time\nsignal.setitimer(signal.ITIMER_REAL, 0.01)\ntime.sleep(9)",
+        "signal 14",
+    ),
     "output flood": ("while True: print('x' * 1000)", "output"),
     "raw output flood": ("import os\nwhile True: os.write(2, b'y' * 65536)", "output"),
     "garbage to every descriptor": (EACH.format("b'garbage ' * 9"), "protocol"),
@@ -38,13 +47,24 @@ KILLS = {
     "a call with no list": (MESSAGE.format("{'call': 'echo', 'args': {'value': 1}}"), "protocol"),
     "a false end": (MESSAGE.format("{'done': True, 'error': 5, 'bindings': []}"), "protocol"),
     "the end of another step": (
-        MESSAGE.format("{'done': 77, 'error': None, 'bindings': [], 'written': [], 'shadowed': []}"), "protocol"),
+        MESSAGE.format(
+            "{'done': 77, 'error': None, 'bindings': [], 'written': [], 'shadowed': []}"
+        ),
+        "protocol",
+    ),
     "an end with names that are none": (
-        MESSAGE.format("{'done': 2, 'error': None, 'bindings': [1], 'written': [], 'shadowed': []}"), "protocol"),
+        MESSAGE.format(
+            "{'done': 2, 'error': None, 'bindings': [1], 'written': [], 'shadowed': []}"
+        ),
+        "protocol",
+    ),
     "two ends": (
-        MESSAGE.format("{'done': 2, 'error': None, 'bindings': [], 'written': [], 'shadowed': []}").replace(
-            "+ m", "+ m\nm *= 2"), "protocol"),
-}  # fmt: skip
+        MESSAGE.format(
+            "{'done': 2, 'error': None, 'bindings': [], 'written': [], 'shadowed': []}"
+        ).replace("+ m", "+ m\nm *= 2"),
+        "protocol",
+    ),
+}
 
 
 @pytest.mark.parametrize("what", KILLS)
@@ -97,14 +117,18 @@ SLOW = {
     "a value that never prints": "class R:\n    def __repr__(self):\n        while True: pass\nR()",
     "an end that never comes": "import sys\nclass S:\n    def write(self, text): pass\n    def flush(self):\n"
     "        while True: pass\nsys.stdout = S()",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", SLOW)
 @BOTH
 def test_a_block_that_does_not_end_is_stopped_in_time(hasty, steps, mode, what):
     seen, after = steps(
-        hasty, mode, "kept = 1", "print('so far', flush=True)\n" + SLOW[what], "print('kept' in globals())"
+        hasty,
+        mode,
+        "kept = 1",
+        "print('so far', flush=True)\n" + SLOW[what],
+        "print('kept' in globals())",
     )[1:]
     assert seen.killed_by == "time" and 0.4 < seen.seconds < 3
     assert seen.stdout == "so far\n"
@@ -114,14 +138,21 @@ def test_a_block_that_does_not_end_is_stopped_in_time(hasty, steps, mode, what):
 @BOTH
 def test_a_process_that_stops_itself_is_stopped_in_time_too(make_limits, steps, mode):
     with Pool(make_limits(wall_seconds=0.5), without=("syscalls",)) as pool:
-        seen, after = steps(pool, mode, "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)", "print(1)")
+        seen, after = steps(
+            pool, mode, "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)", "print(1)"
+        )
     assert seen.killed_by == "time" and after.stdout == "1\n"
 
 
 @BOTH
 def test_output_up_to_a_kill_is_kept_as_far_as_its_last_line(hasty, steps, mode):
     """A line that was not ended is in the child's buffer and goes with it."""
-    seen = steps(hasty, mode, "print('a')\nprint('b', end='')\nwhile True: pass", "print('c')\nimport os\nos._exit(0)")
+    seen = steps(
+        hasty,
+        mode,
+        "print('a')\nprint('b', end='')\nwhile True: pass",
+        "print('c')\nimport os\nos._exit(0)",
+    )
     assert [(o.stdout, o.killed_by) for o in seen] == [("a\n", "time"), ("c\n", "exit")]
 
 
@@ -136,7 +167,9 @@ def test_processor_time_of_threads_counts_and_sleep_does_not(make_limits, steps)
     burn = "import hashlib, threading\nfor _ in range(4):\n    threading.Thread(target=hashlib.pbkdf2_hmac, "
     burn += "args=('sha256', b'', b'', 10**8)).start()"
     with Pool(make_limits(wall_seconds=30, cpu_seconds=1)) as pool:
-        threads, sleep = steps(pool, "reset", burn + "\nimport time\ntime.sleep(20)", "import time\ntime.sleep(1.3)")
+        threads, sleep = steps(
+            pool, "reset", burn + "\nimport time\ntime.sleep(20)", "import time\ntime.sleep(1.3)"
+        )
     assert (threads.killed_by, sleep.killed_by) == ("cpu", None)
 
 
@@ -147,7 +180,9 @@ def test_processor_time_of_one_step_is_not_counted_against_the_next(make_limits,
         assert [o.killed_by for o in steps(pool, mode, burn, burn, burn)] == [None] * 3
 
 
-TRY_TO_FORK = "import os\nfor _ in range(5):\n    try: os.fork()\n    except PermissionError: print('no')"
+TRY_TO_FORK = (
+    "import os\nfor _ in range(5):\n    try: os.fork()\n    except PermissionError: print('no')"
+)
 FORK_LATER = """
 import os, signal
 def fork(*_):
@@ -163,7 +198,8 @@ signal.setitimer(signal.ITIMER_REAL, {}, 5e-4)
 
 @BOTH
 def test_no_block_can_copy_its_process_in_any_step(pool, steps, mode):
-    """Copies are made for kills to be undone: a block must not slip into the moment when one is allowed."""
+    """Copies are made for kills to be undone: a block must not slip into the moment when one is
+    allowed."""
     for _ in range(30):
         seen = steps(pool, mode, *[TRY_TO_FORK] * 4)
         assert [(o.stdout, o.error, o.killed_by) for o in seen] == [("no\n" * 5, None, None)] * 4
@@ -178,7 +214,8 @@ def test_no_timer_of_a_block_can_copy_its_process_between_steps(pool, steps):
 
 @BOTH
 def test_a_block_can_put_nothing_into_a_file(steps, make_limits, tmp_path, mode):
-    """Else a note on disk would carry state across a reset. Two protections refuse it, each by itself."""
+    """Else a note on disk would carry state across a reset. Two protections refuse it, each by
+    itself."""
     for without in ((), ("files",), ("limits",)):
         for code in (
             "with open({!r}, 'w') as f: f.write('x')",

@@ -1,4 +1,5 @@
-"""Nothing is left over: no process, zombie, thread or descriptor, no memory that grows; copies do not add up."""
+"""Nothing is left over: no process, zombie, thread or descriptor, no memory that grows; copies do
+not add up."""
 
 import os
 import subprocess
@@ -27,9 +28,13 @@ for _ in range(20):
 """
 
 
-@pytest.mark.parametrize("first", ["pass", "os.setsid()"], ids=["plain", "in sessions of their own"])
+@pytest.mark.parametrize(
+    "first", ["pass", "os.setsid()"], ids=["plain", "in sessions of their own"]
+)
 @BOTH
-def test_processes_a_block_leaves_behind_hold_nothing_up_and_end_with_the_episode(open_pool, steps, mode, first):
+def test_processes_a_block_leaves_behind_hold_nothing_up_and_end_with_the_episode(
+    open_pool, steps, mode, first
+):
     start = time.monotonic()
     seen, after = steps(open_pool, mode, SLEEPERS.format(first=first), "print('on')")
     took = time.monotonic() - start
@@ -40,7 +45,10 @@ def test_processes_a_block_leaves_behind_hold_nothing_up_and_end_with_the_episod
 
 def test_processes_of_a_reset_step_end_with_it_and_not_with_the_episode(open_pool):
     with Interpreter(open_pool, persistence_named("reset"), {}, 1) as interpreter:
-        pids = [int(word) for word in interpreter.run(SLEEPERS.format(first="os.setsid()")).stdout.split()]
+        pids = [
+            int(word)
+            for word in interpreter.run(SLEEPERS.format(first="os.setsid()")).stdout.split()
+        ]
         assert len(pids) == 20 and gone(pids)
         look = "import os\ntry: print(os.waitpid(-1, os.WNOHANG))\nexcept ChildProcessError: print('none')"
         assert interpreter.run(look).stdout == "none\n"
@@ -62,14 +70,17 @@ def test_processes_a_killed_block_leaves_behind_end_with_it(make_limits, steps, 
 
 @BOTH
 def test_a_forked_copy_cannot_answer_for_the_episode(open_pool, tools, mode):
-    """The copy falls out of the block too; what it says and does must not be taken for the next step."""
+    """The copy falls out of the block too; what it says and does must not be taken for the next
+    step."""
     with Interpreter(open_pool, persistence_named(mode), tools, 1) as interpreter:
         interpreter.run("import os, time\nme = os.getpid()\nif os.fork() == 0: time.sleep(0.1)")
         time.sleep(0.4)
         seen = [interpreter.run(f"import time\ntime.sleep(0.02)\nprint({i})") for i in range(4)]
         assert [o.stdout for o in seen] == ["0\n", "1\n", "2\n", "3\n"]
         if mode == "persistent":
-            assert {interpreter.run("import os\nprint(os.getpid() == me)").stdout for _ in range(4)} == {"True\n"}
+            assert {
+                interpreter.run("import os\nprint(os.getpid() == me)").stdout for _ in range(4)
+            } == {"True\n"}
 
 
 @BOTH
@@ -82,7 +93,9 @@ def test_a_forked_copy_cannot_call_tools(open_pool, steps, mode):
 
 def test_a_block_that_kills_the_warm_parent_ends_no_run(make_limits, steps):
     with Pool(make_limits(), without=("files", "syscalls", "privileges")) as pool:
-        seen = steps(pool, "reset", "import os\nos.kill(os.getppid(), 9)", "print('on')", "print('and on')")
+        seen = steps(
+            pool, "reset", "import os\nos.kill(os.getppid(), 9)", "print('on')", "print('and on')"
+        )
         assert [o.stdout for o in seen[1:]] == ["on\n", "and on\n"]
         assert steps(pool, "persistent", "x = 1", "print(x)")[1].stdout == "1\n"
 
@@ -93,7 +106,9 @@ def test_a_confined_block_cannot_reach_the_warm_parent(pool, steps):
 
 
 @BOTH
-def test_no_child_and_no_zombie_is_left_when_a_pool_closes(make_limits, tools, steps, children, mode):
+def test_no_child_and_no_zombie_is_left_when_a_pool_closes(
+    make_limits, tools, steps, children, mode
+):
     before = set(children())
     with Pool(make_limits(wall_seconds=0.3)) as pool:
         parent = (set(children()) - before).pop()
@@ -103,7 +118,9 @@ def test_no_child_and_no_zombie_is_left_when_a_pool_closes(make_limits, tools, s
         soon(lambda: "Z" not in children(parent).values())
         family = {*children(parent), *(copy for pid in pids for copy in children(pid))}
         assert len(family & pids) == (3 if mode == "persistent" else 0)
-        assert len(family) <= 9  # a child and its copy for each episode, and those that wait ready for the next step
+        assert (
+            len(family) <= 9
+        )  # a child and its copy for each episode, and those that wait ready for the next step
     assert set(children()) == before
     assert gone([parent, *family, *pids])
 
@@ -126,10 +143,15 @@ def descendants(children, pid):
 
 @pytest.mark.parametrize("size", [0, 100 << 20], ids=["small", "large"])
 def test_copies_of_the_state_do_not_add_up(make_limits, tools, children, size):
-    """A large state takes the kernel a moment to take down, so that ended copies are easily forgotten."""
+    """A large state takes the kernel a moment to take down, so that ended copies are easily
+    forgotten."""
     with Pool(make_limits(memory_mb=512)) as pool:
         with Interpreter(pool, persistence_named("persistent"), tools, 1) as interpreter:
-            child = int(interpreter.run(f"import os\nx = bytearray(b'1') * {size}\nprint(os.getpid())").stdout)
+            child = int(
+                interpreter.run(
+                    f"import os\nx = bytearray(b'1') * {size}\nprint(os.getpid())"
+                ).stdout
+            )
             for _ in range(50):
                 assert interpreter.run("n = 1\nprint(os.getpid())").stdout == f"{child}\n"
                 assert len(children(child)) <= 10  # those that are told to leave go a moment later
@@ -157,7 +179,9 @@ def test_three_hundred_steps_leave_no_descriptor_open_in_the_host(make_limits, t
         for _ in range(10):
             with Interpreter(pool, persistence_named(mode), tools, 1) as interpreter:
                 for number in range(30):
-                    interpreter.run("import os\nos._exit(1)" if number % 10 == 9 else "print(echo(1))")
+                    interpreter.run(
+                        "import os\nos._exit(1)" if number % 10 == 9 else "print(echo(1))"
+                    )
         assert len(opened()) <= bare + 6  # those of children that wait ready
     assert opened() == before
 
@@ -165,7 +189,11 @@ def test_three_hundred_steps_leave_no_descriptor_open_in_the_host(make_limits, t
 @BOTH
 def test_five_hundred_steps_leave_the_warm_parent_as_large_as_it_was(make_limits, tools, mode):
     def resident(pid):
-        (line,) = [li for li in Path(f"/proc/{pid}/status").read_text().splitlines() if li.startswith("VmRSS")]
+        (line,) = [
+            li
+            for li in Path(f"/proc/{pid}/status").read_text().splitlines()
+            if li.startswith("VmRSS")
+        ]
         return int(line.split()[1])
 
     def opened(pid):
@@ -223,7 +251,9 @@ with Pool(limits) as pool, Interpreter(pool, persistence_named("persistent"), {}
 
 def test_a_killed_host_leaves_no_process_behind(children):
     host = subprocess.Popen(
-        [sys.executable, "-c", HOST], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        [sys.executable, "-c", HOST],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     pids = [int(word) for word in host.stdout.readline().split()]
     time.sleep(0.2)
@@ -231,4 +261,6 @@ def test_a_killed_host_leaves_no_process_behind(children):
     host.kill()
     host.wait()
     host.stdout.close()
-    assert len(pids) == 2 and len(family) >= 3 and gone(family)  # the parent, the child and its copy
+    assert (
+        len(pids) == 2 and len(family) >= 3 and gone(family)
+    )  # the parent, the child and its copy

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from knapsack_lib.errors import UserError
 from knapsack_lib.interpreter import Pool
 from knapsack_lib.interpreter import pool as pools
-from knapsack_lib.profiles import UserError
 
 PATCH = """
 _real_call = call
@@ -31,7 +31,8 @@ MISSING = {
 
 @pytest.fixture
 def lacking(tmp_path, monkeypatch):
-    """Start warm parents from a copy of the interpreter in which system calls fail as on a machine without them."""
+    """Start warm parents from a copy of the interpreter in which system calls fail as on a machine
+    without them."""
 
     def patch(prefix, number):
         folder = Path(shutil.copytree(Path(pools.__file__).parent, tmp_path / "interpreter"))
@@ -43,19 +44,27 @@ def lacking(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", MISSING)
-def test_a_missing_protection_is_one_line_that_names_it_and_what_to_do(make_limits, steps, lacking, children, name):
+def test_a_missing_protection_is_one_line_that_names_it_and_what_to_do(
+    make_limits, steps, lacking, children, name
+):
     prefix, number, reach = MISSING[name]
     with Pool(make_limits()) as pool:
-        assert name == "privileges" or steps(pool, "reset", reach)[0].error_type == "PermissionError"
+        assert (
+            name == "privileges" or steps(pool, "reset", reach)[0].error_type == "PermissionError"
+        )
     before = children()
     lacking(prefix, number)
     with pytest.raises(UserError) as caught:
         Pool(make_limits())
     assert "\n" not in str(caught.value) and f"cannot protect {name}" in str(caught.value)
-    assert f"interpreter.without: [{name}]" in str(caught.value) and f"without=({name!r},)" in str(caught.value)
+    assert f"interpreter.without: [{name}]" in str(caught.value) and f"without=({name!r},)" in str(
+        caught.value
+    )
     assert children() == before  # the parent that could not protect is gone
     with Pool(make_limits(), without=(name,)) as pool:
-        first, second, killed, third = steps(pool, "persistent", reach, "x = 5", "import os\nos._exit(0)", "x")
+        first, second, killed, third = steps(
+            pool, "persistent", reach, "x = 5", "import os\nos._exit(0)", "x"
+        )
         assert (first.stdout, killed.restored, third.stdout) == ("True\n", True, "5\n")
 
 
@@ -76,7 +85,10 @@ def test_an_unknown_protection_is_an_error_that_lists_them(make_limits, without)
     with pytest.raises(UserError) as caught:
         Pool(make_limits(), without=without)
     assert "\n" not in str(caught.value)
-    assert all(name in str(caught.value) for name in ("without", "files", "syscalls", "limits", "privileges"))
+    assert all(
+        name in str(caught.value)
+        for name in ("without", "files", "syscalls", "limits", "privileges")
+    )
 
 
 def test_each_protection_is_one_that_refuses_something(make_limits, steps):
@@ -88,5 +100,9 @@ def test_each_protection_is_one_that_refuses_something(make_limits, steps):
     }
     for off in ((), ("files",), ("syscalls",), ("limits",)):
         with Pool(make_limits(), without=off) as pool:
-            reached = [name for name, code in tries.items() if steps(pool, "reset", code)[0].error_type is None]
+            reached = [
+                name
+                for name, code in tries.items()
+                if steps(pool, "reset", code)[0].error_type is None
+            ]
         assert reached == list(off)

@@ -1,4 +1,5 @@
-"""What the agent sees of a block that goes well: its output, in order, bounded, with nothing of this machine in it."""
+"""What the agent sees of a block that goes well: its output, in order, bounded, with nothing of
+this machine in it."""
 
 import json
 import re
@@ -29,7 +30,7 @@ LAST = {
     "not the last": ("5\nx = 1", ""),
     "a definition": ("def f(): return 5", ""),
     "an empty block": ("", ""),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", LAST)
@@ -44,11 +45,19 @@ def test_a_last_expression_is_shown_as_in_a_notebook(pool, steps, mode, what):
 def test_a_last_expression_that_cannot_be_shown_is_an_error_of_the_block(pool, steps, mode):
     block = "class R:\n    def __repr__(self): raise KeyError('no')\nprint('a')\nR()"
     seen = steps(pool, mode, block)[0]
-    assert (seen.stdout, seen.error_type, seen.error, seen.line, seen.killed_by) == ("a\n", "KeyError", "'no'", 2, None)
+    assert (seen.stdout, seen.error_type, seen.error, seen.line, seen.killed_by) == (
+        "a\n",
+        "KeyError",
+        "'no'",
+        2,
+        None,
+    )
 
 
 def test_object_addresses_are_masked_in_output_and_errors(pool, steps):
-    seen = steps(pool, "persistent", "o = object()\nprint(o, [lambda: 0])\nraise ValueError(repr(o))")[0]
+    seen = steps(
+        pool, "persistent", "o = object()\nprint(o, [lambda: 0])\nraise ValueError(repr(o))"
+    )[0]
     assert not re.search(r"0x[0-9a-f]+", seen.stdout + seen.error + seen.traceback)
     assert all("object at 0x" in text for text in (seen.stdout, seen.error, seen.traceback))
     assert steps(pool, "reset", "print(hex(255), hex(10**9))")[0].stdout == "0xff 0x3b9aca00\n"
@@ -64,7 +73,9 @@ def test_set_order_is_the_same_in_every_child_and_every_pool(pool, steps, make_l
 
 @BOTH
 def test_output_beyond_the_limit_is_cut_and_said_to_be(pool, steps, mode):
-    seen = steps(pool, mode, "print('é' * 1999)", "print('é' * 2001)", "print('ab' * 90_000)", "'x' * 2001")
+    seen = steps(
+        pool, mode, "print('é' * 1999)", "print('é' * 2001)", "print('ab' * 90_000)", "'x' * 2001"
+    )
     assert seen[0].stdout == "é" * 1999 + "\n"
     assert seen[1].stdout == "é" * 2000 + "\n[output cut at 2000 characters]\n"
     assert seen[2].stdout == "ab" * 1000 + "\n[output cut at 2000 characters]\n"
@@ -74,7 +85,10 @@ def test_output_beyond_the_limit_is_cut_and_said_to_be(pool, steps, mode):
 
 @BOTH
 def test_output_that_is_not_utf8_is_shown_as_well_as_can_be(pool, steps, mode):
-    assert steps(pool, mode, "import os\nn = os.write(1, b'\\xff\\xfeok\\n')")[0].stdout == "\ufffd\ufffdok\n"
+    assert (
+        steps(pool, mode, "import os\nn = os.write(1, b'\\xff\\xfeok\\n')")[0].stdout
+        == "\ufffd\ufffdok\n"
+    )
     assert steps(pool, mode, "print('\\ud800 ok')")[0].stdout == "? ok\n"
 
 
@@ -85,7 +99,12 @@ def test_what_was_printed_before_a_tool_call_or_an_error_comes_in_order(pool, st
 
 @BOTH
 def test_output_before_an_error_is_kept_to_the_last_letter(pool, steps, mode):
-    seen = steps(pool, mode, "print('a')\nprint('b', end='')\n1 / 0", "import sys\nsys.stdout.write('c')\nsys.exit()")
+    seen = steps(
+        pool,
+        mode,
+        "print('a')\nprint('b', end='')\n1 / 0",
+        "import sys\nsys.stdout.write('c')\nsys.exit()",
+    )
     assert [o.stdout for o in seen] == ["a\nb", "c"]
 
 
@@ -102,7 +121,8 @@ def test_usual_python_works(pool, steps, mode):
     assert steps(pool, mode, block)[0].stdout == "A(x=1) E.P T(a=2) 10 [3, 3]\n"
 
 
-# Modules that a confined process can break: those with C parts, with data files, with threads, with clocks.
+# Modules that a confined process can break: those with C parts, with data files, with threads, with
+# clocks.
 LIBRARY = {
     "C libraries": "import bz2, ctypes, hashlib, lzma, sqlite3, zlib\n"
     "print(sqlite3.connect(':memory:').execute('select 7').fetchone())",
@@ -118,7 +138,7 @@ LIBRARY = {
     "print((eval(inspect.getsource(f).split('return')[1]),))",
     "chance": "import os, secrets, uuid\nprint((len({secrets.token_hex() for _ in range(7)}),))",
     "a coroutine by hand": "async def f(): return 7\ntry: f().send(None)\nexcept StopIteration as e: print((e.value,))",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", LIBRARY)
@@ -148,14 +168,29 @@ def test_asking_for_input_does_not_hang(pool, steps, mode):
         "def f(n): return f(n - 1) if n else 1 / 0\nf(500)",
         "exec('def f(n):\\n  try: 1 / 0 if n < 1 else f(n - 1)\\n  except Exception: raise ValueError(n)')\nf(50)",
     ],
-    ids=["long type", "longer type", "many names", "many foreign names", "long exit", "long message", "long function",
-         "long line", "long cause", "many calls", "many causes"],
-)  # fmt: skip
+    ids=[
+        "long type",
+        "longer type",
+        "many names",
+        "many foreign names",
+        "long exit",
+        "long message",
+        "long function",
+        "long line",
+        "long cause",
+        "many calls",
+        "many causes",
+    ],
+)
 @BOTH
 def test_what_is_said_of_a_harmless_block_is_bounded_and_no_kill(pool, steps, mode, code):
     seen = steps(pool, mode, code)[0]
     assert seen.killed_by is None
-    assert len(seen.error or "") <= 300 and len(seen.error_type or "") <= 300 and len(seen.traceback or "") <= 8000
+    assert (
+        len(seen.error or "") <= 300
+        and len(seen.error_type or "") <= 300
+        and len(seen.traceback or "") <= 8000
+    )
     for names in (seen.bindings, seen.written):
         assert len(names) <= 500 and all(len(name) <= 80 for name in names)
 
@@ -173,9 +208,14 @@ time.sleep(0.2)
 
 @BOTH
 def test_what_a_block_says_of_itself_is_bounded_too(pool, steps, mode):
-    """A block can end its own step with a message in the worker's place: then it is shown no more than others."""
+    """A block can end its own step with a message in the worker's place: then it is shown no more
+    than others."""
     seen = steps(pool, mode, FORGED)[0]
-    assert len(seen.error or "") <= 300 and len(seen.error_type or "") <= 300 and len(seen.traceback or "") <= 8000
+    assert (
+        len(seen.error or "") <= 300
+        and len(seen.error_type or "") <= 300
+        and len(seen.traceback or "") <= 8000
+    )
     for names in (seen.bindings, seen.written):
         assert len(names) <= 500 and all(len(name) <= 80 for name in names)
 
@@ -198,5 +238,12 @@ def test_observations_can_be_written_as_json(pool, steps):
         "class E(Exception):\n    def __str__(self): return '\\udfff'\nraise E",
     ]
     for seen in steps(pool, "persistent", *texts):
-        shown = [seen.stdout, seen.error, seen.traceback, *seen.bindings, *seen.written, *map(str, seen.tool_calls)]
+        shown = [
+            seen.stdout,
+            seen.error,
+            seen.traceback,
+            *seen.bindings,
+            *seen.written,
+            *map(str, seen.tool_calls),
+        ]
         assert json.dumps(shown, ensure_ascii=False).encode("utf-8")

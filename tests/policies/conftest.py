@@ -1,6 +1,8 @@
-"""A server that speaks Gemini's protocol, answers as the scripted expert would, and misbehaves on purpose.
+"""A server that speaks Gemini's protocol, answers as the scripted expert would, and misbehaves on
+purpose.
 
-What it answers, and how it fails, follow from the request (and how often it was made) alone: threads change nothing.
+What it answers, and how it fails, follow from the request (and how often it was made) alone:
+threads change nothing.
 """
 
 import hashlib
@@ -29,7 +31,13 @@ from knapsack_lib.rollouts import play_tasks
 
 KEY = "AIza-test-0123456789-secret"
 REFUSED = ("No python block was found", "The reply was cut off")
-ODD = {"blocked": 0.02, "unsafe": 0.01, "empty": 0.01, "cut": 0.02}  # shares of replies that are no clean answer
+# Shares of replies that are no clean answer
+ODD = {
+    "blocked": 0.02,
+    "unsafe": 0.01,
+    "empty": 0.01,
+    "cut": 0.02,
+}
 FAULTS = ("429", "429 header", "429 body", "500", "503", "reset", "half", "half json", "nothing")
 
 
@@ -40,9 +48,16 @@ def chance(*names):
 
 def expert_text(body, style, teacher):
     """What the scripted expert says to this conversation, worked out from its beginning."""
-    said = [part["text"] for content in body["contents"] if content["role"] == "user" for part in content["parts"]]
+    said = [
+        part["text"]
+        for content in body["contents"]
+        if content["role"] == "user"
+        for part in content["parts"]
+    ]
     opening = [{"role": "system", "content": body["systemInstruction"]["parts"][0]["text"]}]
-    expert = ScriptedExpert(style, teacher, int(hashlib.sha256(said[0].encode()).hexdigest()[:12], 16))
+    expert = ScriptedExpert(
+        style, teacher, int(hashlib.sha256(said[0].encode()).hexdigest()[:12], 16)
+    )
     messages, reply = [*opening, {"role": "user", "content": said[0]}], None
     reply = expert.reply(messages)
     for text in said[1:]:
@@ -52,7 +67,8 @@ def expert_text(body, style, teacher):
 
 
 def clean_answer(body, style, teacher):
-    """The response to a request: mostly a candidate, sometimes something odd. Depends on the request alone."""
+    """The response to a request: mostly a candidate, sometimes something odd. Depends on the
+    request alone."""
     digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
     text, draw, odd = expert_text(body, style, teacher), chance("odd", digest), None
     for kind, share in ODD.items():
@@ -62,7 +78,10 @@ def clean_answer(body, style, teacher):
     if odd == "blocked":
         return answer | {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}
     usage |= {"candidatesTokenCount": len(text) // 4, "thoughtsTokenCount": 7}
-    parts = [{"text": "I wonder what to do.", "thought": True}, {"text": text, "thoughtSignature": "c2ln"}]
+    parts = [
+        {"text": "I wonder what to do.", "thought": True},
+        {"text": text, "thoughtSignature": "c2ln"},
+    ]
     if odd == "cut":
         parts = [{"text": text[: len(text) // 2]}]
     candidate = {"content": {"role": "model", "parts": parts}, "index": 0}
@@ -73,7 +92,14 @@ def clean_answer(body, style, teacher):
 
 
 def refusal(code, word, *details):
-    return {"error": {"code": code, "status": word, "message": f"{word.lower()}, says the server", "details": details}}
+    return {
+        "error": {
+            "code": code,
+            "status": word,
+            "message": f"{word.lower()}, says the server",
+            "details": details,
+        }
+    }
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -145,20 +171,31 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Google(ThreadingHTTPServer):
-    """`fault(digest, attempt)` names a fault or None. `answered`: a digest for every answer that left whole."""
+    """`fault(digest, attempt)` names a fault or None. `answered`: a digest for every answer that
+    left whole."""
 
-    daemon_threads, request_queue_size = True, 128  # more than ask at once: none is turned away before it is heard
+    daemon_threads, request_queue_size = (
+        True,
+        128,
+    )  # more than ask at once: none is turned away before it is heard
 
     def __init__(self, answer, fault=lambda digest, attempt: None):
         super().__init__(("127.0.0.1", 0), Handler)
         self.answer, self.fault, self.slow = answer, fault, 0.0
         self.headers, self.says = [], ""  # of every refusal
         self.lock, self.under_way = threading.Lock(), 0
-        self.asked, self.faults, self.answered, self.times, self.bodies = Counter(), Counter(), [], {}, []
+        self.asked, self.faults, self.answered, self.times, self.bodies = (
+            Counter(),
+            Counter(),
+            [],
+            {},
+            [],
+        )
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
     def settle(self):
-        """Wait until every request that came has been dealt with: whoever asked is told before the lists above are."""
+        """Wait until every request that came has been dealt with: whoever asked is told before the
+        lists above are."""
         assert comes_true(lambda: not self.under_way)
         return self
 
@@ -218,22 +255,33 @@ PRICES = load_prices(Path(__file__).parents[2] / "params" / "prices" / "gemini.y
 
 def gemini_setting(**changed):
     usual = dict(
-        model="gemini-3-flash-preview", temperature=1.0, max_output_tokens=512, context=100_000, concurrency=8,
-        attempts=6, budget_usd=50.0,
+        model="gemini-3-flash-preview",
+        temperature=1.0,
+        max_output_tokens=512,
+        context=100_000,
+        concurrency=8,
+        attempts=6,
+        budget_usd=50.0,
         timeout_seconds=20.0,  # far more than an answer takes on a machine that others use
-    )  # fmt: skip
+    )
     return Gemini(**{**usual, **changed})
 
 
 @pytest.fixture
 def play(tmp_path, brisk, key):
-    """play(name, server) plays tasks into tmp_path/name; returns (bytes of episodes.jsonl, the policy)."""
+    """play(name, server) plays tasks into tmp_path/name; returns (bytes of episodes.jsonl, the
+    policy)."""
 
     def run(name, server, count=6, *, replies=None, profile=brisk, **changed):
         folder = tmp_path / (replies or f"{name}-replies")
-        policy = GeminiPolicy(gemini_setting(**changed), folder, PRICES, server and server.url, pause_seconds=0.005)
+        policy = GeminiPolicy(
+            gemini_setting(**changed), folder, PRICES, server and server.url, pause_seconds=0.005
+        )
         run.policy = policy
-        tasks, cast = make_tasks("pocket-easy", count, seed=1, split="roll"), Cast("teacher", "reset", "easy")
+        tasks, cast = (
+            make_tasks("pocket-easy", count, seed=1, split="roll"),
+            Cast("teacher", "reset", "easy"),
+        )
         play_tasks(tasks, policy, cast, profile, tmp_path / name, "k", seed=1, shard=100)
         return (tmp_path / name / "episodes.jsonl").read_bytes(), policy
 
@@ -257,7 +305,9 @@ def setting():
 @pytest.fixture
 def paid():
     """The records in a folder of replies, in their order."""
-    return lambda folder: [json.loads(line) for line in (folder / "replies.jsonl").read_text().splitlines()]
+    return lambda folder: [
+        json.loads(line) for line in (folder / "replies.jsonl").read_text().splitlines()
+    ]
 
 
 @pytest.fixture
@@ -266,7 +316,8 @@ def answers():
 
 
 def answer_with(*texts, prompt=400, completion=100):
-    """A brain that says these texts in turn. Prompts have `prompt` tokens more with each of the user's messages."""
+    """A brain that says these texts in turn. Prompts have `prompt` tokens more with each of the
+    user's messages."""
 
     def answer(body):
         turn = sum(len(c["parts"]) for c in body["contents"] if c["role"] == "user") - 1

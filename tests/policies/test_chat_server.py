@@ -1,4 +1,5 @@
-"""The client of OpenAI-compatible servers: against `transformers serve` on the pocket base, and against one that misbehaves."""
+"""The client of OpenAI-compatible servers: against `transformers serve` on the pocket base, and
+against one that misbehaves."""
 
 import json
 import os
@@ -14,37 +15,53 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from knapsack_lib.casting import acting, served
 from tokenizers import Tokenizer
 
 from knapsack_lib.agent import Cast
-from knapsack_lib.casting import acting, served
+from knapsack_lib.chat import ChatTokenizer
 from knapsack_lib.episodes import read_episodes
+from knapsack_lib.errors import UserError
 from knapsack_lib.families.knapsack import make_tasks
+from knapsack_lib.hub import base_folder
 from knapsack_lib.policies import PolicyError
 from knapsack_lib.policies.chat_server import ChatServerPolicy
+from knapsack_lib.policies.concurrent import Ask
 from knapsack_lib.policies.pocket import PocketEngine
-from knapsack_lib.policies.together import Ask
-from knapsack_lib.profiles import Serving, UserError, load_profile
+from knapsack_lib.profiles import Serving, load_profile
 from knapsack_lib.rollouts import play_tasks
-from knapsack_lib.training.conversations import Wording, base_folder, encode_episode
+from knapsack_lib.training.examples import encode_episode
 
 SMOKE = load_profile("smoke")
 BASE = base_folder(SMOKE)
 
 
 def evaluation(prompts="messages", **changed):
-    serving = Serving(dtype="float32", gpu_memory=0.3, concurrency=3, start_seconds=60, timeout_seconds=60, agreement=0.01,
-                      prompts=prompts)  # fmt: skip
-    plain = {"temperature": 0.0, "max_new_tokens": 24, "context": 1200, "engine": "server", "serving": serving}
+    serving = Serving(
+        dtype="float32",
+        gpu_memory=0.3,
+        concurrency=3,
+        start_seconds=60,
+        timeout_seconds=60,
+        agreement=0.01,
+        prompts=prompts,
+    )
+    plain = {
+        "temperature": 0.0,
+        "max_new_tokens": 24,
+        "context": 1200,
+        "engine": "server",
+        "serving": serving,
+    }
     return SMOKE.evaluation.model_copy(update={**plain, **changed})
 
 
 @pytest.fixture(scope="session")
-def wording():
-    return Wording(Tokenizer.from_file(str(BASE / "tokenizer.json")))
+def chat():
+    return ChatTokenizer(Tokenizer.from_file(str(BASE / "tokenizer.json")))
 
 
-# A real server --------------------------------------------------------------------------------------------------------
+# A real server ------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +71,23 @@ def server(tmp_path_factory):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = tmp_path_factory.mktemp("serve") / "log"
-    command = [str(Path(sys.executable).with_name("transformers")), "serve", str(BASE), "--host", "127.0.0.1", "--port",
-               str(port), "--device", "cpu", "--dtype", "float32"]  # fmt: skip
+    command = [
+        str(Path(sys.executable).with_name("transformers")),
+        "serve",
+        str(BASE),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--device",
+        "cpu",
+        "--dtype",
+        "float32",
+    ]
     with open(log, "w") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, "HF_HUB_OFFLINE": "1"})
+        process = subprocess.Popen(
+            command, stdout=out, stderr=out, env={**os.environ, "HF_HUB_OFFLINE": "1"}
+        )
     try:
         for _ in range(600):
             try:
@@ -72,35 +102,44 @@ def server(tmp_path_factory):
         process.wait()
 
 
-def test_a_real_server_gives_the_replies_of_the_engine_in_this_process(server, wording, tmp_path):
+def test_a_real_server_gives_the_replies_of_the_engine_in_this_process(server, chat, tmp_path):
     tasks = make_tasks("pocket-easy", 4, seed=5, split="easy")
     limits = SMOKE.limits.model_copy(update={"turns": 3})
     profile = SMOKE.model_copy(update={"limits": limits})
     cast, played = Cast("base", "reset", "easy"), {}
     setting = evaluation()
     for name, policy in (
-        ("server", ChatServerPolicy(server, str(BASE), setting, wording)),
+        ("server", ChatServerPolicy(server, str(BASE), setting, chat)),
         ("engine", PocketEngine(BASE, setting)),
     ):
         play_tasks(tasks, policy, cast, profile, tmp_path / name, "key", seed=1, shard=4)
         played[name] = read_episodes(tmp_path / name, "")
     for theirs, ours in zip(played["server"], played["engine"], strict=True):
         assert theirs.opening == ours.opening and len(theirs.turns) == len(ours.turns) == 3
-        assert theirs.turns[0].reply == ours.turns[0].reply and theirs.turns[0].outcome == ours.turns[0].outcome
+        assert (
+            theirs.turns[0].reply == ours.turns[0].reply
+            and theirs.turns[0].outcome == ours.turns[0].outcome
+        )
         assert (
             theirs.turns[0].prompt_tokens
             == ours.turns[0].prompt_tokens
-            == wording.count(theirs.opening) + len(wording.ask)
+            == chat.count(theirs.opening) + len(chat.ask)
         )
         ended = theirs.turns[0].outcome != "cut_off"  # a server may count the end mark or not
-        assert ours.turns[0].completion_tokens - theirs.turns[0].completion_tokens in ((0, 1) if ended else (0,))
+        assert ours.turns[0].completion_tokens - theirs.turns[0].completion_tokens in (
+            (0, 1) if ended else (0,)
+        )
 
 
 def test_a_profile_may_name_a_server_that_runs(server, tmp_path):
     setting = evaluation()
     serving = setting.serving.model_copy(update={"url": server, "names": {"base": str(BASE)}})
-    profile = SMOKE.model_copy(update={"evaluation": setting.model_copy(update={"serving": serving}),
-                                       "limits": SMOKE.limits.model_copy(update={"turns": 2})})  # fmt: skip
+    profile = SMOKE.model_copy(
+        update={
+            "evaluation": setting.model_copy(update={"serving": serving}),
+            "limits": SMOKE.limits.model_copy(update={"turns": 2}),
+        }
+    )
     cast = Cast("base", "reset", "easy")
     with acting(profile.run(), cast) as who:
         assert set(who.inputs) == {"tasks", "base"} and "not proved" in who.story
@@ -134,18 +173,24 @@ def test_cells_that_start_servers_of_their_own_side_by_side_do_not_meet(tmp_path
         for runtime in ("persistent", "reset"):
             who = stack.enter_context(acting(run, Cast("base", runtime, "easy")))
             assert "nothing to prove" in who.story
-        with monkeypatch.context() as one, served(run) as (url, _):  # make's: all cells ask the one server
+        with (
+            monkeypatch.context() as one,
+            served(run) as (url, _),
+        ):  # make's: all cells ask the one server
             one.setenv("KNAPSACK_SERVER", url)
             stack.enter_context(acting(run, Cast("base", "reset", "medium")))
-    assert len(logs) == 3 == len({log for log, _ in logs}) == len({template for _, template in logs})
+    assert (
+        len(logs) == 3 == len({log for log, _ in logs}) == len({template for _, template in logs})
+    )
 
 
-# A server that misbehaves ---------------------------------------------------------------------------------------------
+# A server that misbehaves -------------------------------------------------------------------------
 
 
 @pytest.fixture
-def stub(wording):
-    """stub(answers): a server that gives these in turn, then the last for ever. Each is a status, or a dict of a choice."""
+def stub(chat):
+    """stub(answers): a server that gives these in turn, then the last for ever. Each is a status,
+    or a dict of a choice."""
     servers = []
 
     def make(*answers):
@@ -156,7 +201,9 @@ def stub(wording):
                 pass
 
             def do_POST(self):
-                asked.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+                asked.append(
+                    (self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                )
                 answer = answers[min(len(asked), len(answers)) - 1]
                 if answer == "reset":
                     return self.connection.close()
@@ -167,8 +214,16 @@ def stub(wording):
                     "finish_reason": "stop",
                     **(answer if isinstance(answer, dict) else {}),
                 }
-                body = json.dumps({"id": "x", "object": "text_completion", "created": 0, "model": "m", "choices": [choice],
-                                   "error": {"message": "no such\nmodel"}}).encode()  # fmt: skip
+                body = json.dumps(
+                    {
+                        "id": "x",
+                        "object": "text_completion",
+                        "created": 0,
+                        "model": "m",
+                        "choices": [choice],
+                        "error": {"message": "no such\nmodel"},
+                    }
+                ).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Retry-After-Ms", "5")
@@ -188,26 +243,43 @@ def stub(wording):
 
 def ask(*texts, turn=0):
     roles = ["system", "user", *["assistant", "user"] * 9]
-    return Ask("t", turn, 7, tuple({"role": r, "content": t} for r, t in zip(roles, texts, strict=False)))
+    return Ask(
+        "t", turn, 7, tuple({"role": r, "content": t} for r, t in zip(roles, texts, strict=False))
+    )
 
 
-def test_with_tokens_the_prompt_is_what_training_spells_and_sampled_ids_stay_as_they_are(stub, wording):
-    odd = (*wording._ids("x"), *wording._ids("x"), wording.end)  # two pieces where the tokenizer may join them
+def test_with_tokens_the_prompt_is_what_training_spells_and_sampled_ids_stay_as_they_are(
+    stub, chat
+):
+    # Two pieces where the tokenizer may join them
+    odd = (
+        *chat._ids("x"),
+        *chat._ids("x"),
+        chat.end,
+    )
     url, asked = stub({"token_ids": list(odd)})
-    policy = ChatServerPolicy(url, "m", evaluation("tokens"), wording)
+    policy = ChatServerPolicy(url, "m", evaluation("tokens"), chat)
     first = policy.reply(ask("Act.", "Fill it."))
-    assert first.ids == odd and first.stop == "end" and first.text == wording.text(odd)
+    assert first.ids == odd and first.stop == "end" and first.text == chat.text(odd)
     policy.reply(ask("Act.", "Fill it.", first.text, "Seen.", turn=1))
     one, two = (body["prompt"] for _, body in asked)
-    assert two[: len(one)] == one and two[len(one) : len(one) + len(odd)] == list(odd)  # history only grows
-    assert [body["seed"] for _, body in asked] == [7, 7] and asked[0][1]["stop_token_ids"] == [wording.end]
-    assert one == [*wording.message({"role": "system", "content": "Act."}), *wording.message({"role": "user", "content": "Fill it."}), *wording.ask]  # fmt: skip
+    assert two[: len(one)] == one and two[len(one) : len(one) + len(odd)] == list(
+        odd
+    )  # history only grows
+    assert [body["seed"] for _, body in asked] == [7, 7] and asked[0][1]["stop_token_ids"] == [
+        chat.end
+    ]
+    assert one == [
+        *chat.message({"role": "system", "content": "Act."}),
+        *chat.message({"role": "user", "content": "Fill it."}),
+        *chat.ask,
+    ]
 
 
-def test_an_episode_by_tokens_trains_on_the_very_ids_that_were_served(stub, wording, tmp_path):
-    block = wording.content("I end.\n```python\nfinish()\n```")
-    url, asked = stub({"token_ids": [*wording._ids("no block"), wording.end]}, {"token_ids": list(block)})
-    policy = ChatServerPolicy(url, "m", evaluation("tokens"), wording)
+def test_an_episode_by_tokens_trains_on_the_very_ids_that_were_served(stub, chat, tmp_path):
+    block = chat.content("I end.\n```python\nfinish()\n```")
+    url, asked = stub({"token_ids": [*chat._ids("no block"), chat.end]}, {"token_ids": list(block)})
+    policy = ChatServerPolicy(url, "m", evaluation("tokens"), chat)
     play_tasks(
         make_tasks("pocket-easy", 1, seed=5, split="easy"),
         policy,
@@ -219,52 +291,66 @@ def test_an_episode_by_tokens_trains_on_the_very_ids_that_were_served(stub, word
         shard=9,
     )
     (episode,) = read_episodes(tmp_path / "s", "")
-    talk = encode_episode(wording, episode)
+    example = encode_episode(chat, episode)
     last = asked[-1][1]["prompt"]
-    assert talk.input_ids[: len(last)] == last and episode.finish == "finish" and len(episode.turns) == 2
-    assert [i for i, m in zip(talk.input_ids, talk.mask, strict=True) if m][-len(block) :] == list(block)
+    assert (
+        example.input_ids[: len(last)] == last
+        and episode.finish_reason == "finish"
+        and len(episode.turns) == 2
+    )
+    assert [i for i, m in zip(example.input_ids, example.mask, strict=True) if m][
+        -len(block) :
+    ] == list(block)
 
 
 @pytest.mark.parametrize(
     ("changed", "choice", "stop"),
-    [({}, {"finish_reason": "length", "token_ids": [5] * 24}, "cut_off"),
-     ({"context": 60}, {"finish_reason": "length", "token_ids": [5] * 9}, "context")],
-)  # fmt: skip
-def test_a_reply_cut_by_the_turn_is_told_from_one_cut_by_the_context(stub, wording, changed, choice, stop):
+    [
+        ({}, {"finish_reason": "length", "token_ids": [5] * 24}, "cut_off"),
+        ({"context": 60}, {"finish_reason": "length", "token_ids": [5] * 9}, "context"),
+    ],
+)
+def test_a_reply_cut_by_the_turn_is_told_from_one_cut_by_the_context(
+    stub, chat, changed, choice, stop
+):
     url, asked = stub(choice)
-    policy = ChatServerPolicy(url, "m", evaluation("tokens", **changed), wording)
+    policy = ChatServerPolicy(url, "m", evaluation("tokens", **changed), chat)
     assert policy.reply(ask("Act.", "Fill it. " * 6)).stop == stop
     assert asked[0][1]["max_tokens"] <= 24
     assert policy.reply(ask("Act.", "Fill it. " * 90)).stop == ("context" if changed else stop)
 
 
-def test_a_reply_that_the_server_broke_off_is_no_answer_of_the_model(stub, wording):
-    url, _ = stub({"finish_reason": "abort", "token_ids": [5]}, {"finish_reason": "abort", "token_ids": [5]})
+def test_a_reply_that_the_server_broke_off_is_no_answer_of_the_model(stub, chat):
+    url, _ = stub(
+        {"finish_reason": "abort", "token_ids": [5]}, {"finish_reason": "abort", "token_ids": [5]}
+    )
     with pytest.raises(PolicyError, match="broke a reply off .finish_reason abort."):
-        ChatServerPolicy(url, "m", evaluation("tokens"), wording).reply(ask("Act.", "Fill it."))
-    assert not ChatServerPolicy(url, "m", evaluation("messages"), wording)._ended("length")
+        ChatServerPolicy(url, "m", evaluation("tokens"), chat).reply(ask("Act.", "Fill it."))
+    assert not ChatServerPolicy(url, "m", evaluation("messages"), chat)._ended("length")
 
 
-def test_a_server_that_stumbles_is_asked_again_and_one_that_is_gone_is_no_fault_of_the_model(stub, wording):
-    url, asked = stub(500, 429, "reset", 503, {"token_ids": [5, wording.end]})
-    policy = ChatServerPolicy(url, "m", evaluation("tokens"), wording)
+def test_a_server_that_stumbles_is_asked_again_and_one_that_is_gone_is_no_fault_of_the_model(
+    stub, chat
+):
+    url, asked = stub(500, 429, "reset", 503, {"token_ids": [5, chat.end]})
+    policy = ChatServerPolicy(url, "m", evaluation("tokens"), chat)
     assert policy.reply(ask("Act.", "Fill it.")).completion_tokens == 2 and len(asked) == 5
     assert len({json.dumps(body) for _, body in asked}) == 1
-    gone = ChatServerPolicy("http://127.0.0.1:9/v1", "m", evaluation("tokens"), wording)
+    gone = ChatServerPolicy("http://127.0.0.1:9/v1", "m", evaluation("tokens"), chat)
     gone._client = gone._client.with_options(max_retries=0)
     with pytest.raises(PolicyError, match="APIConnectionError"):
         gone.reply(ask("Act.", "Fill it."))
 
 
 @pytest.mark.parametrize("status", [400, 401, 404])
-def test_what_a_server_refuses_is_one_line_and_is_not_asked_again(stub, wording, status):
+def test_what_a_server_refuses_is_one_line_and_is_not_asked_again(stub, chat, status):
     url, asked = stub(status)
     with pytest.raises(UserError, match=f"refuses the request .{status}.") as error:
-        ChatServerPolicy(url, "m", evaluation("tokens"), wording).reply(ask("Act.", "Fill it."))
+        ChatServerPolicy(url, "m", evaluation("tokens"), chat).reply(ask("Act.", "Fill it."))
     assert len(asked) == 1 and "\n" not in str(error.value)
 
 
-def test_a_server_without_token_ids_is_told_what_to_set(stub, wording):
+def test_a_server_without_token_ids_is_told_what_to_set(stub, chat):
     url, _ = stub({"text": "hello"})
     with pytest.raises(UserError, match="serving.prompts to messages"):
-        ChatServerPolicy(url, "m", evaluation("tokens"), wording).reply(ask("Act.", "Fill it."))
+        ChatServerPolicy(url, "m", evaluation("tokens"), chat).reply(ask("Act.", "Fill it."))

@@ -1,4 +1,5 @@
-"""A paid teacher behind a server that fails in every way: nothing is lost, nothing is paid for twice, no key is shown."""
+"""A paid teacher behind a server that fails in every way: nothing is lost, nothing is paid for
+twice, no key is shown."""
 
 import json
 import logging
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from knapsack_lib.episodes import read_episodes
-from knapsack_lib.profiles import UserError
+from knapsack_lib.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 MANY = 200
@@ -22,7 +23,7 @@ def each_once(server):
     return len(server.settle().answered) == len(set(server.answered))
 
 
-# A storm --------------------------------------------------------------------------------------------------------------
+# A storm ------------------------------------------------------------------------------------------
 
 
 def test_200_episodes_through_a_storm_equal_those_of_a_calm_day_and_a_second_run_asks_for_nothing(
@@ -35,18 +36,38 @@ def test_200_episodes_through_a_storm_equal_those_of_a_calm_day_and_a_second_run
     episodes = read_episodes(tmp_path / "wild", "make")
     assert len({e.episode_id for e in episodes}) == len(episodes) == MANY
     turns = sum(len(e.turns) for e in episodes)
-    assert each_once(wild) and sorted(wild.answered) == sorted(calm.answered) and len(wild.answered) == turns
+    assert (
+        each_once(wild)
+        and sorted(wild.answered) == sorted(calm.answered)
+        and len(wild.answered) == turns
+    )
     # The storm was one, and every kind of odd reply came too.
-    assert len(wild.faults) == 10 and min(wild.faults.values()) >= 1 and sum(wild.faults.values()) > turns / 4
-    outcomes = Counter(t.outcome for e in episodes for t in e.turns)
+    assert (
+        len(wild.faults) == 10
+        and min(wild.faults.values()) >= 1
+        and sum(wild.faults.values()) > turns / 4
+    )
+    outcomes = Counter(t.parse_status for e in episodes for t in e.turns)
     assert outcomes["no_code"] >= 5 and outcomes["cut_off"] >= 5 and outcomes["code"] > 0.9 * turns
     report = policy.report()
     assert report.requests == turns + sum(wild.faults.values()) and report.paid == turns
-    assert report.unanswered == sum(wild.faults[k] for k in ("hang", "reset", "half", "half json", "nothing"))
+    assert report.unanswered == sum(
+        wild.faults[k] for k in ("hang", "reset", "half", "half json", "nothing")
+    )
     kept = paid(tmp_path / "wild-replies")
-    assert policy.spent_usd == pytest.approx(sum(line["usd"] for line in kept)) and policy.spent_usd > 0
-    assert {line["reason"] for line in kept} == {"STOP", "SAFETY", "MAX_TOKENS", "prompt PROHIBITED_CONTENT"}
-    assert {line["text"] for line in kept if line["reason"] in ("SAFETY", "prompt PROHIBITED_CONTENT")} == {""}
+    assert (
+        policy.spent_usd == pytest.approx(sum(line["usd"] for line in kept))
+        and policy.spent_usd > 0
+    )
+    assert {line["reason"] for line in kept} == {
+        "STOP",
+        "SAFETY",
+        "MAX_TOKENS",
+        "prompt PROHIBITED_CONTENT",
+    }
+    assert {
+        line["text"] for line in kept if line["reason"] in ("SAFETY", "prompt PROHIBITED_CONTENT")
+    } == {""}
     assert not any("I wonder" in line["text"] for line in kept)  # thoughts are no part of a reply
     # Again, without key and server.
     monkeypatch.delenv("GEMINI_API_KEY")
@@ -55,7 +76,9 @@ def test_200_episodes_through_a_storm_equal_those_of_a_calm_day_and_a_second_run
     assert policy.requests == 0 and policy.from_store == sum(
         len(e.turns) for e in read_episodes(tmp_path / "again", "make")
     )
-    assert policy.spent_usd == pytest.approx(report.spent_usd) and policy.report().prompt_tokens == 0
+    assert (
+        policy.spent_usd == pytest.approx(report.spent_usd) and policy.report().prompt_tokens == 0
+    )
 
 
 def test_the_key_is_in_no_file_and_no_line_of_a_log(play, google, storm, tmp_path, caplog, key):
@@ -89,7 +112,12 @@ def test_a_run_that_is_killed_again_and_again_pays_only_for_what_the_kill_tore_a
     expected, _ = play("calm", google(), 24)
     server, folder = google(fault=storm), tmp_path / "killed"
     arguments = [str(folder), brisk.model_dump_json(), setting(concurrency=3).model_dump_json()]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KNAPSACK_ROOT": str(ROOT), "GEMINI_BASE_URL": server.url}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "KNAPSACK_ROOT": str(ROOT),
+        "GEMINI_BASE_URL": server.url,
+    }
     kept, seen = set(), 0
     for stop in (12, 40, None):
         run = subprocess.Popen([sys.executable, "-c", SCRIPT, *arguments], env=environment)
@@ -101,9 +129,13 @@ def test_a_run_that_is_killed_again_and_again_pays_only_for_what_the_kill_tore_a
         time.sleep(0.1)
         server.settle()  # answers that were on their way
         assert not kept & set(server.answered[seen:])  # what was on disk was not asked for again
-        whole = (folder / "replies" / "replies.jsonl").read_bytes().rpartition(b"\n")[0].splitlines()
+        whole = (
+            (folder / "replies" / "replies.jsonl").read_bytes().rpartition(b"\n")[0].splitlines()
+        )
         kept, seen = {json.loads(line)["response_id"] for line in whole}, len(server.answered)
-        assert len(set(server.answered) - kept) <= 3  # torn away: at most one for each request under way
+        assert (
+            len(set(server.answered) - kept) <= 3
+        )  # torn away: at most one for each request under way
     assert len(server.answered) - len(set(server.answered)) <= 2 * 3
     assert kept == set(server.answered)
     assert (folder / "episodes" / "episodes.jsonl").read_bytes() == expected
@@ -121,13 +153,15 @@ def test_a_server_that_stays_away_ends_the_run_in_one_line_and_no_answer_is_lost
     assert play("a", server)[0] == play("b", google())[0] and each_once(server)
 
 
-# Refusals and pauses --------------------------------------------------------------------------------------------------
+# Refusals and pauses ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("code, mend", [(400, "profile"), (401, "key"), (403, "key"), (404, "model")])
-def test_what_asking_again_cannot_mend_is_not_asked_again(play, google, code, mend, key):
+@pytest.mark.parametrize(
+    "code, mend", [(400, "profile"), (401, "key"), (403, "key"), (404, "model")]
+)
+def test_what_asking_again_cannot_mend_is_not_asked_again(play, google, code, hint, key):
     server = google(fault=lambda digest, attempt: str(code))
-    with pytest.raises(UserError, match=f"refuses.*{code}.*{mend}") as caught:
+    with pytest.raises(UserError, match=f"refuses.*{code}.*{hint}") as caught:
         play("a", server, concurrency=1)
     assert sum(server.asked.values()) == 1
     assert "\n" not in str(caught.value) and key not in str(caught.value)
@@ -141,12 +175,16 @@ def test_a_server_that_repeats_the_key_does_not_make_us_show_it(play, google, ke
     chain, error = [], caught.value
     while error is not None:
         chain, error = [*chain, repr(error), str(error)], error.__cause__
-    shown = " ".join([*chain, *caught.value._render_traceback_(), repr(play.policy), str(play.policy.report())])
+    shown = " ".join(
+        [*chain, *caught.value._render_traceback_(), repr(play.policy), str(play.policy.report())]
+    )
     assert "[key]" in shown and key not in shown + caplog.text + "".join(capsys.readouterr())
 
 
 @pytest.mark.parametrize("fault, pause", [("429 header", 0.06), ("429 body", 0.06), ("503", 0.02)])
-def test_pauses_grow_and_are_as_long_as_the_server_asks(google, brisk, tmp_path, key, play, fault, pause):
+def test_pauses_grow_and_are_as_long_as_the_server_asks(
+    google, brisk, tmp_path, key, play, fault, pause
+):
     server = google(fault=lambda digest, attempt: fault if attempt < 3 else None)
     play("a", server, 1, concurrency=1)
     for times in server.times.values():
@@ -171,29 +209,50 @@ def test_when_one_request_is_refused_the_others_do_not_go_on_asking(play, google
     assert time.monotonic() - start < 15 and sum(server.asked.values()) == 4
 
 
-# What is asked --------------------------------------------------------------------------------------------------------
+# What is asked ------------------------------------------------------------------------------------
 
 
-def test_a_request_holds_the_conversation_the_seed_and_the_limits_and_nothing_else(play, google, tmp_path, answers):
+def test_a_request_holds_the_conversation_the_seed_and_the_limits_and_nothing_else(
+    play, google, tmp_path, answers
+):
     server = google(answer=answers("no block here", ""))
     play("a", server, 1, temperature=0.5)
     first, _, third = server.bodies[:3]
     assert set(first) == {"contents", "systemInstruction", "generationConfig"}
     assert set(first["generationConfig"]) == {"temperature", "seed", "maxOutputTokens"}
-    assert first["generationConfig"]["temperature"] == 0.5 and first["generationConfig"]["maxOutputTokens"] == 512
+    assert (
+        first["generationConfig"]["temperature"] == 0.5
+        and first["generationConfig"]["maxOutputTokens"] == 512
+    )
     seeds = [body["generationConfig"]["seed"] for body in server.bodies]
     assert len(set(seeds)) == len(seeds) and all(0 <= seed < 2**31 for seed in seeds)
-    # The second reply was empty: no empty part is sent, and the user's messages around it stand together.
+    # The second reply was empty: no empty part is sent, and the user's messages around it stand
+    # together.
     assert [c["role"] for c in third["contents"]] == ["user", "model", "user"]
-    assert third["contents"][1]["parts"] == [{"text": "no block here"}] and len(third["contents"][2]["parts"]) == 2
+    assert (
+        third["contents"][1]["parts"] == [{"text": "no block here"}]
+        and len(third["contents"][2]["parts"]) == 2
+    )
     episode = read_episodes(tmp_path / "a", "make")[0]
-    assert [t.outcome for t in episode.turns[:2]] == ["no_code"] * 2 and episode.turns[1].reply == ""
+    assert [t.parse_status for t in episode.turns[:2]] == ["no_code"] * 2 and episode.turns[
+        1
+    ].reply == ""
 
 
-def test_thinking_counts_as_completion_and_a_full_context_ends_the_episode(play, google, tmp_path, answers):
+def test_thinking_counts_as_completion_and_a_full_context_ends_the_episode(
+    play, google, tmp_path, answers
+):
     _, policy = play("a", google(answer=answers("hm")), 1, context=1024)
     turns = read_episodes(tmp_path / "a", "make")[0].turns
-    assert [(t.outcome, t.prompt_tokens, t.completion_tokens) for t in turns] == [
-        ("no_code", 400, 100), ("no_code", 800, 100), ("no_code", 1200, 100), ("context", 0, 0),
-    ][: len(turns)] and turns[-1].outcome == "context" and len(turns) in (3, 4)  # fmt: skip
+    assert (
+        [(t.parse_status, t.prompt_tokens, t.completion_tokens) for t in turns]
+        == [
+            ("no_code", 400, 100),
+            ("no_code", 800, 100),
+            ("no_code", 1200, 100),
+            ("context", 0, 0),
+        ][: len(turns)]
+        and turns[-1].outcome == "context"
+        and len(turns) in (3, 4)
+    )
     assert policy.report().completion_tokens == 100 * (len(turns) - 1)

@@ -1,4 +1,5 @@
-"""Notebook 02 with a paid teacher: what it will cost, what it did cost, and a second run that asks for nothing."""
+"""Notebook 02 with a paid teacher: what it will cost, what it did cost, and a second run that asks
+for nothing."""
 
 import os
 import shutil
@@ -8,7 +9,7 @@ import sys
 import nbformat
 import pytest
 
-from knapsack_lib.profiles import project_root
+from knapsack_lib.files import project_root
 
 PROFILE = """like: smoke
 name: paid
@@ -35,16 +36,37 @@ def study(tmp_path_factory):
 
 
 def notebook(study, stem, *words, **environment):
-    kept = {k: v for k, v in os.environ.items() if k not in ("GEMINI_API_KEY", "GOOGLE_API_KEY", "GEMINI_BASE_URL")}
-    command = [sys.executable, "-m", "papermill", f"notebooks/{stem}.ipynb", "-p", "profile", "paid", *words]
-    done = subprocess.run(command, cwd=study, env={**kept, "KNAPSACK_ROOT": str(study), **environment}, capture_output=True,
-                          text=True, stdin=subprocess.DEVNULL)  # fmt: skip
+    kept = {
+        k: v
+        for k, v in os.environ.items()
+        if k not in ("GEMINI_API_KEY", "GOOGLE_API_KEY", "GEMINI_BASE_URL")
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "papermill",
+        f"notebooks/{stem}.ipynb",
+        "-p",
+        "profile",
+        "paid",
+        *words,
+    ]
+    done = subprocess.run(
+        command,
+        cwd=study,
+        env={**kept, "KNAPSACK_ROOT": str(study), **environment},
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
     return done, "-".join([stem, *words[2::3]])
 
 
 def said(study, name):
     book = nbformat.read(study / "runs" / "paid" / "notebooks" / f"{name}.ipynb", as_version=4)
-    return "\n".join(o.text for c in book.cells for o in c.get("outputs", ()) if o.output_type == "stream")
+    return "\n".join(
+        o.text for c in book.cells for o in c.get("outputs", ()) if o.output_type == "stream"
+    )
 
 
 def test_the_notebook_says_what_it_will_cost_and_what_it_did(study, google, key):
@@ -63,8 +85,12 @@ def test_the_notebook_says_what_it_will_cost_and_what_it_did(study, google, key)
     )
     assert len(server.answered) > 12 and key not in text
     episodes = (study / "runs/paid/teacher/reset/episodes.jsonl").read_bytes()
-    shutil.rmtree(study / "runs/paid/teacher/reset")  # the traces are gone, what was paid for is not
-    done, name = notebook(study, "02_teacher", "-p", "runtime", "reset", GEMINI_BASE_URL="http://127.0.0.1:9")
+    shutil.rmtree(
+        study / "runs/paid/teacher/reset"
+    )  # the traces are gone, what was paid for is not
+    done, name = notebook(
+        study, "02_teacher", "-p", "runtime", "reset", GEMINI_BASE_URL="http://127.0.0.1:9"
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert (study / "runs/paid/teacher/reset/episodes.jsonl").read_bytes() == episodes
     kept = b"".join(p.read_bytes() for p in (study / "runs").rglob("*") if p.is_file())

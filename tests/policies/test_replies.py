@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from knapsack_lib.errors import UserError
 from knapsack_lib.policies.replies import ReplyStore, reply_key
-from knapsack_lib.profiles import UserError
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,7 +46,10 @@ def test_a_last_line_that_a_kill_cut_at_any_byte_is_dropped_and_the_rest_stays(t
 @pytest.mark.parametrize("bad", ["{", "[]", "3", '{"text": "no key"}'])
 def test_a_damaged_line_within_is_named_not_skipped(tmp_path, bad):
     (tmp_path / "replies.jsonl").write_text(f'{{"key": "a"}}\n{bad}\n{{"key": "b"}}\n')
-    with pytest.raises(UserError, match=r"replies.jsonl:2 is damaged") as caught, ReplyStore(tmp_path):
+    with (
+        pytest.raises(UserError, match=r"replies.jsonl:2 is damaged") as caught,
+        ReplyStore(tmp_path),
+    ):
         pass
     assert "\n" not in str(caught.value)
 
@@ -57,7 +60,10 @@ def test_a_second_run_on_the_same_replies_is_told_so(tmp_path):
         "with ReplyStore(Path(sys.argv[1])): print('open', flush=True); sys.stdin.read()"
     )
     first = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", code, str(tmp_path)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     assert first.stdout.readline() == b"open\n"
     with pytest.raises(UserError, match="another run uses"), ReplyStore(tmp_path):
@@ -89,7 +95,11 @@ def test_a_disk_that_is_full_leaves_whole_lines(tmp_path, monkeypatch):
 def test_threads_that_write_at_once_write_whole_lines(tmp_path):
     with ReplyStore(tmp_path) as store:
         threads = [
-            threading.Thread(target=lambda n=n: [store.put(f"{n % 4} {i}", {"text": "x" * 500}) for i in range(20)])
+            threading.Thread(
+                target=lambda n=n: [
+                    store.put(f"{n % 4} {i}", {"text": "x" * 500}) for i in range(20)
+                ]
+            )
             for n in range(8)
         ]
         for thread in threads:
@@ -101,8 +111,16 @@ def test_threads_that_write_at_once_write_whole_lines(tmp_path):
 
 
 def test_a_key_follows_from_the_request_alone_and_from_all_of_it():
-    usual = {"model": "m", "messages": ({"role": "user", "content": "é"},), "seed": 1, "temperature": 1.0}
+    usual = {
+        "model": "m",
+        "messages": ({"role": "user", "content": "é"},),
+        "seed": 1,
+        "temperature": 1.0,
+    }
     same = dict(reversed(list({**usual, "messages": [{"content": "é", "role": "user"}]}.items())))
     assert reply_key(**usual) == reply_key(**same) and len(reply_key(**usual)) == 64
-    others = [{**usual, name: value} for name, value in (("model", "n"), ("seed", 2), ("temperature", 0.5))]
+    others = [
+        {**usual, name: value}
+        for name, value in (("model", "n"), ("seed", 2), ("temperature", 0.5))
+    ]
     assert len({reply_key(**one) for one in [usual, *others]}) == 4

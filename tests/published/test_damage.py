@@ -1,4 +1,5 @@
-"""Damaged files: whatever is done to the bytes, the answer is records, or one line; nothing else is touched."""
+"""Damaged files: whatever is done to the bytes, the answer is records, or one line; nothing else is
+touched."""
 
 import json
 import random
@@ -7,14 +8,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from knapsack_lib.profiles import UserError
+from knapsack_lib.errors import UserError
 from knapsack_lib.published.episodes import to_episodes
 from knapsack_lib.published.records import read_records
 from knapsack_lib.published.reports import compare, stats, stats_as_published
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 
@@ -25,18 +28,39 @@ def known(*names):
 
 
 USAGE = known("prompt_tokens", "completion_tokens", "total_tokens")
-STEP = st.fixed_dictionaries(
+STEP = (
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "assistant_text": JSON,
+            "code": JSON,
+            "token_usage": USAGE,
+            "interpreter_result": known("success", "result", "output", "error"),
+        },
+    )
+    | JSON
+)
+SUMMARY = st.fixed_dictionaries(
     {},
     optional={
-        "assistant_text": JSON, "code": JSON, "token_usage": USAGE,
-        "interpreter_result": known("success", "result", "output", "error"),
+        "task": JSON,
+        "system_prompts": JSON,
+        "num_steps": JSON,
+        "finish_reason": JSON,
+        "token_usage": USAGE,
     },
-) | JSON  # fmt: skip
-SUMMARY = st.fixed_dictionaries(
-    {}, optional={"task": JSON, "system_prompts": JSON, "num_steps": JSON, "finish_reason": JSON, "token_usage": USAGE}
 )
-METRICS = known("agent_value", "optimal_value", "weight_used", "capacity", "items_taken_count", "inspected_count")
-QUIET = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+METRICS = known(
+    "agent_value",
+    "optimal_value",
+    "weight_used",
+    "capacity",
+    "items_taken_count",
+    "inspected_count",
+)
+QUIET = settings(
+    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 def survives(folder):
@@ -64,10 +88,16 @@ def changed(data, rng):
     if kind == 2:
         return data[:at] + data[at + rng.randrange(60) :]
     if kind == 3:
-        return data[:at] + rng.choice([b"null", b'"', b"{", b"]", b"1e999", b"\\ud800", b"\x00", b"NaN"]) + data[at:]
+        return (
+            data[:at]
+            + rng.choice([b"null", b'"', b"{", b"]", b"1e999", b"\\ud800", b"\x00", b"NaN"])
+            + data[at:]
+        )
     if kind == 4:
         return data.replace(
-            rng.choice([b"true", b"null", b"0", b'"', b"{", b"data"]), rng.choice([b"[]", b"7", b""]), 1
+            rng.choice([b"true", b"null", b"0", b'"', b"{", b"data"]),
+            rng.choice([b"[]", b"7", b""]),
+            1,
         )
     return bytes(reversed(data))
 
@@ -87,13 +117,20 @@ def test_thousands_of_damaged_files_give_records_or_one_line(copy, request):
 
 @QUIET
 @given(result=JSON, metrics=METRICS, summary=SUMMARY, events=JSON, step=STEP)
-def test_any_json_in_any_place_gives_records_or_one_line(tmp_path, result, metrics, summary, events, step):
+def test_any_json_in_any_place_gives_records_or_one_line(
+    tmp_path, result, metrics, summary, events, step
+):
     folder = tmp_path / "made"
     folder.mkdir(exist_ok=True)
-    data = {"status": "completed", "result": {"is_solved": result, "score": result, "metrics": metrics}}
+    data = {
+        "status": "completed",
+        "result": {"is_solved": result, "score": result, "metrics": metrics},
+    }
     listed = [{"type": "StepEvent", "data": step}, events]
     (folder / "knapsack-a.json").write_text(json.dumps(data))
-    (folder / "knapsack-a.trace.json").write_text(json.dumps({"summary": summary, "events": listed}))
+    (folder / "knapsack-a.trace.json").write_text(
+        json.dumps({"summary": summary, "events": listed})
+    )
     survives(folder)
 
 

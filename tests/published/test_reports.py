@@ -1,4 +1,5 @@
-"""The reports on the sample, against the values worked by hand in its README; and what they say instead of guessing."""
+"""The reports on the sample, against the values worked by hand in its README; and what they say
+instead of guessing."""
 
 import json
 import re
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from knapsack_lib.analysis.statistics import wilcoxon
-from knapsack_lib.profiles import UserError
+from knapsack_lib.errors import UserError
 from knapsack_lib.published.records import Found, Record, read_records
 from knapsack_lib.published.reports import compare, stats, stats_as_published
 
@@ -19,8 +20,16 @@ AS_PRINTED = {
     "persistent": (7, 28.6, 0.6141, 57.8, 8.4, 4.29, 5.86, 9004),
     "stateless": (7, 14.3, 0.4909, 50.3, 12.1, 4.57, 6.86, 7171),
 }
-FIELDS = ("episodes", "success_rate", "optimality", "capacity_utilization", "items_inspected", "steps", "tool_calls",
-          "total_tokens")  # fmt: skip
+FIELDS = (
+    "episodes",
+    "success_rate",
+    "optimality",
+    "capacity_utilization",
+    "items_inspected",
+    "steps",
+    "tool_calls",
+    "total_tokens",
+)
 
 
 def row(found):
@@ -39,25 +48,43 @@ def test_the_sample_gives_the_values_worked_by_hand(sample, condition):
 def test_as_published_gives_what_the_authors_script_prints_and_says_why(sample, condition):
     found = stats_as_published(read_records(sample / condition))
     digits = (0, 1, 4, 1, 1, 2, 2, 0)
-    assert tuple(round(value, n) for value, n in zip(row(found), digits, strict=True)) == AS_PRINTED[condition]
+    assert (
+        tuple(round(value, n) for value, n in zip(row(found), digits, strict=True))
+        == AS_PRINTED[condition]
+    )
     assert "1 of 8 episodes dropped" in found.notes[0] and "loop counts once" in found.notes[1]
 
 
 def test_the_pairs_of_the_sample_are_those_worked_by_hand(sample, packed):
-    a, b = (read_records(packed(sample / name, f"{name}.tar.gz")) for name in ("persistent", "stateless"))
+    a, b = (
+        read_records(packed(sample / name, f"{name}.tar.gz"))
+        for name in ("persistent", "stateless")
+    )
     found = compare(a, b)
     assert (found.n_pairs, found.only_a, found.only_b) == (8, 0, 0)
     assert found.mean_difference == pytest.approx(10.783, abs=1e-3)
-    assert (found.wilcoxon_w, found.wilcoxon_p, found.rank_biserial) == (3.0, 0.625, pytest.approx(0.4))
+    assert (found.wilcoxon_w, found.wilcoxon_p, found.rank_biserial) == (
+        3.0,
+        0.625,
+        pytest.approx(0.4),
+    )
     back = compare(b, a)
-    assert (back.mean_difference, back.rank_biserial) == (-found.mean_difference, -found.rank_biserial)
+    assert (back.mean_difference, back.rank_biserial) == (
+        -found.mean_difference,
+        -found.rank_biserial,
+    )
     assert (back.wilcoxon_w, back.wilcoxon_p) == (found.wilcoxon_w, found.wilcoxon_p)
 
 
 def test_a_condition_beside_itself_has_no_test_and_says_so(sample):
     a = read_records(sample / "persistent")
     found = compare(a, a)
-    assert (found.mean_difference, found.wilcoxon_w, found.wilcoxon_p, found.rank_biserial) == (0, None, None, None)
+    assert (found.mean_difference, found.wilcoxon_w, found.wilcoxon_p, found.rank_biserial) == (
+        0,
+        None,
+        None,
+        None,
+    )
     assert "no pair differs" in found.notes
 
 
@@ -71,7 +98,10 @@ def test_tasks_of_one_side_alone_are_counted_and_null_scores_count_as_0_aloud(sa
     assert (found.n_pairs, found.only_a, found.only_b) == (7, 1, 0)
     assert "1 episodes of the pairs have no score and count as 0" in found.notes
     assert any("1 tasks only in A" in note for note in found.notes)
-    assert any("1 episodes have no score and count as 0" in note for note in stats(read_records(folder)).notes)
+    assert any(
+        "1 episodes have no score and count as 0" in note
+        for note in stats(read_records(folder)).notes
+    )
     path.write_text(path.read_text().replace('"score": null', '"score": 0'))
     zero = compare(read_records(sample / "persistent"), read_records(folder))
     assert (zero.mean_difference, zero.wilcoxon_p) == (found.mean_difference, found.wilcoxon_p)
@@ -79,7 +109,12 @@ def test_tasks_of_one_side_alone_are_counted_and_null_scores_count_as_0_aloud(sa
 
 def scored(values):
     """A source of tasks 0, 1, ... with these scores."""
-    return Found("made", tuple(Record(f"{i}", None, "completed", "", None, x, {}, None) for i, x in enumerate(values)))
+    return Found(
+        "made",
+        tuple(
+            Record(f"{i}", None, "completed", "", None, x, {}, None) for i, x in enumerate(values)
+        ),
+    )
 
 
 def test_the_test_of_a_comparison_is_that_of_the_study():
@@ -87,7 +122,9 @@ def test_the_test_of_a_comparison_is_that_of_the_study():
     found, test = compare(scored(x), scored([0.5] * 7)), wilcoxon(np.round(np.array(x) - 0.5, 12))
     assert (found.wilcoxon_p, found.rank_biserial) == (test.p, test.effect)
     assert found.wilcoxon_w == min(test.statistic, 28 - test.statistic)
-    assert found.notes == ("7 of 7 pairs differ; zeros are left out; normal approximation",)  # there are ties
+    assert found.notes == (
+        "7 of 7 pairs differ; zeros are left out; normal approximation",
+    )  # there are ties
 
 
 @pytest.mark.parametrize("pairs", [1, 4])
@@ -116,7 +153,9 @@ def test_two_conditions_in_one_archive_are_refused_by_name(sample, copy, tmp_pat
         ("persistent", "persistent", "easy"),
         ("reset", "persistent", "easy"),
     }
-    with pytest.raises(UserError, match=r"several conditions \(persistent_persistent_easy, reset_persistent_easy\)"):
+    with pytest.raises(
+        UserError, match=r"several conditions \(persistent_persistent_easy, reset_persistent_easy\)"
+    ):
         compare(found, read_records(sample / "persistent"))
 
 
@@ -148,5 +187,7 @@ def test_a_damaged_file_is_one_line_of_the_notes_and_the_rest_is_read(copy, dama
     (folder / "knapsack-knapsack-0000000000.json").write_bytes(damage)
     found = read_records(folder)
     assert len(found.records) == 8 and re.search(said, found.problems[0])
-    assert "knapsack-knapsack-0000000000.json" in found.problems[0] and "\n" not in found.problems[0]
+    assert (
+        "knapsack-knapsack-0000000000.json" in found.problems[0] and "\n" not in found.problems[0]
+    )
     json.dumps(found.problems)

@@ -1,4 +1,5 @@
-"""Whatever a source is (folders, archives, training traces, a data set id), it becomes the same episodes and the same results."""
+"""Whatever a source is (folders, archives, training traces, a data set id), it becomes the same
+episodes and the same results."""
 
 import json
 import re
@@ -13,8 +14,9 @@ import pytest
 from knapsack_lib.analysis.evidence import Evidence
 from knapsack_lib.analysis.report import build
 from knapsack_lib.analysis.results import read_results
+from knapsack_lib.errors import UserError
 from knapsack_lib.explorer.catalogue import open_catalogue
-from knapsack_lib.profiles import UserError, load_profile
+from knapsack_lib.profiles import load_profile
 from knapsack_lib.published.chats import read_chats
 from knapsack_lib.published.episodes import write_published
 from knapsack_lib.published.reading import read_source, write_stores
@@ -29,7 +31,8 @@ def run():
 
 @pytest.fixture(scope="session")
 def whole(run, tmp_path_factory):
-    """Every seventh task of the committed run as published files: twelve folders and two more seeds."""
+    """Every seventh task of the committed run as published files: twelve folders and two more
+    seeds."""
     episodes = read_results(run).episodes
     tasks = sorted({e.task_id for e in episodes})[::7]
     kept = [e for e in episodes if e.task_id in set(tasks)]
@@ -58,14 +61,33 @@ def test_a_summary_stands_beside_every_cell(whole):
     folder, kept = whole
     told = json.loads((folder / "persistent_persistent_easy" / "summary.json").read_text())
     mine = [
-        e for e in kept if (e.policy, e.runtime, e.difficulty, e.train_seed) == ("persistent", "persistent", "easy", 1)
+        e
+        for e in kept
+        if (e.train, e.runtime, e.difficulty, e.train_seed)
+        == ("persistent", "persistent", "easy", 1)
     ]
     assert told["num_tasks_executed"] == len(mine) > 10
-    assert told["num_tasks_solved"] == sum(e.outcome["solved"] for e in mine)
+    assert told["num_tasks_solved"] == sum(e.result["solved"] for e in mine)
     assert told["average_is_solved"] == told["num_tasks_solved"] / len(mine)
-    assert told["metrics"]["score"]["mean"] == pytest.approx(sum(e.outcome["optimality"] for e in mine) / len(mine))
-    spec = {"cells": [{"difficulty": "Easy", "train": "Persistent", "runtime": "Persistent", "path": "summary.json"},
-                      {"difficulty": "Easy", "train": "Persistent", "runtime": "Persistent", "metrics_path": "knapsack"}]}  # fmt: skip
+    assert told["metrics"]["score"]["mean"] == pytest.approx(
+        sum(e.result["score"] for e in mine) / len(mine)
+    )
+    spec = {
+        "cells": [
+            {
+                "difficulty": "Easy",
+                "train": "Persistent",
+                "runtime": "Persistent",
+                "path": "summary.json",
+            },
+            {
+                "difficulty": "Easy",
+                "train": "Persistent",
+                "runtime": "Persistent",
+                "metrics_path": "knapsack",
+            },
+        ]
+    }
     (folder / "persistent_persistent_easy" / "spec.json").write_text(json.dumps(spec))
     rows = [
         line
@@ -81,18 +103,27 @@ def test_results_of_exported_files_are_those_of_the_run(whole, run):
     own = read_results(run)
     chosen = {e.task_id for e in kept}
     mine = own.cells[own.cells.task_id.isin(chosen)].reset_index(drop=True)
-    pd.testing.assert_frame_equal(results.cells.drop(columns="seconds"), mine.drop(columns="seconds"))
+    pd.testing.assert_frame_equal(
+        results.cells.drop(columns="seconds"), mine.drop(columns="seconds")
+    )
     assert not notes and not results.whole and "source benchmarks" in results.stamp
     row = Evidence(results).contrast("score", "easy", "interaction")
-    assert row.n == (mine[mine.difficulty == "easy"].task_id.nunique()) and row.seeds == 3 and row.p_holm < 0.05
+    assert (
+        row.n == (mine[mine.difficulty == "easy"].task_id.nunique())
+        and row.seeds == 3
+        and row.p_holm < 0.05
+    )
 
 
 def test_two_cells_are_analysed_as_far_as_they_go(sample, run, tmp_path):
-    for name, cell in (("persistent", "persistent_persistent_easy"), ("stateless", "stateless_stateless_easy")):
+    for name, cell in (
+        ("persistent", "persistent_persistent_easy"),
+        ("stateless", "stateless_stateless_easy"),
+    ):
         shutil.copytree(sample / name, tmp_path / "theirs" / cell / "knapsack")
     results, notes = results_of(str(tmp_path / "theirs"), run)
     evidence = Evidence(results)
-    assert evidence.cell("persistent", "persistent", "easy").optimality == pytest.approx(0.537325)
+    assert evidence.cell("persistent", "persistent", "easy").score == pytest.approx(0.537325)
     assert results.cells.tool_calls.isna().all() and len(results.cells) == 16
     assert (results.cells.failure == "time limit").sum() == 2 and not notes
     tokens = evidence.contrast("tokens", "easy", "aligned")
@@ -120,10 +151,15 @@ def test_results_without_a_cell_of_the_study_are_one_line(sample, run, tmp_path,
 
 
 def test_a_folder_above_may_be_called_expert(sample, run, tmp_path):
-    for folder in ("expert/mine/base", "expert/mine/expert/easy"):  # the second is a yardstick within the source
+    for folder in (
+        "expert/mine/base",
+        "expert/mine/expert/easy",
+    ):  # the second is a yardstick within the source
         (tmp_path / folder).mkdir(parents=True)
         episodes = read_source(sample / "persistent", ("base", "persistent", "easy")).episodes
-        (tmp_path / folder / "episodes.jsonl").write_text("".join(e.to_line() + "\n" for e in episodes))
+        (tmp_path / folder / "episodes.jsonl").write_text(
+            "".join(e.to_line() + "\n" for e in episodes)
+        )
     results, _ = results_of(str(tmp_path / "expert" / "mine"), run)
     assert len(results.cells) == 8
 
@@ -134,14 +170,14 @@ def test_stores_that_were_imported_open_in_the_explorer_as_the_files_do(whole, t
     assert len(stores) == 12
     one, other = open_catalogue(folder), open_catalogue(tmp_path / "stores")
     keys = ["train", "runtime", "difficulty", "train_seed", "task_id"]
-    columns = [*keys, "optimality", "tokens", "failure"]
+    columns = [*keys, "score", "tokens", "failure"]
     a, b = (c.frame[columns].sort_values(keys, ignore_index=True) for c in (one, other))
     pd.testing.assert_frame_equal(a, b)
     with pytest.raises(UserError, match="is there already"):
         write_stores(read_source(folder), tmp_path / "stores")
 
 
-# Training traces ------------------------------------------------------------------------------------------------------
+# Training traces ----------------------------------------------------------------------------------
 
 
 CHAT = [
@@ -157,28 +193,54 @@ def test_training_traces_become_episodes_of_their_regime(tmp_path):
     folder = tmp_path / "data" / "knapsack" / "stateless"
     folder.mkdir(parents=True)
     lines = [{"messages": CHAT, "task_id": "t-1", "score": 0.5}, {"messages": CHAT[:4]}]
-    (folder / "traces.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"messages": [{"ro')
+    (folder / "traces.jsonl").write_text(
+        "".join(json.dumps(line) + "\n" for line in lines) + '{"messages": [{"ro'
+    )
     found = read_source(tmp_path / "data")
     first, second = found.episodes
-    assert (first.policy, first.runtime, first.task_id, first.finish) == ("teacher", "reset", "t-1", "finish")
-    assert first.opening == CHAT[:2] and first.messages() == CHAT and first.outcome["optimality"] == 0.5
-    assert first.turns[0].code == "x = inspect('a')\nprint(y)" and first.turns[0].error_type == "NameError"
-    assert second.finish == "unknown" and second.outcome["optimality"] != second.outcome["optimality"]
-    assert len(found.notes) == 2 and "no tokens" in found.notes[0] and ":3: no whole JSON" in found.notes[1]
+    assert (first.train, first.runtime, first.task_id, first.finish_reason) == (
+        "teacher",
+        "reset",
+        "t-1",
+        "finish",
+    )
+    assert first.opening == CHAT[:2] and first.messages() == CHAT and first.result["score"] == 0.5
+    assert (
+        first.turns[0].code == "x = inspect('a')\nprint(y)"
+        and first.turns[0].error_type == "NameError"
+    )
+    assert second.finish_reason == "unknown" and second.result["score"] != second.result["score"]
+    assert (
+        len(found.notes) == 2
+        and "no tokens" in found.notes[0]
+        and ":3: no whole JSON" in found.notes[1]
+    )
 
 
 def test_whole_traces_in_lines_are_read_too(sample):
     trace = json.loads(next(sample.glob("persistent/*0.trace.json")).read_text())
-    (episode,), problems = read_chats("persistent/traces.jsonl", json.dumps({"trace": trace, "id": 7}).encode())
-    assert episode.task_id == "7" and len(episode.turns) == trace["summary"]["num_steps"] and not problems
+    (episode,), problems = read_chats(
+        "persistent/traces.jsonl", json.dumps({"trace": trace, "id": 7}).encode()
+    )
+    assert (
+        episode.task_id == "7"
+        and len(episode.turns) == trace["summary"]["num_steps"]
+        and not problems
+    )
 
 
 @pytest.mark.parametrize(
-    "line", ["[]", "3", '{"messages": []}', '{"messages": "x"}', '{"messages": [3]}', "{}", "\x00", '{"a']
+    "line",
+    ["[]", "3", '{"messages": []}', '{"messages": "x"}', '{"messages": [3]}', "{}", "\x00", '{"a'],
 )
 def test_a_line_that_holds_no_conversation_is_one_line(line):
     episodes, problems = read_chats("a/traces.jsonl", line.encode())
-    assert not episodes and len(problems) == 1 and "\n" not in problems[0] and "traces.jsonl:1" in problems[0]
+    assert (
+        not episodes
+        and len(problems) == 1
+        and "\n" not in problems[0]
+        and "traces.jsonl:1" in problems[0]
+    )
 
 
 def test_a_task_twice_in_one_file_is_told():
@@ -187,13 +249,17 @@ def test_a_task_twice_in_one_file_is_told():
     assert len(episodes) == 1 and "stands in an earlier line too" in problems[0]
 
 
-# Data sets ------------------------------------------------------------------------------------------------------------
+# Data sets ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def hub_server(sample, monkeypatch, tmp_path):
-    """A local server of the hub's protocol, with one data set of the sample, a gated one and a broken one."""
-    files = {f"persistent_stateless_easy/knapsack/{p.name}": p.read_bytes() for p in (sample / "persistent").iterdir()}
+    """A local server of the hub's protocol, with one data set of the sample, a gated one and a
+    broken one."""
+    files = {
+        f"persistent_stateless_easy/knapsack/{p.name}": p.read_bytes()
+        for p in (sample / "persistent").iterdir()
+    }
     files["README.md"] = b"not wanted"
     asked = []
 
@@ -219,19 +285,36 @@ def hub_server(sample, monkeypatch, tmp_path):
                 if name == "broken":
                     return self.answer(503)
                 if (owner, name) != ("them", "benchmarks"):
-                    return self.answer(401, b"{}", X_Error_Code="RepoNotFound", X_Error_Message="no")
+                    return self.answer(
+                        401, b"{}", X_Error_Code="RepoNotFound", X_Error_Message="no"
+                    )
                 if path.endswith("/revision/old"):
                     return self.answer(404, b"{}", X_Error_Code="RevisionNotFound")
-                info = {"id": "them/benchmarks", "sha": "a" * 40, "siblings": [{"rfilename": n} for n in files],
-                        "private": False, "gated": False, "downloads": 0, "likes": 0, "tags": []}  # fmt: skip
-                tree = [{"type": "file", "path": n, "size": len(d), "oid": "b" * 40} for n, d in files.items()]
+                info = {
+                    "id": "them/benchmarks",
+                    "sha": "a" * 40,
+                    "siblings": [{"rfilename": n} for n in files],
+                    "private": False,
+                    "gated": False,
+                    "downloads": 0,
+                    "likes": 0,
+                    "tags": [],
+                }
+                tree = [
+                    {"type": "file", "path": n, "size": len(d), "oid": "b" * 40}
+                    for n, d in files.items()
+                ]
                 return self.answer(
-                    200, json.dumps(tree if "/tree/" in path else info).encode(), Content_Type="application/json"
+                    200,
+                    json.dumps(tree if "/tree/" in path else info).encode(),
+                    Content_Type="application/json",
                 )
             name = path.partition("/resolve/")[2].partition("/")[2]
             if name not in files:
                 return self.answer(404, X_Error_Code="EntryNotFound")
-            self.answer(200, files[name], ETag=f'"{hash(name) & 0xFFFF:04x}"', X_Repo_Commit="a" * 40)
+            self.answer(
+                200, files[name], ETag=f'"{hash(name) & 0xFFFF:04x}"', X_Repo_Commit="a" * 40
+            )
 
         do_HEAD = do_GET
 
@@ -247,7 +330,9 @@ def hub_server(sample, monkeypatch, tmp_path):
 def test_a_data_set_id_is_fetched_once_and_read_as_a_folder(hub_server, sample):
     found = read_source("them/benchmarks")
     assert len(found.episodes) == 8 and found.episodes[0].runtime == "reset"
-    assert [e.turns for e in found.episodes] == [e.turns for e in read_source(sample / "persistent").episodes]
+    assert [e.turns for e in found.episodes] == [
+        e.turns for e in read_source(sample / "persistent").episodes
+    ]
     assert not any("README" in path for path in hub_server)
     fetched = sum("/resolve/" in path for path in hub_server)
     assert len(read_source("them/benchmarks").episodes) == 8
@@ -256,9 +341,14 @@ def test_a_data_set_id_is_fetched_once_and_read_as_a_folder(hub_server, sample):
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("them/gated", "it is gated; ask for access"), ("them/none", "no such dataset"), ("them/broken", "the hub answered 503|could not be fetched"),
-     ("them/benchmarks@old", "it has no revision old"), ("no such/folder", "no such folder, archive or file")],
-)  # fmt: skip
+    [
+        ("them/gated", "it is gated; ask for access"),
+        ("them/none", "no such dataset"),
+        ("them/broken", "the hub answered 503|could not be fetched"),
+        ("them/benchmarks@old", "it has no revision old"),
+        ("no such/folder", "no such folder, archive or file"),
+    ],
+)
 def test_a_data_set_that_cannot_be_had_is_one_line(hub_server, name, said):
     with pytest.raises(UserError, match=said) as error:
         read_source(name)
@@ -273,21 +363,29 @@ def test_without_a_network_it_is_one_line(monkeypatch, tmp_path):
     assert "\n" not in str(error.value)
 
 
-# The table in a paper -------------------------------------------------------------------------------------------------
+# The table in a paper -----------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="no LaTeX here")
 def test_the_table_compiles_with_the_packages_of_the_paper(whole, tmp_path):
     cells = [
-        {"difficulty": size, "train": train, "runtime": runtime, "metrics_path": str(whole[0] / f"{train}_{runtime}_{size}")}
-        for size in ("easy", "hard") for train in ("base", "persistent", "stateless") for runtime in ("persistent", "stateless")
-    ]  # fmt: skip
+        {
+            "difficulty": size,
+            "train": train,
+            "runtime": runtime,
+            "metrics_path": str(whole[0] / f"{train}_{runtime}_{size}"),
+        }
+        for size in ("easy", "hard")
+        for train in ("base", "persistent", "stateless")
+        for runtime in ("persistent", "stateless")
+    ]
     spec = {"caption": "All_cells & 100% #1 \\ {x}", "label": "tab:all", "cells": cells}
     (tmp_path / "spec.json").write_text(json.dumps(spec))
     table = latex_table(tmp_path / "spec.json")
     assert table.count("[") == 12 - sum("nan" in line for line in table.splitlines())
     head = re.findall(
-        r"\\usepackage.*", (load_profile("pocket").run().published_root.parents[1] / "paper/main.tex").read_text()
+        r"\\usepackage.*",
+        (load_profile("pocket").run().published_root.parents[1] / "paper/main.tex").read_text(),
     )
     text = ["\\documentclass{article}", *head, "\\begin{document}", table, "\\end{document}"]
     (tmp_path / "t.tex").write_text("\n".join(text))

@@ -1,18 +1,23 @@
-"""knapsack table: figures of summaries and of episodes, intervals, and what is wrong named in one line."""
+"""knapsack table: figures of summaries and of episodes, intervals, and what is wrong named in one
+line."""
 
 import json
 
 import pytest
 
 from knapsack_lib.analysis.intervals import mean_interval
-from knapsack_lib.profiles import UserError
+from knapsack_lib.errors import UserError
 from knapsack_lib.published.table import latex_table
 
 SUMMARY = {
-    "average_is_solved": 0.25, "average_runtime": 3.0, "average_steps": 3.75, "average_total_tokens": 7878.4,
-    "metrics": {"score": {"mean": 0.5373, "median": 0.5, "min": 0, "max": 1}}, "num_tasks_executed": 8,
+    "average_is_solved": 0.25,
+    "average_runtime": 3.0,
+    "average_steps": 3.75,
+    "average_total_tokens": 7878.4,
+    "metrics": {"score": {"mean": 0.5373, "median": 0.5, "min": 0, "max": 1}},
+    "num_tasks_executed": 8,
     "num_tasks_solved": 2,
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -23,7 +28,12 @@ def table(tmp_path, copy):
 
     def make(*cells, **top):
         plain = {"difficulty": "Easy", "train": "Persistent", "runtime": "Stateless"}
-        spec = {"caption": "50% & more", "label": "tab:x", "cells": [{**plain, **cell} for cell in cells], **top}
+        spec = {
+            "caption": "50% & more",
+            "label": "tab:x",
+            "cells": [{**plain, **cell} for cell in cells],
+            **top,
+        }
         (tmp_path / "spec.json").write_text(json.dumps(spec))
         return latex_table(tmp_path / "spec.json")
 
@@ -31,9 +41,14 @@ def table(tmp_path, copy):
 
 
 def test_a_summary_and_its_episodes_give_the_same_figures_and_only_the_episodes_an_interval(table):
-    text = table({"path": "summary.json"}, {"metrics_path": "persistent", "train": "Reset", "difficulty": "hard"})
+    text = table(
+        {"path": "summary.json"},
+        {"metrics_path": "persistent", "train": "Reset", "difficulty": "hard"},
+    )
     assert r"Persistent & Stateless & 0.537 & 25\% & 3.8 & 7,878 \\" in text
-    assert "Reset & Stateless & 0.537 [" in text and r"\emph{Easy}" in text and r"\emph{Hard}" in text
+    assert (
+        "Reset & Stateless & 0.537 [" in text and r"\emph{Easy}" in text and r"\emph{Hard}" in text
+    )
     assert r"\caption{50\% \& more}" in text and r"\label{tab:x}" in text
 
 
@@ -52,7 +67,9 @@ def test_intervals_do_not_depend_on_the_order_of_files(table, tmp_path):
 
 
 def test_scales_counts_overrides_and_absent_cells(table):
-    text = table({"path": "summary.json"}, {"absent": True}, score_scale="percent", solved_format="count")
+    text = table(
+        {"path": "summary.json"}, {"absent": True}, score_scale="percent", solved_format="count"
+    )
     assert r"Score (\%)" in text and "& 53.7 & 2/8 &" in text and "& -- & -- & -- & -- " in text
     assert "& 0.900 &" in table({"metrics_path": "persistent", "score_override": 0.9})
     assert r"Score (\%)" in table({"path": "summary.json", "score_override": 53.7})

@@ -25,7 +25,7 @@ def lap():
     seconds, began = time.perf_counter() - began, time.perf_counter()
     return seconds
 episodes = EpisodeFile(Path(sys.argv[1]))
-clock = pd.DataFrame([(e.policy, e.runtime, e.difficulty, e.train_seed, e.task_id, 1.0) for e in episodes], columns=[*KEY, "seconds"])
+clock = pd.DataFrame([(e.train, e.runtime, e.difficulty, e.train_seed, e.task_id, 1.0) for e in episodes], columns=[*KEY, "seconds"])
 made = json.loads(Path(sys.argv[2], "provenance.json").read_text())
 results = Results(episodes, clock, pd.DataFrame(), pd.DataFrame(), {}, made, episodes.digest)
 found = {"reading": lap()}
@@ -50,10 +50,14 @@ def rows(tiny: bool) -> Iterator[Row]:
         parts = {name: found[name] for name in ("reading", "frames", "summary", "contrasts")}
         whole[count] = sum(parts.values())
         yield Row(
-            PART, f"{count:,} episodes", whole[count], "s", floor,
+            PART,
+            f"{count:,} episodes",
+            whole[count],
+            "s",
+            floor,
             "unpacking and json.loads of the same lines, once; measured: "
             + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in parts.items()),
-        )  # fmt: skip
+        )
         yield Row(PART, f"{count:,} episodes: peak memory", found["mib"], "MiB", wanted="<= 1024")
 
 

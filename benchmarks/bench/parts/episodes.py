@@ -28,11 +28,19 @@ def rows(tiny: bool) -> Iterator[Row]:
         with tempfile.TemporaryDirectory() as place:
             number = iter(range(1000))
 
-            def play(runtime: str = runtime, place: str = place, number: Iterator[int] = number) -> None:
+            def play(
+                runtime: str = runtime, place: str = place, number: Iterator[int] = number
+            ) -> None:
                 play_tasks(
-                    tasks, ScriptedPolicy(runtime, profile.teacher), Cast("teacher", runtime, "easy"), profile,
-                    Path(place) / str(next(number)), "bench", seed=1, shard=50,
-                )  # fmt: skip
+                    tasks,
+                    ScriptedPolicy(runtime, profile.teacher),
+                    Cast("teacher", runtime, "easy"),
+                    profile,
+                    Path(place) / str(next(number)),
+                    "bench",
+                    seed=1,
+                    shard=50,
+                )
 
             play()
             episodes = list(read_episodes(Path(place) / "0", ""))
@@ -41,7 +49,9 @@ def rows(tiny: bool) -> Iterator[Row]:
                 with Pool(profile.limits) as pool:
                     for task, episode in zip(tasks, episodes, strict=True):
                         world = FAMILIES["knapsack"].World(task)
-                        with Interpreter(pool, persistence_named(runtime), world.tools, seed=1) as interpreter:
+                        with Interpreter(
+                            pool, persistence_named(runtime), world.tools, seed=1
+                        ) as interpreter:
                             for turn in episode.turns:
                                 interpreter.run(turn.code or "")
 
@@ -55,7 +65,11 @@ def rows(tiny: bool) -> Iterator[Row]:
             found = alternated(1 if tiny else 3, play=play, blocks=blocks, lines=lines)
             floor = count / (found["blocks"] + found["lines"])
             yield Row(
-                PART, runtime, count / found["play"], "episodes/s", floor,
+                PART,
+                runtime,
+                count / found["play"],
+                "episodes/s",
+                floor,
                 f"the same blocks run and the same lines written, nothing else ({found['blocks'] / found['play']:.0%} and "
                 f"{found['lines'] / found['play']:.0%} of the time)",
-            )  # fmt: skip
+            )

@@ -1,7 +1,8 @@
 """The pocket engine beside transformers' generate, and what the harness costs beside the engine.
 
-All sides read the same conversations: committed episodes of a trained model, whose replies are put in the place of what is
-sampled (which is drawn all the same). So everybody has the same prompts and the same number of tokens to make.
+All sides read the same conversations: committed episodes of a trained model, whose replies are put
+in the place of what is sampled (which is drawn all the same). So everybody has the same prompts and
+the same number of tokens to make.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from measure import ROOT, Row, alternated, bytes_a_second
 from knapsack_lib.agent import Cast
 from knapsack_lib.episodes import Episode, EpisodeFile
 from knapsack_lib.families.knapsack import make_task
-from knapsack_lib.policies import Reply, Rollout
+from knapsack_lib.hub import base_folder
+from knapsack_lib.messages import Message, Reply
+from knapsack_lib.policies import Rollout
 from knapsack_lib.policies.pocket import PocketEngine
 from knapsack_lib.profiles import Profile, load_profile
-from knapsack_lib.prompts import Message
 from knapsack_lib.rollouts import play_tasks
-from knapsack_lib.training.conversations import base_folder
 
 PART = "generation with the pocket model"
 SHARD = 50
@@ -35,7 +36,9 @@ class Recorded(PocketEngine):
 
     def __init__(self, profile: Profile, episodes: Iterable[Episode]):
         super().__init__(base_folder(profile), profile.evaluation)
-        self.replies = {e.episode_id: [list(self.wording.content(t.reply)) for t in e.turns] for e in episodes}
+        self.replies = {
+            e.episode_id: [list(self.chat.content(t.reply)) for t in e.turns] for e in episodes
+        }
         self.turn: dict[str, int] = {}
         self.own = 0.0
 
@@ -51,7 +54,9 @@ class Recorded(PocketEngine):
                 return
             yield ended
 
-    def _timed(self, steps: Generator[list[Message], Reply, Episode]) -> Generator[list[Message], Reply, Episode]:
+    def _timed(
+        self, steps: Generator[list[Message], Reply, Episode]
+    ) -> Generator[list[Message], Reply, Episode]:
         send, given = steps.send, None
         while True:
             began = time.perf_counter()
@@ -78,20 +83,37 @@ def rows(tiny: bool) -> Iterator[Row]:
     cells: dict[tuple[str, str], list[Episode]] = {}
     for episode in EpisodeFile(ROOT / "results/pocket-seeds/cells.jsonl.gz"):
         if (episode.difficulty, episode.train_seed) == ("easy", 1):
-            cells.setdefault((episode.policy, episode.runtime), []).append(episode)
+            cells.setdefault((episode.train, episode.runtime), []).append(episode)
     for regime in ("persistent", "reset"):
-        yield from _beside_generate(profile, cells[regime, regime][: 2 if tiny else SHARD], regime, tiny)
-    spent = [_spent(profile, episodes[: 2 if tiny else SHARD], *cell) for cell, episodes in sorted(cells.items())]
+        yield from _beside_generate(
+            profile, cells[regime, regime][: 2 if tiny else SHARD], regime, tiny
+        )
+    spent = [
+        _spent(profile, episodes[: 2 if tiny else SHARD], *cell)
+        for cell, episodes in sorted(cells.items())
+    ]
     for (train, runtime), (whole, own) in zip(sorted(cells), spent, strict=True):
-        yield Row(PART, f"{train} in {runtime}: the harness adds", 100 * (whole - own) / own, "% of engine")
+        yield Row(
+            PART,
+            f"{train} in {runtime}: the harness adds",
+            100 * (whole - own) / own,
+            "% of engine",
+        )
     whole, own = (sum(column) for column in zip(*spent, strict=True))
     yield Row(
-        PART, "the four cells: the harness adds", 100 * (whole - own) / own, "% of engine", 0.0,
-        f"{own:.0f} s of {whole:.0f} s are the engine's; the rest is worlds, interpreter and store", wanted="<= 10",
-    )  # fmt: skip
+        PART,
+        "the four cells: the harness adds",
+        100 * (whole - own) / own,
+        "% of engine",
+        0.0,
+        f"{own:.0f} s of {whole:.0f} s are the engine's; the rest is worlds, interpreter and store",
+        wanted="<= 10",
+    )
 
 
-def _beside_generate(profile: Profile, episodes: Sequence[Episode], regime: str, tiny: bool) -> Iterator[Row]:
+def _beside_generate(
+    profile: Profile, episodes: Sequence[Episode], regime: str, tiny: bool
+) -> Iterator[Row]:
     from transformers import AutoModelForCausalLM
 
     engine, few = Recorded(profile, episodes), episodes[:: max(1, len(episodes) // 3)][:3]
@@ -108,18 +130,32 @@ def _beside_generate(profile: Profile, episodes: Sequence[Episode], regime: str,
     ours, one, batch = made / found["ours"], few_made / found["one"], made / found["batch"]
     rate, read = bytes_a_second(), _bytes_read(profile, engine, episodes)
     yield Row(
-        PART, f"{regime}: {len(episodes)} episodes side by side", ours, "tokens/s", made * rate / read,
+        PART,
+        f"{regime}: {len(episodes)} episodes side by side",
+        ours,
+        "tokens/s",
+        made * rate / read,
         f"{read / 1e9:,.0f} GB of keys and values read at {rate / 1e9:.0f} GB/s",
-        ours / one, f"generate, one episode at a time, the conversation read anew in each turn ({one:,.0f} tokens/s)", ">= 8",
-    )  # fmt: skip
+        ours / one,
+        f"generate, one episode at a time, the conversation read anew in each turn ({one:,.0f} tokens/s)",
+        ">= 8",
+    )
     yield Row(
-        PART, f"{regime}: the same", ours, "tokens/s", ratio=ours / batch,
+        PART,
+        f"{regime}: the same",
+        ours,
+        "tokens/s",
+        ratio=ours / batch,
         against=f"generate, {len(episodes)} episodes a batch, turn by turn ({batch:,.0f} tokens/s)",
-    )  # fmt: skip
+    )
     yield Row(
-        PART, f"{regime}: one episode at a time in the engine", few_made / found["alone"], "tokens/s",
-        ratio=few_made / found["alone"] / one, against="generate, one episode at a time",
-    )  # fmt: skip
+        PART,
+        f"{regime}: one episode at a time in the engine",
+        few_made / found["alone"],
+        "tokens/s",
+        ratio=few_made / found["alone"] / one,
+        against="generate, one episode at a time",
+    )
 
 
 def _said(episode: Episode) -> Generator[list[Message], Reply, Episode]:
@@ -138,15 +174,15 @@ def _said(episode: Episode) -> Generator[list[Message], Reply, Episode]:
 
 def _asked(engine: Recorded, episode: Episode) -> Iterator[tuple[list[int], int]]:
     """(prompt ids, tokens to make) of every turn."""
-    wording, ids = engine.wording, []
+    chat, ids = engine.chat, []
     for message in episode.opening:
-        ids += wording.message(message)
+        ids += chat.message(message)
     for turn, reply in zip(episode.turns, engine.replies[episode.episode_id], strict=True):
-        ids += wording.ask
+        ids += chat.ask
         yield list(ids), len(reply)
-        ids += [*reply, *wording.newline]
+        ids += [*reply, *chat.newline]
         if turn.observation is not None:
-            ids += wording.message({"role": "user", "content": turn.observation})
+            ids += chat.message({"role": "user", "content": turn.observation})
 
 
 def _generate_together(model: Any, engine: Recorded, episodes: Sequence[Episode]) -> None:
@@ -165,12 +201,19 @@ def _generate(model: Any, asked: Sequence[tuple[list[int], int]]) -> None:
         prompt[row, longest - len(ids) :] = torch.tensor(ids)
         mask[row, longest - len(ids) :] = 1
     model.generate(
-        prompt, attention_mask=mask, max_new_tokens=most, min_new_tokens=most, do_sample=True, temperature=0.2, pad_token_id=0
-    )  # fmt: skip
+        prompt,
+        attention_mask=mask,
+        max_new_tokens=most,
+        min_new_tokens=most,
+        do_sample=True,
+        temperature=0.2,
+        pad_token_id=0,
+    )
 
 
 def _bytes_read(profile: Profile, engine: Recorded, episodes: Iterable[Episode]) -> float:
-    """Keys and values that attention reads, over all tokens of all episodes: each token looks at all before it."""
+    """Keys and values that attention reads, over all tokens of all episodes: each token looks at
+    all before it."""
     base = profile.base
     total = 0
     for episode in episodes:
@@ -181,18 +224,24 @@ def _bytes_read(profile: Profile, engine: Recorded, episodes: Iterable[Episode])
     return total * base.layers * base.hidden * 2 * 4.0
 
 
-def _spent(profile: Profile, episodes: Sequence[Episode], train: str, runtime: str) -> tuple[float, float]:
-    """Seconds, in all and the engine's own, of a cell played with interpreter, store and all, and the recorded replies."""
+def _spent(
+    profile: Profile, episodes: Sequence[Episode], train: str, runtime: str
+) -> tuple[float, float]:
+    """Seconds, in all and the engine's own, of a cell played with interpreter, store and all, and
+    the recorded replies."""
     size = profile.difficulties["easy"]
-    tasks = [make_task(size, seed=profile.seed, split="easy", index=int(e.task_id.rsplit("-", 1)[1])) for e in episodes]
+    tasks = [
+        make_task(size, seed=profile.seed, split="easy", index=int(e.task_id.rsplit("-", 1)[1]))
+        for e in episodes
+    ]
     engine, cast = Recorded(profile, episodes), Cast(train, runtime, "easy", 1)
     with tempfile.TemporaryDirectory() as place:
         where = Path(place) / "cell"
         began = time.perf_counter()
         play_tasks(tasks, engine, cast, profile, where, "bench", seed=profile.seed, shard=SHARD)
         whole = time.perf_counter() - began
-        outcomes = {e.episode_id: e.outcome for e in EpisodeFile(where / "episodes.jsonl")}
-    assert outcomes == {e.episode_id: e.outcome for e in episodes}, (
+        outcomes = {e.episode_id: e.result for e in EpisodeFile(where / "episodes.jsonl")}
+    assert outcomes == {e.episode_id: e.result for e in episodes}, (
         "the recorded replies did not give the same outcomes"
     )
     return whole, engine.own

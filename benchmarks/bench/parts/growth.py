@@ -15,9 +15,11 @@ from measure import Row, alternated
 
 from knapsack_lib.agent import Cast
 from knapsack_lib.episodes import read_episodes
-from knapsack_lib.families.base import Task, write_tasks
+from knapsack_lib.families.base import Task
 from knapsack_lib.families.knapsack import Size, make_task, make_tasks, size_named
-from knapsack_lib.policies import Reply, Rollout, play_each
+from knapsack_lib.families.task_files import write_tasks
+from knapsack_lib.messages import Reply
+from knapsack_lib.policies import Rollout, play_each
 from knapsack_lib.policies.scripted import ScriptedPolicy
 from knapsack_lib.profiles import Profile, load_profile
 from knapsack_lib.rollouts import play_tasks
@@ -50,21 +52,30 @@ def _tasks(counts: Iterable[int]) -> Iterator[Row]:
     for count in counts:
         with tempfile.TemporaryDirectory() as place:
             began = time.perf_counter()
-            write_tasks(Path(place), (make_task("easy", seed=1, split="many", index=i) for i in range(count)))
+            write_tasks(
+                Path(place),
+                (make_task("easy", seed=1, split="many", index=i) for i in range(count)),
+            )
             seconds = time.perf_counter() - began
-        yield Row(PART, f"{count:,} easy tasks made and written, a task", 1e3 * seconds / count, "ms")
+        yield Row(
+            PART, f"{count:,} easy tasks made and written, a task", 1e3 * seconds / count, "ms"
+        )
 
 
 def _items(profile: Profile, counts: Iterable[int], tiny: bool) -> Iterator[Row]:
-    """All of medium's ranges, with that many items; the expert may look at 25 in a turn, as in the paper."""
-    limits = profile.limits.model_copy(update={"turns": 200, "tool_calls": 25, "output_chars": 100_000})
+    """All of medium's ranges, with that many items; the expert may look at 25 in a turn, as in the
+    paper."""
+    limits = profile.limits.model_copy(
+        update={"turns": 200, "tool_calls": 25, "output_chars": 100_000}
+    )
     teacher = profile.teacher.model_copy(update={"batch_sizes": [20]})
     wide = profile.model_copy(update={"limits": limits, "teacher": teacher})
     for items in counts:
         size = _sized(items)
         count = 2 if tiny else max(2, 200 // items)
         found = alternated(
-            1 if tiny else 3, make=lambda size=size, count=count: make_tasks(size, count, seed=1, split="wide")
+            1 if tiny else 3,
+            make=lambda size=size, count=count: make_tasks(size, count, seed=1, split="wide"),
         )
         tasks = make_tasks(size, 2, seed=1, split="wide")
         yield Row(PART, f"{items:,} items: a task", 1e3 * found["make"] / count, "ms")
@@ -81,18 +92,29 @@ def _items(profile: Profile, counts: Iterable[int], tiny: bool) -> Iterator[Row]
 def _sized(items: int) -> Size:
     medium = size_named("medium")
     return replace(
-        medium, name=f"wide-{items}", items=(items, items), classes=5, allowed=3, min_allowed_items=2, min_optimal_items=1,
-        max_share=1.0, budget_share=1.0,
-    )  # fmt: skip
+        medium,
+        name=f"wide-{items}",
+        items=(items, items),
+        classes=5,
+        allowed=3,
+        min_allowed_items=2,
+        min_optimal_items=1,
+        max_share=1.0,
+        budget_share=1.0,
+    )
 
 
 def _turns(profile: Profile, runtime: str, counts: Iterable[int], tiny: bool) -> Iterator[Row]:
     tasks = make_tasks("pocket-easy", 2 if tiny else 8, seed=1, split="long")
     for turns in counts:
-        long = profile.model_copy(update={"limits": profile.limits.model_copy(update={"turns": turns})})
+        long = profile.model_copy(
+            update={"limits": profile.limits.model_copy(update={"turns": turns})}
+        )
         seconds, played = _played(tasks, Talkative(), long, runtime)
         assert played == turns * len(tasks)
-        yield Row(PART, f"{runtime}, episodes of {turns} turns: a turn", 1e3 * seconds / played, "ms")
+        yield Row(
+            PART, f"{runtime}, episodes of {turns} turns: a turn", 1e3 * seconds / played, "ms"
+        )
 
 
 def _workers(profile: Profile, tiny: bool) -> Iterator[Row]:
@@ -106,15 +128,21 @@ def _workers(profile: Profile, tiny: bool) -> Iterator[Row]:
         used.append(_processor_seconds() - before)
 
     found = alternated(
-        1 if tiny else 3, one=one, many=lambda: _played(tasks, policy, profile, "reset", shard=25, executor="processes")
+        1 if tiny else 3,
+        one=one,
+        many=lambda: _played(tasks, policy, profile, "reset", shard=25, executor="processes"),
     )
     busy = statistics.median(used) / found["one"]
     yield Row(PART, "1 worker (local)", len(tasks) / found["one"], "episodes/s")
     yield Row(
-        PART, "a worker for each core (processes)", len(tasks) / found["many"], "episodes/s",
-        ratio=found["one"] / found["many"], against="one worker",
+        PART,
+        "a worker for each core (processes)",
+        len(tasks) / found["many"],
+        "episodes/s",
+        ratio=found["one"] / found["many"],
+        against="one worker",
         why=f"one worker keeps {busy:.1f} cores busy already: blocks run, and are forked ahead, in processes of their own",
-    )  # fmt: skip
+    )
 
 
 def _processor_seconds() -> float:
@@ -124,14 +152,27 @@ def _processor_seconds() -> float:
 
 
 def _played(
-    tasks: list[Task], policy: Any, profile: Profile, runtime: str, *, shard: int = 50, executor: str = "local"
+    tasks: list[Task],
+    policy: Any,
+    profile: Profile,
+    runtime: str,
+    *,
+    shard: int = 50,
+    executor: str = "local",
 ) -> tuple[float, int]:
     """(seconds, turns in all)."""
     with tempfile.TemporaryDirectory() as place:
         began = time.perf_counter()
         play_tasks(
-            tasks, policy, Cast("teacher", runtime, "easy"), profile, Path(place) / "s", "bench", seed=1, shard=shard,
+            tasks,
+            policy,
+            Cast("teacher", runtime, "easy"),
+            profile,
+            Path(place) / "s",
+            "bench",
+            seed=1,
+            shard=shard,
             executor=executor,
-        )  # fmt: skip
+        )
         seconds = time.perf_counter() - began
         return seconds, sum(len(e.turns) for e in read_episodes(Path(place) / "s", ""))

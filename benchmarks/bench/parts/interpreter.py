@@ -17,7 +17,10 @@ PART = "interpreter"
 
 def rows(tiny: bool) -> Iterator[Row]:
     with contextlib.ExitStack() as stack:
-        named = {runner.name: runner for runner in [*steps.ours(stack), steps.bare_exec(), steps.fresh_process()]}
+        named = {
+            runner.name: runner
+            for runner in [*steps.ours(stack), steps.bare_exec(), steps.fresh_process()]
+        }
         for _ in range(1 if tiny else 10):
             for runner in named.values():
                 runner.measure(2 if tiny else 10)
@@ -30,14 +33,25 @@ def rows(tiny: bool) -> Iterator[Row]:
             named["bare exec on a thread"].median("0"),
             "bare exec of the block on a thread, unconfined",
         ),
-        ("persistent", "25", named["bare exec on a thread"].median("25"), "bare exec, tools called in the process"),
+        (
+            "persistent",
+            "25",
+            named["bare exec on a thread"].median("25"),
+            "bare exec, tools called in the process",
+        ),
         ("reset", "0", fork, "a fork that ends at once, and waiting for it"),
     ):
         value = named[f"ours, {mode}"].median(calls)
         yield Row(
-            PART, f"{mode}: a step of {calls} tool calls", value, "ms", floor, why,
-            slow / value if calls == "0" else None, "a fresh python process" if calls == "0" else "",
-        )  # fmt: skip
+            PART,
+            f"{mode}: a step of {calls} tool calls",
+            value,
+            "ms",
+            floor,
+            why,
+            slow / value if calls == "0" else None,
+            "a fresh python process" if calls == "0" else "",
+        )
 
 
 def _fork_and_wait(times: int) -> float:

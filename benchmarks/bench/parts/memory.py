@@ -1,4 +1,5 @@
-"""Memory and time of a run that goes on from where it was stopped, as the number of its episodes grows."""
+"""Memory and time of a run that goes on from where it was stopped, as the number of its episodes
+grows."""
 
 from __future__ import annotations
 
@@ -9,8 +10,8 @@ from pathlib import Path
 from many import write_store
 from measure import Row, apart
 
-from knapsack_lib.families.base import write_tasks
 from knapsack_lib.families.knapsack import make_task
+from knapsack_lib.families.task_files import write_tasks
 
 PART = "a run resumed and finished"
 LEFT = 20  # episodes
@@ -19,7 +20,7 @@ import sys, time
 from pathlib import Path
 from knapsack_lib.agent import Cast
 from knapsack_lib.episodes import read_episodes
-from knapsack_lib.families.base import read_tasks
+from knapsack_lib.families.task_files import read_tasks
 from knapsack_lib.policies.scripted import ScriptedPolicy
 from knapsack_lib.profiles import load_profile
 from knapsack_lib.rollouts import play_tasks
@@ -55,6 +56,9 @@ def rows(tiny: bool) -> Iterator[Row]:
             wanted="<= 1024",
         )
         yield Row(
-            PART, f"{count:,} episodes: an episode", 1e3 * (found["tasks"] + found["play"] + found["read"]) / count, "ms",
+            PART,
+            f"{count:,} episodes: an episode",
+            1e3 * (found["tasks"] + found["play"] + found["read"]) / count,
+            "ms",
             why=f"tasks read {found['tasks']:.1f} s, opened, played on and put in order {found['play']:.1f} s, read {found['read']:.1f} s",
-        )  # fmt: skip
+        )

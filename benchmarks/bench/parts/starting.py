@@ -32,16 +32,30 @@ play_tasks(tasks, ScriptedPolicy("reset", profile.teacher), Cast("teacher", "res
 
 def rows(tiny: bool) -> Iterator[Row]:
     bare = _seconds("pass", tiny)
-    for name in ("knapsack_lib", "knapsack_lib.families", "knapsack_lib.stages", "knapsack_lib.rollouts"):
-        brought = apart(f"import sys, {name}\nfound = {{'heavy': [n for n in {HEAVY} if n in sys.modules]}}")["heavy"]
+    for name in (
+        "knapsack_lib",
+        "knapsack_lib.families",
+        "knapsack_lib.stages",
+        "knapsack_lib.rollouts",
+    ):
+        brought = apart(
+            f"import sys, {name}\nfound = {{'heavy': [n for n in {HEAVY} if n in sys.modules]}}"
+        )["heavy"]
         assert not brought, f"import {name} brings {brought}"
         wanted = "<= 0.2" if name == "knapsack_lib" else ""
         yield Row(
-            PART, f"import {name}", _seconds(f"import {name}", tiny), "s", bare,
-            "the interpreter without an import; no torch, transformers or pandas comes with it", wanted=wanted,
-        )  # fmt: skip
+            PART,
+            f"import {name}",
+            _seconds(f"import {name}", tiny),
+            "s",
+            bare,
+            "the interpreter without an import; no torch, transformers or pandas comes with it",
+            wanted=wanted,
+        )
     taken = [_stopped() for _ in range(1 if tiny else 3)]
-    yield Row(PART, "Ctrl-C to the end of the process", statistics.median(taken), "s", wanted="<= 2")
+    yield Row(
+        PART, "Ctrl-C to the end of the process", statistics.median(taken), "s", wanted="<= 2"
+    )
 
 
 def _seconds(code: str, tiny: bool) -> float:
@@ -54,14 +68,23 @@ def _seconds(code: str, tiny: bool) -> float:
 
 
 def _stopped() -> float:
-    """Seconds from SIGINT, in the middle of a run, until it has ended with every episode whole on disk."""
+    """Seconds from SIGINT, in the middle of a run, until it has ended with every episode whole on
+    disk."""
     with tempfile.TemporaryDirectory() as place:
         store = Path(place) / "s"
         run = subprocess.Popen(
-            [sys.executable, "-c", LONG, str(store)], cwd=ROOT, stderr=subprocess.PIPE, text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
-        )  # fmt: skip
-        while not (store / "episodes.jsonl").exists() or (store / "episodes.jsonl").stat().st_size < 100_000:
+            [sys.executable, "-c", LONG, str(store)],
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(
+                signal.SIGINT, signal.SIG_DFL
+            ),  # a shell's background job ignores it
+        )
+        while (
+            not (store / "episodes.jsonl").exists()
+            or (store / "episodes.jsonl").stat().st_size < 100_000
+        ):
             assert run.poll() is None, run.communicate()[1]
             time.sleep(0.05)
         began = time.perf_counter()
@@ -69,5 +92,7 @@ def _stopped() -> float:
         said = run.communicate()[1]
         seconds = time.perf_counter() - began
         kept = (store / "episodes.jsonl").read_bytes()
-        assert f"stopped: {kept.count(chr(10).encode())} of 5000 episodes are saved" in said, said[-300:]
+        assert f"stopped: {kept.count(chr(10).encode())} of 5000 episodes are saved" in said, said[
+            -300:
+        ]
         return seconds

@@ -12,8 +12,8 @@ import numpy as np
 from measure import Row, alternated, best, cells_a_second
 
 from knapsack_lib.families import knapsack
-from knapsack_lib.families.base import write_tasks
 from knapsack_lib.families.knapsack import best_subset, make_task, make_tasks, size_named
+from knapsack_lib.families.task_files import write_tasks
 
 PART = "tasks"
 
@@ -54,20 +54,33 @@ def rows(tiny: bool) -> Iterator[Row]:
         )
         cells = float(np.mean([_cells(size, i) for i in range(count)]))
         yield Row(
-            PART, f"{name}: one task", 1e3 * found["ours"] / count, "ms", 1e3 * cells / rate,
+            PART,
+            f"{name}: one task",
+            1e3 * found["ours"] / count,
+            "ms",
+            1e3 * cells / rate,
             f"{cells:,.0f} cells of its table at {rate / 1e6:,.0f} million a second; the rest is drawing",
-            found["plain"] / found["ours"], "the same drawing with the table in plain Python", ">= 10",
-        )  # fmt: skip
+            found["plain"] / found["ours"],
+            "the same drawing with the table in plain Python",
+            ">= 10",
+        )
     for items in (20, 100, 1000):
         yield _table_alone(items if not tiny else 20, rate, repeats)
     with tempfile.TemporaryDirectory() as place:
         seconds = alternated(1, write=lambda: write_tasks(Path(place), _drawn(many)))["write"]
         texts = [task.to_json() for task in _drawn(min(many, 1000))]
-        written = best(lambda: [(Path(place) / f"bare-{i}").write_text(text) for i, text in enumerate(texts)], 3)
+        written = best(
+            lambda: [(Path(place) / f"bare-{i}").write_text(text) for i, text in enumerate(texts)],
+            3,
+        )
         yield Row(
-            PART, f"easy: {many:,} tasks made and written, a task", 1e3 * seconds / many, "ms",
-            1e3 * written / len(texts), "only writing files of that size",
-        )  # fmt: skip
+            PART,
+            f"easy: {many:,} tasks made and written, a task",
+            1e3 * seconds / many,
+            "ms",
+            1e3 * written / len(texts),
+            "only writing files of that size",
+        )
 
 
 def _drawn(count: int) -> Iterator[knapsack.Task]:
@@ -77,7 +90,9 @@ def _drawn(count: int) -> Iterator[knapsack.Task]:
 def _cells(size: knapsack.Size, index: int) -> int:
     task = make_task(size, seed=1, split="bench", index=index)
     allowed = set(task.public["allowed_classes"])
-    weights = [item["weight"] for item in task.private["items"].values() if item["class"] in allowed]
+    weights = [
+        item["weight"] for item in task.private["items"].values() if item["class"] in allowed
+    ]
     return sum(max(0, task.public["capacity"] + 1 - weight) for weight in weights)
 
 
@@ -95,6 +110,12 @@ def _table_alone(items: int, rate: float, repeats: int) -> Row:
     )
     cells = int(np.maximum(0, capacity + 1 - weights).sum())
     return Row(
-        PART, f"the optimum alone, {items} items", 1e3 * found["ours"] / times, "ms", 1e3 * cells / rate,
-        f"{cells:,} cells", found["plain"] * times / found["ours"], "the same table in plain Python",
-    )  # fmt: skip
+        PART,
+        f"the optimum alone, {items} items",
+        1e3 * found["ours"] / times,
+        "ms",
+        1e3 * cells / rate,
+        f"{cells:,} cells",
+        found["plain"] * times / found["ours"],
+        "the same table in plain Python",
+    )

@@ -2,8 +2,8 @@
 
     write_all(Evidence(results), folder)
 
-A figure is a pair: `*_data` picks the rows (that is the CSV), `draw_*` draws nothing but those rows. Widths are those
-of a page in two columns: 3.4 inches for one column, 7 for both.
+A figure is a pair: `*_data` picks the rows (that is the CSV), `draw_*` draws nothing but those
+rows. Widths are those of a page in two columns: 3.4 inches for one column, 7 for both.
 """
 
 from __future__ import annotations
@@ -12,11 +12,21 @@ from pathlib import Path
 
 from knapsack_lib.analysis import style
 from knapsack_lib.analysis.evidence import Evidence
-from knapsack_lib.analysis.figures.cells import cost_quality_data, draw_cost_quality, draw_main_result, main_result_data
+from knapsack_lib.analysis.figures.cells import (
+    cost_quality_data,
+    draw_cost_quality,
+    draw_main_result,
+    main_result_data,
+)
 from knapsack_lib.analysis.figures.effects import contrast_data, draw_contrasts, draw_power
 from knapsack_lib.analysis.figures.errors import draw_failures, draw_survival, survival_data
 from knapsack_lib.analysis.figures.training import draw_loss_curves, loss_data
-from knapsack_lib.analysis.figures.turns import draw_state_by_turn, draw_tokens_by_turn, state_data, tokens_data
+from knapsack_lib.analysis.figures.turns import (
+    draw_state_by_turn,
+    draw_tokens_by_turn,
+    state_data,
+    tokens_data,
+)
 
 __all__ = ["NAMES", "write_all"]
 
@@ -35,7 +45,8 @@ NAMES = tuple(FIGURES)
 
 
 def write_all(evidence: Evidence, folder: Path) -> list[Path]:
-    """Write the figures into `folder` and return their files. One for which these results hold no row is left out."""
+    """Write the figures into `folder` and return their files. One for which these results hold no
+    row is left out."""
     stamp, written = evidence.results.stamp, []
     for name, (data, draw) in FIGURES.items():
         rows = data(evidence)

@@ -15,14 +15,23 @@ __all__ = ["draw_loss_curves", "loss_data"]
 
 
 def loss_data(evidence: Evidence) -> pd.DataFrame:
-    """The rows of each adapter's `curve`: step, train_loss or validation_loss; `chosen` marks the checkpoint used."""
+    """The rows of each adapter's `curve`: step, train_loss or validation_loss; `chosen` marks the
+    checkpoint used."""
     rows = [
-        {"train": train, "train_seed": record["train_seed"], "chosen_step": record["chosen_step"], **row}
+        {
+            "train": train,
+            "train_seed": record["train_seed"],
+            "chosen_step": record["chosen_step"],
+            **row,
+        }
         for train, records in evidence.results.training.items()
         for record in records
         for row in record["curve"]
     ]
-    data = pd.DataFrame(rows, columns=["train", "train_seed", "step", "train_loss", "validation_loss", "chosen_step"])
+    data = pd.DataFrame(
+        rows,
+        columns=["train", "train_seed", "step", "train_loss", "validation_loss", "chosen_step"],
+    )
     chosen = data.validation_loss.notna() & (data.step == data.chosen_step)
     return data.drop(columns="chosen_step").assign(chosen=chosen)
 
@@ -37,7 +46,16 @@ def draw_loss_curves(data: pd.DataFrame) -> Figure:
         axis.plot(seen.step, seen.train_loss, color=colour, lw=0.7, alpha=0.35)
         axis.plot(held_out.step, held_out.validation_loss, color=colour, lw=1.4, marker=".", ms=5)
         best = curve[curve.chosen]
-        axis.plot(best.step, best.validation_loss, ls="none", marker="D", ms=6, mfc="none", mec=colour, mew=1.3)
+        axis.plot(
+            best.step,
+            best.validation_loss,
+            ls="none",
+            marker="D",
+            ms=6,
+            mfc="none",
+            mec=colour,
+            mew=1.3,
+        )
     axis.set(xlabel="training step", ylabel="loss per assistant token (log)", yscale="log")
     style.log_ticks(axis.yaxis)
     axis.grid()
@@ -47,5 +65,7 @@ def draw_loss_curves(data: pd.DataFrame) -> Figure:
         Line2D([], [], color=SOFT, lw=0.8, label="training"),
         Line2D([], [], color=INK, ls="none", marker="D", ms=5, mfc="none", mew=1.3, label="chosen"),
     ]
-    figure.legend(handles=[*regimes, *kinds], loc="outside lower center", ncols=3, columnspacing=1.0)
+    figure.legend(
+        handles=[*regimes, *kinds], loc="outside lower center", ncols=3, columnspacing=1.0
+    )
     return figure

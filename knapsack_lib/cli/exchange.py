@@ -1,6 +1,8 @@
-"""The command `knapsack`: tasks, reports on published files, their exchange with ours, and what a machine can run.
+"""The command `knapsack`: tasks, reports on published files, their exchange with ours, and what a
+machine can run.
 
-Exit codes: 0 done, 1 done and something differs or is missing (it is said), 2 bad input or a wrong option.
+Exit codes: 0 done, 1 done and something differs or is missing (it is said), 2 bad input or a wrong
+option.
 """
 
 from __future__ import annotations
@@ -14,28 +16,34 @@ from typing import Any
 
 import click
 
-from knapsack_lib.profiles import UserError
-
-__all__ = ["main"]
+__all__ = ["compare", "export", "generate", "import_", "stats", "table"]
 
 MEASURES = {
-    "episodes": ("episodes", "d"), "success_rate": ("solved, %", ".1f"), "optimality": ("optimality", ".4f"),
-    "capacity_utilization": ("capacity used, %", ".1f"), "items_inspected": ("items inspected", ".2f"),
-    "steps": ("steps", ".2f"), "tool_calls": ("tool calls", ".2f"), "total_tokens": ("tokens", ",.0f"),
-}  # fmt: skip
+    "episodes": ("episodes", "d"),
+    "success_rate": ("solved, %", ".1f"),
+    "optimality": ("optimality", ".4f"),
+    "capacity_utilization": ("capacity used, %", ".1f"),
+    "items_inspected": ("items inspected", ".2f"),
+    "steps": ("steps", ".2f"),
+    "tool_calls": ("tool calls", ".2f"),
+    "total_tokens": ("tokens", ",.0f"),
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def knapsack() -> None:
-    """Opaque Knapsack: tasks, published traces read, reported on and written, and what this machine can run."""
-
-
-@knapsack.command()
+@click.command()
 @click.argument("config")
 @click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="folder for the task files; those there are kept"
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="folder for the task files; those there are kept",
 )
-@click.option("--split", default="easy", show_default=True, help="of a profile: train, validation, easy or medium")
+@click.option(
+    "--split",
+    default="easy",
+    show_default=True,
+    help="of a profile: train, validation, easy or medium",
+)
 def generate(config: str, out: Path, split: str) -> None:
     """Draw tasks from a profile or from a JSON config in the authors' shape.
 
@@ -52,13 +60,16 @@ def generate(config: str, out: Path, split: str) -> None:
     sys.exit(1 if made.different else 0)
 
 
-@knapsack.command()
+@click.command()
 @click.argument("a")
 @click.argument("b")
 @click.option("--json", "as_json", is_flag=True, help="a list of two objects")
-@click.option("--as-published", is_flag=True, help="what the authors' script prints, with its faults named")
+@click.option(
+    "--as-published", is_flag=True, help="what the authors' script prints, with its faults named"
+)
 def stats(a: str, b: str, as_json: bool, as_published: bool) -> None:
-    """The seven measures of two conditions (folders or archives) side by side, with 95% intervals over episodes.
+    """The seven measures of two conditions (folders or archives) side by side, with 95% intervals
+    over episodes.
 
     \b
     Example:  knapsack stats persistent/ stateless/
@@ -70,7 +81,9 @@ def stats(a: str, b: str, as_json: bool, as_published: bool) -> None:
     report = reports.stats_as_published if as_published else reports.stats
     found = [report(read_records(source)) for source in (a, b)]
     if as_json:
-        click.echo(json.dumps([{**asdict(one), "notes": list(one.notes)} for one in found], indent=1))
+        click.echo(
+            json.dumps([{**asdict(one), "notes": list(one.notes)} for one in found], indent=1)
+        )
         return
     width = max(len(label) for label, _ in MEASURES.values())
     click.echo(f"{'':{width}} {'A':>12} {'':<18} {'B':>12}")
@@ -78,17 +91,18 @@ def stats(a: str, b: str, as_json: bool, as_published: bool) -> None:
         sides = [
             f"{_shown(getattr(one, name), form):>12} {_ends(one.intervals.get(name), form):<18}"
             for one in found
-        ]  # fmt: skip
+        ]
         click.echo(f"{label:{width}} {' '.join(sides)}".rstrip())
     _say_notes({"A": found[0].notes, "B": found[1].notes})
 
 
-@knapsack.command()
+@click.command()
 @click.argument("a")
 @click.argument("b")
 @click.option("--json", "as_json", is_flag=True, help="one object")
 def compare(a: str, b: str, as_json: bool) -> None:
-    """Scores of the same tasks in two conditions: paired difference, Wilcoxon, signed rank-biserial.
+    """Scores of the same tasks in two conditions: paired difference, Wilcoxon, signed
+    rank-biserial.
 
     \b
     Example:  knapsack compare persistent/ stateless/ --json
@@ -100,7 +114,9 @@ def compare(a: str, b: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({**asdict(found), "notes": list(found.notes)}, indent=1))
         return
-    click.echo(f"pairs                 {found.n_pairs} (only in A: {found.only_a}, only in B: {found.only_b})")
+    click.echo(
+        f"pairs                 {found.n_pairs} (only in A: {found.only_a}, only in B: {found.only_b})"
+    )
     click.echo(f"mean difference A - B {_shown(found.mean_difference, '+.2f')} percentage points")
     click.echo(
         f"Wilcoxon              W = {_shown(found.wilcoxon_w, 'g')}, p = {_shown(found.wilcoxon_p, '.4g')}, two-sided"
@@ -109,7 +125,7 @@ def compare(a: str, b: str, as_json: bool) -> None:
     _say_notes({"": found.notes})
 
 
-@knapsack.command()
+@click.command()
 @click.argument("spec", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="a .tex file; printed when left out")
 def table(spec: Path, out: Path | None) -> None:
@@ -128,10 +144,11 @@ def table(spec: Path, out: Path | None) -> None:
                     "metrics_path": "persistent_stateless_easy/",
                     "score_override": null}]}
 
-    `path` is a summary file, or a folder or archive of result files. With `metrics_path` (result files) the score and
-    its interval come from the episodes. `score_override` replaces the score and takes its interval away. A cell that
-    does not exist is declared: {"...": "...", "absent": true}. `score_scale` is auto, fraction or percent,
-    `solved_format` percent or count. The caption is plain text, not LaTeX.
+    `path` is a summary file, or a folder or archive of result files. With `metrics_path` (result
+    files) the score and its interval come from the episodes. `score_override` replaces the score
+    and takes its interval away. A cell that does not exist is declared: {"...": "...", "absent":
+    true}. `score_scale` is auto, fraction or percent, `solved_format` percent or count. The caption
+    is plain text, not LaTeX.
     """
     from knapsack_lib.published.files import written_whole
     from knapsack_lib.published.table import latex_table
@@ -145,14 +162,25 @@ def table(spec: Path, out: Path | None) -> None:
         click.echo(f"wrote {out}")
 
 
-@knapsack.command(name="import")
+@click.command(name="import")
 @click.argument("source")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="a new folder, for a store per cell")
-@click.option("--train", default="published", show_default=True, help="for folders whose name does not say the cell")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="a new folder, for a store per cell",
+)
+@click.option(
+    "--train",
+    default="published",
+    show_default=True,
+    help="for folders whose name does not say the cell",
+)
 @click.option("--runtime", default="persistent", show_default=True, help="or reset (stateless)")
 @click.option("--difficulty", default="easy", show_default=True, help="or medium (hard)")
 def import_(source: str, out: Path, train: str, runtime: str, difficulty: str) -> None:
-    """Published files (a folder, an archive, traces.jsonl, a data set id) as episodes, to be explored and analysed.
+    """Published files (a folder, an archive, traces.jsonl, a data set id) as episodes, to be
+    explored and analysed.
 
     \b
     Example:  knapsack import persistent_stateless_easy.tar.gz --out runs/theirs
@@ -167,14 +195,19 @@ def import_(source: str, out: Path, train: str, runtime: str, difficulty: str) -
     sys.exit(1 if found.notes else 0)
 
 
-@knapsack.command()
+@click.command()
 @click.argument("source")
 @click.option("--out", required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--format", "form", type=click.Choice(["published", "chat", "parquet"]), default="published", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["published", "chat", "parquet"]),
+    default="published",
+    show_default=True,
 )
 def export(source: str, out: Path, form: str) -> None:
-    """Our episodes (a profile's name, a run's folder, a store) as published files, chat JSONL or Parquet.
+    """Our episodes (a profile's name, a run's folder, a store) as published files, chat JSONL or
+    Parquet.
 
     \b
     Example:  knapsack export pocket-seeds --out published/
@@ -188,30 +221,14 @@ def export(source: str, out: Path, form: str) -> None:
     episodes = [catalogue.open(place) for place in catalogue.frame.index]
     if form == "parquet":
         with written_whole(out) as part:
-            catalogue.frame.assign(episode=[episode.to_line() for episode in episodes]).to_parquet(part, index=False)
+            catalogue.frame.assign(episode=[episode.to_line() for episode in episodes]).to_parquet(
+                part, index=False
+            )
     elif form == "published":
         write_published(episodes, out, catalogue.frame.seconds.tolist())
     else:
         write_chat(episodes, out)
     click.echo(f"{len(episodes)} episodes in {out}")
-
-
-@knapsack.command()
-@click.option("--profile", default="", help="one of params/; all of them when left out")
-@click.option("--json", "as_json", is_flag=True, help="the machine as one object")
-def doctor(profile: str, as_json: bool) -> None:
-    """What this machine can run, what is missing, and what a profile needs: GPU memory, disk, hours, money.
-
-    \b
-    Example:  knapsack doctor --profile paper
-    """
-    from knapsack_lib.doctor import examine, look
-
-    machine = look()
-    if as_json:
-        click.echo(json.dumps(asdict(machine), indent=1))
-        return
-    click.echo("\n".join(examine(profile, machine)))
 
 
 def _ends(ends: tuple[float, float] | None, form: str) -> str:
@@ -226,25 +243,3 @@ def _say_notes(notes: dict[str, Sequence[str]]) -> None:
     for name, lines in notes.items():
         for line in lines:
             click.echo(f"note{f' ({name})' if name else ''}: {line}")
-
-
-def _line(error: UserError | OSError) -> str:
-    """What the user is told of an error; of what the file system refuses, the path and its reason."""
-    if isinstance(error, UserError):
-        return str(error)
-    where = error.filename2 or error.filename  # the second of two is what was to be replaced
-    reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
-    return f"{repr(str(where))[1:-1]}: {reason}; give another path" if where else reason
-
-
-def main() -> None:
-    """Run the command; a user's mistake, and what the file system refuses, is one line and exit code 2."""
-    try:
-        knapsack()
-    except (UserError, OSError) as error:
-        click.echo(f"error: {_line(error)}", err=True)
-        sys.exit(2)
-
-
-if __name__ == "__main__":
-    main()

@@ -2,8 +2,9 @@
 
     yield from play_together(rollouts, lambda ask: client.reply(ask.messages, ask.seed), concurrency=4)
 
-Only the asking is done on threads. Worlds and interpreters are touched by the caller's thread alone, one at a time, and a
-rollout begins when there is room for it, so that a thousand tasks do not hold a thousand interpreters.
+Only the asking is done on threads. Worlds and interpreters are touched by the caller's thread
+alone, one at a time, and a rollout begins when there is room for it, so that a thousand tasks do
+not hold a thousand interpreters.
 """
 
 from __future__ import annotations
@@ -13,16 +14,17 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
-from knapsack_lib.policies import Reply, Rollout
-from knapsack_lib.profiles import named_seed
-from knapsack_lib.prompts import Message
+from knapsack_lib.messages import Message, Reply
+from knapsack_lib.policies import Rollout
+from knapsack_lib.seeds import named_seed
 
-__all__ = ["Ask", "play_together"]
+__all__ = ["Ask", "run_concurrently"]
 
 
 @dataclass(frozen=True)
 class Ask:
-    """One request. `turn` counts from 0; `seed` is drawn from the episode's seed and the turn, below 2**31."""
+    """One request. `turn` counts from 0; `seed` is drawn from the episode's seed and the turn,
+    below 2**31."""
 
     key: str
     turn: int
@@ -30,18 +32,22 @@ class Ask:
     messages: tuple[Message, ...]
 
 
-def play_together(
+def run_concurrently(
     rollouts: Iterable[Rollout], reply: Callable[[Ask], Reply], concurrency: int
 ) -> Iterator[tuple[Rollout, Any]]:
-    """Yield each rollout with its Episode as it ends. What `reply` raises ends the play, once the requests under way have
-    been answered: an answer that was paid for is not thrown away half-way."""
+    """Yield each rollout with its Episode as it ends. What `reply` raises ends the play, once the
+    requests under way have been answered: an answer that was paid for is not thrown away half-way.
+    """
     coming = iter(rollouts)
     asked: dict[Future[Reply], tuple[Rollout, int]] = {}
     with ThreadPoolExecutor(concurrency) as threads:
 
         def ask(rollout: Rollout, turn: int, messages: list[Message]) -> None:
             seed = named_seed(rollout.seed, "turn", turn) % 2**31
-            asked[threads.submit(reply, Ask(rollout.key, turn, seed, tuple(messages)))] = rollout, turn
+            asked[threads.submit(reply, Ask(rollout.key, turn, seed, tuple(messages)))] = (
+                rollout,
+                turn,
+            )
 
         def begin() -> None:
             rollout = next(coming, None)
@@ -52,7 +58,9 @@ def play_together(
             begin()
         while asked:
             done, _ = wait(asked, return_when=FIRST_COMPLETED)
-            for future in [one for one in asked if one in done]:  # in the order in which they were asked
+            for future in [
+                one for one in asked if one in done
+            ]:  # in the order in which they were asked
                 rollout, turn = asked.pop(future)
                 try:
                     ask(rollout, turn + 1, rollout.steps.send(future.result()))

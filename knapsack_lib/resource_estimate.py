@@ -1,9 +1,11 @@
-"""What a profile needs, by formula: GPU memory, disk, tokens, hours, money. Nothing is measured and nothing is loaded.
+"""What a profile needs, by formula: GPU memory, disk, tokens, hours, money. Nothing is measured and
+nothing is loaded.
 
     need = needs(load_profile("paper"), prices)
     print("\\n".join(need.lines()))
 
-Every assumption is a name below or in the line that uses it. Sizes of known models are those of their config.json.
+Every assumption is a name below or in the line that uses it. Sizes of known models are those of
+their config.json.
 """
 
 from __future__ import annotations
@@ -15,12 +17,17 @@ from types import MappingProxyType
 from knapsack_lib.policies.prices import PAPER, Prices, estimate
 from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, TRAININGS, Profile
 
-__all__ = ["MODELS", "Model", "Needs", "needs"]
+__all__ = ["MODELS", "Model", "ResourceEstimate", "estimate_resources"]
 
 GIB = 2**30
 OVERHEAD = 1.5 * GIB  # CUDA context, kernels, fragments
-ANSWER_SHARE = 0.3  # of an evaluation's tokens, those that are generated and not prefilled from a kept prefix
-TRACE_TOKENS = {"persistent": 4_000, "reset": 7_000}  # a training conversation: our expert's, easy, 3 characters each
+# Of an evaluation's tokens, those that are generated and not prefilled from a kept prefix
+ANSWER_SHARE = 0.3
+# A training conversation: our expert's, easy, 3 characters each
+TRACE_TOKENS = {
+    "persistent": 4_000,
+    "reset": 7_000,
+}
 BASE_TOKENS = 200_000  # an episode of the untrained base: the paper says hundreds of thousands
 TRAIN_FLOP = 6  # per weight and token; LoRA still runs the whole backward pass
 UTILISATION = 0.3  # of the GPU's peak in training
@@ -44,8 +51,13 @@ class Model:
     def lora_weights(self, rank: int) -> int:
         """Of an adapter on q, k, v, o, gate, up and down."""
         wide, narrow = self.heads * self.head, self.kv_heads * self.head
-        pairs = [(self.hidden, wide), (self.hidden, narrow), (self.hidden, narrow), (wide, self.hidden),
-                 *[(self.hidden, self.feed_forward)] * 3]  # fmt: skip
+        pairs = [
+            (self.hidden, wide),
+            (self.hidden, narrow),
+            (self.hidden, narrow),
+            (wide, self.hidden),
+            *[(self.hidden, self.feed_forward)] * 3,
+        ]
         return self.layers * sum(rank * (a + b) for a, b in pairs)
 
     def kv_bytes(self, tokens: int) -> float:
@@ -53,14 +65,16 @@ class Model:
         return 2.0 * 2 * self.layers * self.kv_heads * self.head * tokens
 
 
-MODELS: Mapping[str, Model] = MappingProxyType({
-    "Qwen/Qwen3-8B": Model(8.19e9, 36, 4096, 12288, 32, 8, 128, 151_936),
-    "Qwen/Qwen3-0.6B": Model(5.96e8, 28, 1024, 3072, 16, 8, 128, 151_936),
-})  # fmt: skip
+MODELS: Mapping[str, Model] = MappingProxyType(
+    {
+        "Qwen/Qwen3-8B": Model(8.19e9, 36, 4096, 12288, 32, 8, 128, 151_936),
+        "Qwen/Qwen3-0.6B": Model(5.96e8, 28, 1024, 3072, 16, 8, 128, 151_936),
+    }
+)
 
 
 @dataclass(frozen=True)
-class Needs:
+class ResourceEstimate:
     """Bytes, hours of one GPU, USD. `gpu` is empty for a profile that runs on a CPU."""
 
     profile: str
@@ -79,23 +93,25 @@ class Needs:
         return [*(memory or ["GPU: none needed"] * bool(disk)), *time, *disk, *money, *self.notes]
 
 
-def needs(profile: Profile, prices: Prices) -> Needs:
+def estimate_resources(profile: Profile, prices: Prices) -> ResourceEstimate:
     """By the formulas below. Raises UserError for a paid teacher whose model has no price."""
     model, usd = MODELS.get(profile.training.base), 0.0
     if profile.teacher.gemini is not None:
         traces = profile.tasks.train + profile.tasks.validation
-        usd = sum(estimate(traces, profile.teacher.gemini, prices, regime).usd for regime in RUNTIMES)
+        usd = sum(
+            estimate(traces, profile.teacher.gemini, prices, regime).usd for regime in RUNTIMES
+        )
     if profile.evaluation.engine == "pocket":
         own = "on two CPU cores: see the README for what was measured"
-        return Needs(profile.name, disk=0.5 * GIB, usd=usd, notes=(own,))
+        return ResourceEstimate(profile.name, disk=0.5 * GIB, usd=usd, notes=(own,))
     if model is None:
         unknown = f"the shape of {profile.training.base} is not in knapsack_lib/needs.py: memory, disk and hours are not worked out"
-        return Needs(profile.name, usd=usd, notes=(unknown,))
+        return ResourceEstimate(profile.name, usd=usd, notes=(unknown,))
     adapters = profile.train_seeds * len(RUNTIMES)
     lora = model.lora_weights(profile.training.lora_rank)
     episodes, of_base = _episodes(profile, TRAININGS), _episodes(profile, ("base",))
-    rows = profile.training.episodes_per_step / profile.training.accumulation
-    return Needs(
+    rows = profile.training.episodes_per_step / profile.training.gradient_accumulation_steps
+    return ResourceEstimate(
         profile.name,
         gpu={
             "training": _training_bytes(model, lora, profile, rows),
@@ -112,11 +128,14 @@ def needs(profile: Profile, prices: Prices) -> Needs:
 
 
 def _training_bytes(model: Model, lora: int, profile: Profile, rows: float) -> float:
-    """4-bit weights (0.56 bytes with their constants; embeddings in 16 bits), the adapter with gradient and Adam's moments
-    in 32 bits, one layer's worth of checkpoints for every layer, the logits of a row in 32 bits twice."""
+    """4-bit weights (0.56 bytes with their constants; embeddings in 16 bits), the adapter with
+    gradient and Adam's moments in 32 bits, one layer's worth of checkpoints for every layer, the
+    logits of a row in 32 bits twice."""
     embedding = model.vocabulary * model.hidden
     held = (
-        0.56 * (model.weights - embedding) + 2 * embedding if profile.training.method == "qlora" else 2 * model.weights
+        0.56 * (model.weights - embedding) + 2 * embedding
+        if profile.training.method == "qlora"
+        else 2 * model.weights
     )
     tokens = rows * profile.training.max_tokens
     return (
@@ -129,18 +148,27 @@ def _training_bytes(model: Model, lora: int, profile: Profile, rows: float) -> f
 
 
 def _serving_bytes(model: Model, lora: int, profile: Profile, adapters: int) -> float:
-    """16-bit weights, adapters, and the cache of one episode at its full context: the least; with more, more episodes are
-    decoded side by side. (PEFT's copy, for the proof, is gone before the server starts.)"""
-    return 2 * model.weights + 2 * lora * adapters + model.kv_bytes(profile.evaluation.context) + OVERHEAD
+    """16-bit weights, adapters, and the cache of one episode at its full context: the least; with
+    more, more episodes are decoded side by side. (PEFT's copy, for the proof, is gone before the
+    server starts.)"""
+    return (
+        2 * model.weights
+        + 2 * lora * adapters
+        + model.kv_bytes(profile.evaluation.context)
+        + OVERHEAD
+    )
 
 
 def _episodes(profile: Profile, trainings: Iterable[str]) -> int:
-    cells = sum(len(profile.seeds(train)) for train in trainings) * len(RUNTIMES)
+    cells = sum(len(profile.train_seeds_of(train)) for train in trainings) * len(RUNTIMES)
     return cells * sum(getattr(profile.tasks, d) for d in DIFFICULTIES)
 
 
-def _hours(model: Model, profile: Profile, adapters: int, tuned: int, of_base: int) -> dict[str, float]:
-    """Training by FLOP at UTILISATION; evaluation by generated tokens, an adapter's episode as long as the paper's traces."""
+def _hours(
+    model: Model, profile: Profile, adapters: int, tuned: int, of_base: int
+) -> dict[str, float]:
+    """Training by FLOP at UTILISATION; evaluation by generated tokens, an adapter's episode as long
+    as the paper's traces."""
     step = profile.training.steps * profile.training.episodes_per_step
     seen = sum(TRACE_TOKENS.values()) / 2 * step * adapters
     training = TRAIN_FLOP * model.weights * seen / (PEAK * UTILISATION) / 3600

@@ -1,0 +1,67 @@
+"""The command `knapsack`: everything that the package does, without a notebook.
+
+Exit codes: 0 done, 1 done and something differs or is missing (it is said), 2 bad input or a wrong option.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from knapsack_lib.errors import UserError
+
+__all__ = ["knapsack", "main"]
+
+COMMANDS = {  # name -> module below this one, name in it; imported when it is asked for
+    "run": ("study", "run"),
+    "plan": ("study", "plan"),
+    "clean": ("study", "clean"),
+    "figures": ("study", "figures"),
+    "pdf": ("study", "pdf"),
+    "verify": ("study", "verify"),
+    "pages": ("study", "pages"),
+    "doctor": ("machine", "doctor"),
+    "generate": ("exchange", "generate"),
+    "stats": ("exchange", "stats"),
+    "compare": ("exchange", "compare"),
+    "table": ("exchange", "table"),
+    "import": ("exchange", "import_"),
+    "export": ("exchange", "export"),
+}
+
+
+class Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, member = COMMANDS[name]
+        return getattr(importlib.import_module(f"{__name__}.{module}"), member)
+
+
+@click.command(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+def knapsack() -> None:
+    """Is an interpreter's persistence learned from traces? Run the study, look into it, exchange its files."""
+
+
+def _line(error: UserError | OSError) -> str:
+    """What the user is told of an error; of what the file system refuses, the path and its reason."""
+    if isinstance(error, UserError):
+        return str(error)
+    where = error.filename2 or error.filename  # the second of two is what was to be replaced
+    reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
+    return f"{repr(str(where))[1:-1]}: {reason}; give another path" if where else reason
+
+
+def main() -> None:
+    """Run the command; a user's mistake, and what the file system refuses, is one line and exit
+    code 2."""
+    try:
+        knapsack()
+    except (UserError, OSError) as error:
+        click.echo(f"error: {_line(error)}", err=True)
+        sys.exit(2)

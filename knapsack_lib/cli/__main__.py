@@ -1,0 +1,3 @@
+from knapsack_lib.cli import main
+
+main()

@@ -1,0 +1,232 @@
+"""Commands about a study: run it, see what is stale, rebuild and check what is made of it."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from knapsack_lib.errors import UserError
+from knapsack_lib.files import shown
+from knapsack_lib.profiles import COMMITTED, Run, load_profile
+
+__all__ = ["clean", "figures", "pages", "pdf", "plan", "run", "verify"]
+
+
+def of_a_run(default: str) -> Callable[[Any], Any]:
+    """The options --profile and --seed, handed on as the Run `study`."""
+
+    def decorate(command: Any) -> Any:
+        def with_run(profile: str, seed: int | None, **options: Any) -> None:
+            command(load_profile(profile).run(seed), **options)
+
+        with_run.__doc__, with_run.__name__ = command.__doc__, command.__name__
+        with_run.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+        seed = click.option("--seed", type=int, help="root seed; the profile's own by default")
+        profile = click.option(
+            "--profile", default=default, show_default=True, help="a file of params/, or a path"
+        )
+        return profile(seed(with_run))
+
+    return decorate
+
+
+def steps_of(run: Run, stage: str) -> list[Any]:
+    """The graph, or one stage of it with what that needs."""
+    from knapsack_lib.study import STAGES, graph, resolve
+
+    if not stage:
+        return graph(run)
+    if stage not in STAGES:
+        raise UserError(f"there is no stage {stage!r}; choose one of: {', '.join(STAGES)}")
+    whole = graph(run)
+    chosen = [step for step in whole if step.stage.name == stage]
+    if not chosen:  # outside the graph: 00 and 06
+        seed = {"seed": run.seed} if STAGES[stage].seeded else {}
+        return [resolve(stage, {"profile": run.profile.name, **seed})]
+    for step in reversed(whole):
+        if any(step in later.needs() for later in chosen):
+            chosen.insert(0, step)
+    return chosen
+
+
+@click.command()
+@of_a_run("pocket")
+@click.option("--stage", default="", help="only this one (as 03_finetune) and what it needs")
+@click.option(
+    "--jobs",
+    default=2,
+    show_default=True,
+    type=click.IntRange(1),
+    help="steps at once, one thread each",
+)
+def run(study: Run, stage: str, jobs: int) -> None:
+    """Run what is stale of a study, down to its figures, tables and PDF. Kill it at any moment and run it again.
+
+    \b
+    Example:  knapsack run --profile smoke
+              knapsack run --profile pocket --stage 03_finetune
+    """
+    from knapsack_lib.runner import run_study
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        signal.signal(getattr(signal, name), _stop)
+    status = run_study(steps_of(study, stage), jobs)
+    if not status and not stage:
+        from knapsack_lib.analysis.paper import missing_latex, typeset
+
+        print(missing_latex() or f"typeset {shown(typeset(study))}")
+        print(
+            f"nothing left to do: {shown(study.root)} and {shown(study.published_root / 'paper')} are up to date"
+        )
+    sys.exit(status)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+@click.command()
+@of_a_run("pocket")
+def plan(study: Run) -> None:
+    """The steps of a study in order, and which of them `knapsack run` would run.
+
+    \b
+    Example:  knapsack plan --profile pocket
+    """
+    from knapsack_lib.runner import stale_steps
+
+    steps = steps_of(study, "")
+    stale = stale_steps(steps)
+    for step in steps:
+        click.echo(f"{'stale' if step in stale else 'done ':5}  {step.command}")
+
+
+@click.command()
+@of_a_run("pocket")
+def clean(study: Run) -> None:
+    """Remove the run of a profile (episodes, adapters, executed notebooks) and nothing else.
+
+    \b
+    Example:  knapsack clean --profile smoke
+    """
+    shutil.rmtree(study.root, ignore_errors=True)
+    click.echo(f"removed {shown(study.root)}")
+
+
+@click.command()
+@of_a_run(COMMITTED)
+@click.option(
+    "--from", "source", type=click.Choice(["results", "run"]), default="results", show_default=True
+)
+def figures(study: Run, source: str) -> None:
+    """Figures, tables and numbers again from the compact results; `--from run` first gathers these from the run.
+
+    \b
+    Example:  knapsack figures --profile pocket-seeds
+    """
+    from knapsack_lib.analysis.report import build, collect
+    from knapsack_lib.analysis.results import read_results
+
+    results = collect(study) if source == "run" else read_results(study)
+    written = build(results, study)
+    click.echo(
+        f"wrote {len(written)} files under {shown(study.published_root)} from: {results.stamp}"
+    )
+
+
+@click.command()
+@of_a_run(COMMITTED)
+def pdf(study: Run) -> None:
+    """Typeset the paper from its figures, tables and numbers. Without LaTeX one line says what to install.
+
+    \b
+    Example:  knapsack pdf --profile pocket-seeds
+    """
+    from knapsack_lib.analysis.paper import missing_latex, typeset
+
+    click.echo(missing_latex() or f"wrote {shown(typeset(study))}")
+
+
+@click.command()
+@of_a_run("pocket")
+@click.option(
+    "--committed",
+    default=COMMITTED,
+    show_default=True,
+    help="profile whose results are in the repository",
+)
+@click.option("--readme", is_flag=True, help="print the README's table of claims and nothing else")
+def verify(study: Run, committed: str, readme: bool) -> None:
+    """Rebuild the committed results byte for byte, and hold this profile's run against them, claim by claim.
+
+    \b
+    Example:  knapsack verify --profile pocket
+    """
+    from knapsack_lib.analysis import verify as checks
+
+    if readme:
+        click.echo(checks.readme_table())
+        return
+    sys.exit(0 if checks.verify(load_profile(committed).run(), study) else 1)
+
+
+@click.command()
+@of_a_run("pocket")
+@click.option(
+    "--source", default="", help="another run's folder, or a store; the profile's run by default"
+)
+@click.option("--out", type=click.Path(path_type=Path), help="runs/<profile>/pages by default")
+@click.option(
+    "--every",
+    default=10,
+    show_default=True,
+    type=click.IntRange(1),
+    help="n-th episode of each cell; 1: all",
+)
+def pages(study: Run, source: str, out: Path | None, every: int) -> None:
+    """The executed notebooks as HTML, and pages of episodes that need no kernel and no network.
+
+    \b
+    Example:  knapsack pages --profile pocket-seeds --every 1
+    """
+    if not source:
+        _notebooks_as_html(study)
+    from knapsack_lib.explorer import episodes_of
+    from knapsack_lib.explorer.catalogue import open_catalogue
+    from knapsack_lib.explorer.pages import write_pages
+
+    catalogue = open_catalogue(*episodes_of(study, source))
+    cells = catalogue.frame.groupby(
+        ["run", "train", "runtime", "difficulty", "train_seed"], sort=False
+    )
+    places = [place for _, cell in cells for place in cell.index[::every]]
+    index = write_pages(catalogue, places, out or study.root / "pages")
+    click.echo(f"wrote {shown(index)}: {len(places)} of {len(catalogue)} episodes")
+
+
+def _notebooks_as_html(study: Run) -> None:
+    """Convert the executed notebooks that ran to their end."""
+    unfinished = (".failed", ".part", ".prepared")
+    found = sorted((study.root / "notebooks").glob("[0-9]*.ipynb"))
+    books = [str(path) for path in found if not path.stem.endswith(unfinished)]
+    if books:
+        command = [
+            sys.executable,
+            "-m",
+            "jupyter",
+            "nbconvert",
+            "--log-level",
+            "ERROR",
+            "--to",
+            "html",
+        ]
+        subprocess.run([*command, *books], check=True)
+        click.echo(f"wrote {shown(study.root / 'notebooks')}/*.html")

@@ -1,0 +1,83 @@
+"""Where the project is, how a file is written (whole or not at all), and what tells one content from another."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from knapsack_lib.errors import UserError
+
+__all__ = ["digest_of", "path_digest", "project_root", "shown", "write_whole"]
+
+# Of an output: clocks, half episodes, the commit, and what keeps other writers out.
+UNCOMPARED = ("timings.jsonl", "turns.jsonl", "provenance.json", "current", ".lock")
+
+
+def project_root() -> Path:
+    """The folder that holds params/ and notebooks/: KNAPSACK_ROOT, else the nearest such folder
+    above here.
+
+    Raises UserError when there is none.
+    """
+    named = os.environ.get("KNAPSACK_ROOT")
+    starts = [Path(named)] if named else [Path.cwd(), Path(__file__).parent]
+    for start in starts:
+        for folder in (start, *start.resolve().parents):
+            if (folder / "params").is_dir() and (folder / "notebooks").is_dir():
+                return folder.resolve()
+    raise UserError(
+        "no folder with params/ and notebooks/ here or above; run from the project or set KNAPSACK_ROOT"
+    )
+
+
+def shown(path: Path) -> str:
+    """A path as outputs and messages show it: relative to the project."""
+    return os.path.relpath(path, project_root())
+
+
+def write_whole(path: Path, content: str | bytes | Iterable[bytes]) -> Path:
+    """Write a file so that whoever opens it, after a kill too, finds the old content or all of the new one.
+
+    Text is UTF-8 with plain newlines, whatever the machine's language. Folders are made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    parts = (
+        [content.encode()]
+        if isinstance(content, str)
+        else [content]
+        if isinstance(content, bytes)
+        else content
+    )
+    with open(part, "wb") as file:
+        file.writelines(parts)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    return path
+
+
+def digest_of(data: Any) -> str:
+    """SHA-256 of JSON values, whatever the order of their keys."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+def path_digest(path: Path) -> str:
+    """SHA-256 of a file, or of a folder's files with their names (without clocks and half-written files)."""
+    if path.is_file():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    if not path.is_dir():
+        raise UserError(
+            f"input {path.name} of this output is not there; run the stage that makes it first"
+        )
+    files = [
+        p
+        for p in path.rglob("*")
+        if p.is_file() and p.suffix != ".part" and p.name not in UNCOMPARED
+    ]
+    return digest_of({p.relative_to(path).as_posix(): path_digest(p) for p in files})

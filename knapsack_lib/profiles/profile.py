@@ -1,0 +1,230 @@
+"""Profiles: params/*.yaml -> one strict, frozen object.
+
+    profile = load_profile("pocket")
+    run = profile.run(seed=1)
+
+A profile is the whole experimental setting: nothing else in the library holds a setting.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from knapsack_lib.errors import UserError, first_problem
+from knapsack_lib.files import digest_of, project_root
+from knapsack_lib.profiles.cell import DIFFICULTIES, RUNTIMES, TRAININGS, Cell
+from knapsack_lib.profiles.run import Run
+from knapsack_lib.profiles.settings import (
+    Analysis,
+    Base,
+    Evaluation,
+    Gates,
+    InterpreterSettings,
+    Limits,
+    PromptOptions,
+    Strict,
+    TaskCounts,
+    Teacher,
+    Training,
+)
+
+__all__ = ["COMMITTED", "Profile", "load_profile"]
+
+# The profile whose episodes, figures and tables are in the repository.
+COMMITTED = "pocket-seeds"
+EPISODE_SETTINGS = {
+    "family",
+    "difficulties",
+    "tasks",
+    "limits",
+    "interpreter",
+    "prompt",
+    "teacher",
+    "base",
+    "training",
+    "evaluation",
+}
+# Parts of these that say how a server is reached, waited for and paid, not what it answers.
+OPERATION: dict[str, Any] = {
+    "teacher": {"gemini": {"concurrency", "attempts", "timeout_seconds", "budget_usd"}},
+    "evaluation": {
+        "serving": {
+            "gpu_memory",
+            "concurrency",
+            "start_seconds",
+            "timeout_seconds",
+            "agreement",
+            "url",
+            "python",
+        }
+    },
+}
+
+
+class Profile(Strict):
+    """One study. `difficulties` maps the words easy and medium to named sizes in the family."""
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="that of its file: outputs go to runs/<name>",
+    )
+    about: str
+    seed: int = Field(ge=0)
+    train_seeds: int = Field(
+        ge=1,
+        description="adapters per regime: the same traces in another order, then the same cells",
+    )
+    family: str = Field(pattern=r"^[a-z_][a-z0-9_]*$", description="of tasks: families/")
+    difficulties: dict[Literal["easy", "medium"], str]
+    tasks: TaskCounts
+    limits: Limits
+    interpreter: InterpreterSettings
+    prompt: PromptOptions
+    teacher: Teacher
+    base: Base
+    training: Training
+    evaluation: Evaluation
+    gates: Gates
+    analysis: Analysis
+    executor: Literal["local", "processes", "ray", "dask"] = Field(
+        default="local", description="where shards are played: executors.py"
+    )
+    published: bool = Field(
+        description="true: figures/, paper/ and results/ of the repository are this profile's"
+    )
+
+    @field_validator("difficulties")
+    @classmethod
+    def _both(cls, value: dict) -> dict:
+        if set(value) != set(DIFFICULTIES):
+            raise ValueError("needs exactly the keys easy and medium")
+        return value
+
+    @model_validator(mode="after")
+    def _one_seed_each(self) -> Profile:
+        named = self.training.seeds
+        if named and len(named) < self.train_seeds:
+            raise ValueError(
+                f"training.seeds names {len(named)} adapters, train_seeds asks for {self.train_seeds}"
+            )
+        if self.teacher.policy == "gemini" and self.executor != "local":
+            raise ValueError("a paid teacher is asked from one machine: executor = local")
+        if self.training.choose == "play" and self.evaluation.engine != "pocket":
+            raise ValueError("training.choose = play needs the pocket engine; choose by loss")
+        return self
+
+    def train_seeds_of(self, train: str) -> range:
+        """The training seeds of a training: 1 to train_seeds; 0 for what is not trained."""
+        return range(1, self.train_seeds + 1) if train in RUNTIMES else range(1)
+
+    def cells(self) -> list[Cell]:
+        """The study's cells: the base and every adapter, in both runtimes, on both sizes."""
+        return [
+            Cell(self.family, train, runtime, difficulty, seed)
+            for train in TRAININGS
+            for seed in self.train_seeds_of(train)
+            for runtime in RUNTIMES
+            for difficulty in DIFFICULTIES
+        ]
+
+    def adapters(self) -> list[Cell]:
+        """One aligned easy cell for each adapter, which stands for it."""
+        return [
+            Cell(self.family, t, t, "easy", seed)
+            for seed in self.train_seeds_of(RUNTIMES[0])
+            for t in RUNTIMES
+        ]
+
+    def teachers(self) -> list[Cell]:
+        return [Cell(self.family, "teacher", runtime, "easy") for runtime in RUNTIMES]
+
+    def experts(self) -> list[Cell]:
+        return [
+            Cell(self.family, "expert", "persistent", difficulty) for difficulty in DIFFICULTIES
+        ]
+
+    def splits(self) -> dict[str, int]:
+        """Split -> number of tasks: train, validation, easy, medium."""
+        return self.tasks.model_dump()
+
+    def digest(self) -> str:
+        """SHA-256 of every setting. A setting at its default counts as one that is not there."""
+        return digest_of(self.model_dump(mode="json", exclude_defaults=True))
+
+    def episode_digest(self) -> str:
+        """SHA-256 of the settings that shape episodes: two profiles with one such digest play the same ones."""
+        return digest_of(
+            self.model_dump(
+                mode="json", include=EPISODE_SETTINGS, exclude=OPERATION, exclude_defaults=True
+            )
+        )
+
+    def run(self, seed: int | None = None) -> Run:
+        """The places of this profile's run under one root seed (the profile's own by default)."""
+        seed = self.seed if seed is None else seed
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise UserError(f"seed = {seed!r} is not a whole number from 0 up")
+        return Run(self, seed)
+
+
+def load_profile(name: str) -> Profile:
+    """Read params/<name>.yaml (or a path that ends in .yaml). `like: <name>` takes that profile's
+    sections, then its own.
+
+    Raises UserError with one line for a missing file, an unknown or missing key, or a value out of
+    range.
+    """
+    path = _profile_file(name)
+    data = _settings(path)
+    if isinstance(data, dict) and data.setdefault("name", path.stem) != path.stem:
+        raise UserError(
+            f"{path.name}: name is {data['name']!r}; write {path.stem!r}, as its file is called, or leave it out"
+        )
+    try:
+        return Profile.model_validate(data)
+    except ValidationError as error:
+        raise UserError(
+            f"{path.name}: {first_problem(error)}; correct that line and run again"
+        ) from None
+
+
+def _profile_file(name: str) -> Path:
+    path = Path(name) if str(name).endswith(".yaml") else project_root() / "params" / f"{name}.yaml"
+    try:
+        there = path.is_file()
+    except OSError:  # too long a name, for one
+        there = False
+    if not there:
+        known = sorted(p.stem for p in (project_root() / "params").glob("*.yaml"))
+        raise UserError(
+            f"profile {name!r} has no file {path.name} in params/; choose one of: {', '.join(known)}"
+        )
+    return path
+
+
+def _settings(path: Path, above: tuple[Path, ...] = ()) -> Any:
+    """What a file says, over what the profile that it is like says; a name, and being the published
+    one, are its own."""
+    data = _read_yaml(path)
+    if not isinstance(data, dict) or "like" not in data:
+        return data
+    other = _profile_file(str(data.pop("like")))
+    if other in (path, *above) or len(above) == 3:  # the Makefile follows as many
+        raise UserError(
+            f"{path.name}: like: {other.stem} leads too far, or back to itself; name a profile that is whole"
+        )
+    given = _settings(other, (path, *above))
+    if not isinstance(given, dict):
+        raise UserError(f"{path.name}: like: {other.stem} holds no settings; name another profile")
+    return {**given, "published": False, "name": path.stem, **data}
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError) as error:
+        raise UserError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from None
