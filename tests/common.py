@@ -1,4 +1,4 @@
-"""What many tests ask: whether processes are there, in a way that a busy machine does not change,
+"""What many tests ask: whether processes still run, in a way that a busy machine does not change,
 and for one clear line."""
 
 import contextlib

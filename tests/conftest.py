@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from knapsack_lib.agent import Cast, act
-from knapsack_lib.families import FAMILIES
+from knapsack_lib.agent import act
+from knapsack_lib.families import family_named
 from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
 from knapsack_lib.papermill_default import KERNEL_ENVIRONMENT
-from knapsack_lib.policies.scripted import ScriptedExpert
-from knapsack_lib.profiles import Limits, PromptOptions, load_profile
+from knapsack_lib.profiles import Cell, Limits, PromptOptions, load_profile
 
 # Before torch is loaded: with a thread per core it comes to a standstill when the cores are shared.
 os.environ.update(
@@ -66,14 +65,15 @@ def play_script(make_limits, plain_options):
     given."""
 
     def play(pool, task, style, teacher, *, seed=3, options=plain_options, world=lambda w: w):
-        acted_on = world(FAMILIES[task.family].World(task))
-        expert = ScriptedExpert(style, teacher, seed)
+        family = family_named(task.family)
+        acted_on = world(family.world(task))
+        expert = family.expert(style, teacher, seed)
         with Interpreter(pool, persistence_named(style), acted_on.tools, 1) as interpreter:
             steps = act(
                 task,
                 acted_on,
                 interpreter,
-                Cast("teacher", style, "easy"),
+                Cell(task.family, "teacher", style, "easy"),
                 pool.limits,
                 options,
                 seed,

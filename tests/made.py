@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from knapsack_lib.episodes import Episode, EpisodeStore, Turn
+from knapsack_lib.episodes import Episode, Turn
+from knapsack_lib.store import EpisodeStore
 
 TURN = Turn(
     reply="I look.\n```python\nprint(1)\n```",
@@ -29,13 +30,13 @@ def episode(number, **changed):
         task_id=f"e-{number:03d}",
         family="knapsack",
         difficulty="easy",
-        policy="teacher",
+        train="teacher",
         runtime="reset",
         seed=number,
         opening=[{"role": "system", "content": "s"}, {"role": "user", "content": "u"}],
         turns=[TURN, replace(TURN, observation=None, reply_ids=None)],
-        finish="finish",
-        outcome={"value": 3, "score": 1 / 3},
+        finish_reason="finish",
+        result={"value": 3, "score": 1 / 3},
     )
     return replace(usual, **changed)
 
