@@ -25,7 +25,7 @@ NOT_RUN = Observation("")
 
 
 def code_of(reply: Reply) -> tuple[str, str | None]:
-    """(parse status, code). Exactly one fenced python block in a reply that ended by itself is run; anything else is
+    """(parse status, code). Exactly one fenced python block in a reply that the model ended is run; anything else is
     not."""
     if reply.stop != "end":
         return reply.stop, None

@@ -4,7 +4,7 @@ alike.
     chat = ChatTokenizer(Tokenizer.from_file("tokenizer.json"))
     chat.message({"role": "user", "content": "..."})      # token ids
 
-A message is encoded by itself, as one text (`<|im_start|>role\\ncontent<|im_end|>\\n`), so what was
+Each message is encoded separately, as one text (`<|im_start|>role\\ncontent<|im_end|>\\n`), so what was
 encoded never changes when the conversation grows, and a tokenizer that joins newlines (Qwen's does)
 joins the head's to those that a block has printed first, as it does in a server. A reply alone is
 encoded apart from its head, which it is generated after; one whose sampled ids are known keeps

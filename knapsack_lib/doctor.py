@@ -78,12 +78,12 @@ def _there(module: str) -> bool:
 def _gpus() -> tuple[tuple[str, int], ...]:
     command = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
     try:
-        said = subprocess.run(
+        listed = subprocess.run(
             command, capture_output=True, text=True, timeout=20, check=True
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return ()
-    rows = [line.rsplit(",", 1) for line in said.strip().splitlines() if "," in line]
+    rows = [line.rsplit(",", 1) for line in listed.strip().splitlines() if "," in line]
     return tuple((name.strip(), int(float(mib)) * 2**20) for name, mib in rows)
 
 

@@ -34,7 +34,7 @@ def as_done(
     """Yield (place of the job, work(job)) in whatever order they end. `local` is this process, one
     after another.
 
-    Raises WorkerLost when the cluster lost a worker and could not mend it, UserError when it cannot
+    Raises WorkerLost when the cluster lost a worker and could not recover, UserError when it cannot
     be had at all, and whatever `work` raises.
     """
     check_choice("executor", executor, EXECUTORS)

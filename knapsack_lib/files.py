@@ -40,7 +40,7 @@ def shown(path: Path) -> str:
 
 
 def write_whole(path: Path, content: str | bytes | Iterable[bytes]) -> Path:
-    """Write a file so that whoever opens it, after a kill too, finds the old content or all of the new one.
+    """Write a file so that it holds the old content or all of the new one, after a kill too.
 
     Text is UTF-8 with plain newlines, whatever the machine's language. Folders are made.
     """

@@ -46,7 +46,7 @@ def fetched(source: str, kind: str) -> Path:
 
     Raises UserError for what is gated or missing, and where the hub cannot be reached.
     """
-    # In a process of its own: a stage's kernel is told to be offline, and the library reads that
+    # In a process of its own: a stage's kernel is set to be offline, and the library reads that
     # once, at import.
     environment = {
         k: v for k, v in os.environ.items() if k not in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")

@@ -1,4 +1,4 @@
-"""What passes between an agent and whoever answers it: messages in, a reply out."""
+"""What passes between the agent loop and a policy: messages in, a reply out."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ __all__ = [
     "with_default_output",
 ]
 
-# One thread each: the same bytes whatever runs beside, and two stages fit two cores. Nothing asks a
+# One thread each: the same bytes whatever else runs, and two stages fit two cores. Nothing asks a
 # network.
 KERNEL_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
@@ -131,7 +131,7 @@ class Engine:
                     part.replace(failed)
                 if isinstance(error, KeyboardInterrupt):
                     print(
-                        "\nstopped; what had ended is saved, the same command goes on from there",
+                        "\nstopped; what had ended is saved, the same command continues from there",
                         file=sys.stderr,
                     )
                 raise
@@ -318,7 +318,7 @@ def _is_papermill() -> bool:
 def _say_one_line(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """For sys.excepthook: a mistake a user can mend is one line; anything else keeps its traceback."""
+    """For sys.excepthook: a mistake that a user can fix is one line; anything else keeps its traceback."""
     if isinstance(error, UserError):
         print(error, file=sys.stderr)
     elif kind.__name__ == "PapermillExecutionError" and getattr(error, "ename", "") == "UserError":

@@ -174,9 +174,9 @@ def _python(given: str) -> str:
 
 
 def _adapter_of(folder: Path) -> Path:
-    """Where a fine-tune keeps its PEFT adapter: beside merged weights, or by itself."""
-    beside = folder / "adapter"
-    return beside if beside.is_dir() else folder
+    """Where a fine-tune keeps its PEFT adapter: next to merged weights, or alone."""
+    inner = folder / "adapter"
+    return inner if inner.is_dir() else folder
 
 
 def _adapters(run: Run) -> list[Path]:

@@ -24,7 +24,7 @@ SECONDS_BETWEEN = 0.5  # at most this often, plus the first and the last
 
 class Show(Protocol):
     """Told of progress. `done` of `total` count what earlier runs did too; tokens, USD and errors
-    (failures of the network or a server that were mended by asking again) are of this run."""
+    (failures of a network or server that a retry fixed) are of this run."""
 
     def __call__(
         self, done: int, total: int, *, tokens: int = 0, usd: float = 0.0, errors: int = 0
@@ -118,7 +118,7 @@ def _to_bar(label: str, unit: str) -> Show:
         if bar is None:
             if (
                 ended and done >= total
-            ):  # a shard that is played again whole goes on after its last new episode
+            ):  # a shard that is replayed whole continues after its last new episode
                 return
             meter = Meter(unit)
             # disable=None: no bar where the output is neither a terminal nor a notebook.

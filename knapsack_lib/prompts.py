@@ -1,4 +1,4 @@
-"""Every word the agent is told that is the same in every family, as data; what a family adds is in its own file.
+"""The texts that agents of every family are shown, as data; a family adds its own (families/).
 Which texts are shown depends on nothing but the arguments.
 
 The runtime's persistence reaches the agent through `CUES` (shown only when the profile's cue is

@@ -172,5 +172,8 @@ def _hours(
     step = profile.training.steps * profile.training.episodes_per_step
     seen = sum(TRACE_TOKENS.values()) / 2 * step * adapters
     training = TRAIN_FLOP * model.weights * seen / (PEAK * UTILISATION) / 3600
-    said = ANSWER_SHARE * (tuned * sum(PAPER.values()) / 2 + of_base * BASE_TOKENS)
-    return {"training": training, "evaluation": said / (DECODED * 8.19e9 / model.weights) / 3600}
+    generated = ANSWER_SHARE * (tuned * sum(PAPER.values()) / 2 + of_base * BASE_TOKENS)
+    return {
+        "training": training,
+        "evaluation": generated / (DECODED * 8.19e9 / model.weights) / 3600,
+    }

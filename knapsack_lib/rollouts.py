@@ -45,7 +45,7 @@ def silent(done: int, total: int, *, tokens: int = 0, usd: float = 0.0, errors: 
 @dataclass
 class Rollouts:
     """A policy playing one cell. `executor`: local, processes, ray or dask (executors.py); with the last three the policy
-    is pickled and shards go to the cluster. `show` is told of every turn."""
+    is pickled and shards go to the cluster. `show` is called at every turn."""
 
     policy: Policy
     cell: Cell
@@ -206,7 +206,7 @@ def _run_remote_shard(job: tuple[Rollouts, Sequence[Task], Path]) -> None:
 
 
 class _Spent:
-    """What this run has cost so far. A policy that pays, or asks again by itself, says how much and how often."""
+    """What this run has cost so far. A policy that pays, or that retries, reports how much and how often."""
 
     def __init__(self, policy: Policy):
         self.tokens, self.failures, self._policy = 0, 0, policy

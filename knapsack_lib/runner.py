@@ -4,7 +4,7 @@
 
 Each step is papermill in a process of its own. This process stays light: it starts a step when what it needs is there,
 prints plain lines about progress (several steps run side by side, so no cursor tricks), shows an error as one line, and
-takes everything down when it is told to stop.
+takes everything down when it is stopped.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def stale_steps(steps: Sequence[Step]) -> list[Step]:
 def run_study(steps: Sequence[Step], jobs: int) -> int:
     """Run what is stale of these steps, at most `jobs` at once. Returns the exit status (130 when stopped).
 
-    Cells that are served by vLLM are played beside one server, which starts when the adapters are there.
+    Cells that are served by vLLM share one server, which starts when the adapters are there.
     """
     todo = stale_steps(steps)
     cells = [step for step in todo if step.stage.name == CELLS]
@@ -171,8 +171,8 @@ class _Child:
                         return f"{name}{first} (see {shown(failed)})"
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").split("\n")
-        said = next((line.strip() for line in reversed(lines) if line.strip()), "")
-        return said or f"papermill ended with status {self._process.returncode}"
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return last or f"papermill ended with status {self._process.returncode}"
 
     def _show(self, lines: list[str]) -> None:
         """Print the newest of the child's lines, at every tenth and at most every ten seconds between."""

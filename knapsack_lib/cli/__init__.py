@@ -1,6 +1,6 @@
 """The command `knapsack`: everything that the package does, without a notebook.
 
-Exit codes: 0 done, 1 done and something differs or is missing (it is said), 2 bad input or a wrong option.
+Exit codes: 0 done, 1 done, but something differs or is missing (and is named), 2 bad input or a wrong option.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def knapsack() -> None:
 
 
 def _line(error: UserError | OSError) -> str:
-    """What the user is told of an error; of what the file system refuses, the path and its reason."""
+    """An error as a line; where the file system refused something, its path and reason."""
     if isinstance(error, UserError):
         return str(error)
     where = error.filename2 or error.filename  # the second of two is what was to be replaced

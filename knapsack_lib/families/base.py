@@ -1,4 +1,4 @@
-"""What every task family provides: tasks, the world that an agent acts in, the words it is told,
+"""What every task family provides: tasks, the world that an agent acts in, the words it is shown,
 its numbers, its expert.
 
     family = family_named("knapsack")
@@ -92,7 +92,7 @@ class World(Protocol):
     def tools(self) -> Mapping[str, Callable[..., Any]]: ...
 
     def facts(self) -> dict[str, Any]:
-        """What the agent is told in words (the family's `task_text` shows it). Never anything
+        """What the agent is told (the family's `task_text` shows it). Never anything
         hidden."""
         ...
 

@@ -65,12 +65,12 @@ def write_tasks(folder: Path, tasks: Iterable[Task]) -> None:
 
 
 def read_tasks(folder: Path, hint: str) -> TaskFiles:
-    """All tasks of a folder in id order, each looked at once. `mend` is the command that makes
+    """All tasks of a folder in id order, each looked at once. `hint` is the command that makes
     them, for the error line."""
     paths = sorted(str(path) for path in folder.glob("*.json"))
     if not paths:
         raise UserError(f"no tasks in {folder.name}; run first: {hint}")
     found = TaskFiles(paths)
-    for _ in found:  # a bad one is told of before anything is played
+    for _ in found:  # a bad file is reported before anything is played
         pass
     return found

@@ -18,7 +18,7 @@ __all__ = ["Run"]
 
 @dataclass(frozen=True)
 class Run:
-    """A profile under one root seed. Folders are made by whoever writes into them."""
+    """A profile under one root seed. Whoever writes into a folder makes it."""
 
     profile: Profile
     seed: int

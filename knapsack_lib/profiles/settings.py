@@ -88,7 +88,7 @@ class Limits(Strict):
     cpu_seconds: int = Field(ge=1, description="for one turn's code")
     memory_mb: int = Field(ge=64)
     output_chars: int = Field(
-        ge=100, description="of one observation; what is beyond is cut and said to be"
+        ge=100, description="of one observation; what is beyond is cut, which is shown"
     )
 
 
@@ -96,7 +96,7 @@ class InterpreterSettings(Strict):
     """How the interpreter treats a kill, and which of its protections this study does without."""
 
     after_kill: Literal["restore", "lose"] = Field(
-        description="restore: a persistent episode goes on from the state before the killed step; lose: from nothing"
+        description="restore: a persistent episode continues from the state before the killed step; lose: from nothing"
     )
     without: tuple[Literal["files", "syscalls", "limits", "privileges"], ...] = Field(
         description="protections to do without on a machine that lacks them; see python -m knapsack_lib.interpreter"
@@ -104,7 +104,7 @@ class InterpreterSettings(Strict):
 
 
 class PromptOptions(Strict):
-    """What the agent is told about its runtime (a cue is shown in training exactly as in
+    """What the agent reads about its runtime (a cue is shown in training exactly as in
     evaluation)."""
 
     style: Literal["brief", "full"]
