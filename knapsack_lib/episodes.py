@@ -86,9 +86,8 @@ class Episode:
         return out
 
     def to_line(self) -> str:
-        record = vars(self) | {
-            "turns": [vars(turn) for turn in self.turns]
-        }  # asdict would copy all of it
+        # Asdict would copy all of it
+        record = vars(self) | {"turns": [vars(turn) for turn in self.turns]}
         return json.dumps(record, sort_keys=True, separators=(",", ":"))
 
     @classmethod

@@ -241,11 +241,8 @@ def with_default_output(arguments: list[str]) -> list[str] | None:
         os.environ[STEP_KEY] = step.key
     output.parent.mkdir(parents=True, exist_ok=True)
     engine = [] if options["engine"] else ["--engine", "knapsack"]
-    return [
-        *engine,
-        *arguments,
-        str(output),
-    ]  # at the end it can only be the second path: no option lacks a value
+    # At the end it can only be the second path: no option lacks a value
+    return [*engine, *arguments, str(output)]
 
 
 def _parse(arguments: list[str]) -> dict[str, Any] | None:

@@ -100,9 +100,8 @@ def _to_file(path: Path, label: str, unit: str) -> Show:
         line = json.dumps(
             {"label": label, "unit": unit, "done": done, "total": total, "counts": counts}
         )
-        with open(
-            path, "a", encoding="utf-8"
-        ) as file:  # one short write: a reader sees whole lines
+        # One short write: a reader sees whole lines
+        with open(path, "a", encoding="utf-8") as file:
             file.write(line + "\n")
 
     return show
@@ -116,9 +115,8 @@ def _to_bar(label: str, unit: str) -> Show:
     def show(done: int, total: int, *, tokens: int = 0, usd: float = 0.0, errors: int = 0) -> None:
         nonlocal bar, meter, ended
         if bar is None:
-            if (
-                ended and done >= total
-            ):  # a shard that is replayed whole continues after its last new episode
+            # A shard that is replayed whole continues after its last new episode
+            if ended and done >= total:
                 return
             meter = Meter(unit)
             # disable=None: no bar where the output is neither a terminal nor a notebook.

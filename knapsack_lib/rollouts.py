@@ -132,9 +132,8 @@ class Rollouts:
                 return self.play_shard(shard)
             except PolicyError as error:
                 reason = str(error)
-                self._spent.failures += not hasattr(
-                    self.policy, "failed_requests"
-                )  # else it counts itself
+                # Else it counts itself
+                self._spent.failures += not hasattr(self.policy, "failed_requests")
                 self._report()
                 if attempt + 1 < RETRIES:
                     time.sleep(min(30.0, 2.0**attempt))
@@ -199,9 +198,8 @@ def _run_remote_shard(job: tuple[Rollouts, Sequence[Task], Path]) -> None:
     with tempfile.TemporaryDirectory(dir=place, prefix=".") as scratch:
         folder = Path(scratch) / "shard"
         replace(rollouts, shard=len(tasks)).run(tasks, folder, "shard")
-        with contextlib.suppress(
-            OSError
-        ):  # a worker that was thought lost was there first: it holds the same
+        # A worker that was thought lost was there first: it holds the same
+        with contextlib.suppress(OSError):
             folder.rename(place / tasks[0].task_id)
 
 

@@ -124,16 +124,14 @@ class Family(ABC):
 
     name: ClassVar[str]
     tools: ClassVar[tuple[str, ...]]
-    sizes: ClassVar[
-        Mapping[str, Any]
-    ]  # difficulty of a profile -> the family's own description of a size
+    # Difficulty of a profile -> the family's own description of a size
+    sizes: ClassVar[Mapping[str, Any]]
     # Prompt style ("brief", "full") -> how the tools are described, and the task message with the world's facts.
     tools_text: ClassVar[Mapping[str, str]]
     task_text: ClassVar[Mapping[str, str]]
     metrics: ClassVar[Mapping[str, Metric]] = {}  # column -> number of a result
-    sentences: ClassVar[
-        tuple[str, ...]
-    ] = ()  # what its expert says, for the tokenizer of a base made from scratch
+    # What its expert says, for the tokenizer of a base made from scratch
+    sentences: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def make_task(self, size: Any, *, seed: int, split: str, index: int) -> Task:

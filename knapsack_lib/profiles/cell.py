@@ -10,10 +10,8 @@ __all__ = ["DIFFICULTIES", "RUNTIMES", "SCRIPTED", "TRAININGS", "Cell"]
 RUNTIMES = ("persistent", "reset")
 TRAININGS = ("base", *RUNTIMES)
 DIFFICULTIES = ("easy", "medium")
-SCRIPTED = (
-    "teacher",
-    "expert",
-)  # who plays scripted episodes: training traces, and the yardstick on the test tasks
+# Who plays scripted episodes: training traces, and the yardstick on the test tasks
+SCRIPTED = ("teacher", "expert")
 
 
 @dataclass(frozen=True, order=True)
@@ -64,7 +62,6 @@ class Cell:
 
 def joined(*words: str, train_seed: int = 0) -> str:
     """The name of an output. The first adapter goes without a number."""
-    plain = "-".join(words).replace(
-        ":", ""
-    )  # ttl:3 -> ttl3: some file systems have no colon in a name
+    # Ttl:3 -> ttl3: some file systems have no colon in a name
+    plain = "-".join(words).replace(":", "")
     return f"{plain}-train{train_seed}" if train_seed > 1 else plain

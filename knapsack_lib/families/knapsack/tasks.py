@@ -163,9 +163,8 @@ def _draw(size: Size, rng: np.random.Generator) -> dict[str, Any] | None:
     allowed = rng.permutation(size.classes)[: size.allowed]
     ratio = rng.uniform(*size.capacity_ratio)
     usable = np.flatnonzero((classes[:, None] == allowed).any(1))
-    if (
-        len(usable) < size.min_allowed_items or usable[0] != 0
-    ):  # the first item is of an allowed class
+    # The first item is of an allowed class
+    if len(usable) < size.min_allowed_items or usable[0] != 0:
         return None
     capacity = int(weights[usable].sum() * ratio)
     optimum, picked = best_subset(weights[usable], values[usable], capacity)
