@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from knapsack_lib.errors import UserError
-from knapsack_lib.files import shown
+from knapsack_lib.files import digest_of, path_digest, project_root, shown, write_whole
 from knapsack_lib.profiles import COMMITTED, Run, load_profile
 
 __all__ = ["clean", "figures", "pages", "pdf", "plan", "run", "verify"]
@@ -78,15 +78,27 @@ def run(study: Run, stage: str, jobs: int) -> None:
 
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         signal.signal(getattr(signal, name), _stop)
-    status = run_study(steps_of(study, stage), jobs)
+    steps = steps_of(study, stage)
+    status = run_study(steps, jobs)
     if not status and not stage:
-        from knapsack_lib.analysis.paper import missing_latex, typeset
-
-        print(missing_latex() or f"typeset {shown(typeset(study))}")
-        print(
-            f"nothing left to do: {shown(study.root)} and {shown(study.published_root / 'paper')} are up to date"
-        )
+        _typeset_if_stale(study, steps[-1].key)
+        paper = shown(study.published_root / "paper")
+        print(f"nothing left to do: {shown(study.root)} and {paper} are up to date")
     sys.exit(status)
+
+
+def _typeset_if_stale(study: Run, analysis_key: str) -> None:
+    from knapsack_lib.analysis.paper import missing_latex, typeset
+
+    key = digest_of([analysis_key, path_digest(project_root() / "paper" / "main.tex")])
+    mark, pdf = study.root / "latex" / "key", study.published_root / "paper" / "main.pdf"
+    if pdf.exists() and mark.is_file() and mark.read_text(encoding="utf-8") == key:
+        return
+    if lacking := missing_latex():
+        print(lacking)
+        return
+    print(f"typeset {shown(typeset(study))}")
+    write_whole(mark, key)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
