@@ -157,7 +157,13 @@ def is_complete(store: Path) -> bool:
 def find_stores(root: Path) -> Iterator[Path]:
     """The current episodes.jsonl of every store in a folder, sorted."""
     for path in sorted(root.rglob("episodes.jsonl")):
-        if current(path.parent.parent) in (path.parent, path.parent.parent):
+        above = [
+            folder
+            for folder in path.relative_to(root).parents
+            if (root / folder / CURRENT).is_file()
+        ]
+        # The outermost: within a store, shards that workers are playing are stores of their own.
+        if path.parent == current(root / above[-1] if above else path.parent):
             yield path
 
 

@@ -1,8 +1,9 @@
-"""Episodes made by hand."""
+"""Tasks, and episodes made by hand."""
 
 from dataclasses import replace
 
 from knapsack_lib.episodes import Episode, Turn
+from knapsack_lib.families import family_named
 from knapsack_lib.store import EpisodeStore
 
 TURN = Turn(
@@ -22,6 +23,11 @@ TURN = Turn(
     completion_tokens=4,
     slip=False,
 )
+
+
+def tasks(count, size="pocket-easy", *, seed=1, split="test"):
+    family = family_named("knapsack")
+    return [family.make_task(size, seed=seed, split=split, index=i) for i in range(count)]
 
 
 def episode(number, **changed):

@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from knapsack_lib.agent import Cast, act, code_of
-from knapsack_lib.families import FAMILIES
-from knapsack_lib.families.knapsack import make_task
+from knapsack_lib.agent import act, code_of
+from knapsack_lib.families import family_named
 from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
 from knapsack_lib.messages import Reply
-from knapsack_lib.profiles import PromptOptions
+from knapsack_lib.profiles import Cell, PromptOptions
 from knapsack_lib.prompts import REFUSALS, SYSTEM, opening
 
 BOTH = pytest.mark.parametrize("mode", ["persistent", "reset"])
-TASK = make_task("pocket-easy", seed=1, split="agent", index=0)
+KNAPSACK = family_named("knapsack")
+TASK = KNAPSACK.make_task("pocket-easy", seed=1, split="agent", index=0)
 FIRST = TASK.public["item_ids"][0]
 
 
@@ -35,14 +35,14 @@ def play(small_pool, plain_options):
     logged)."""
 
     def run(replies, mode="reset", *, turns=None, options=plain_options, pool=small_pool):
-        world, shown, logged = FAMILIES["knapsack"].World(TASK), [], []
+        world, shown, logged = KNAPSACK.world(TASK), [], []
         limits = pool.limits.model_copy(update={"turns": turns or len(replies)})
         with Interpreter(pool, persistence_named(mode), world.tools, 1) as interpreter:
             steps = act(
                 TASK,
                 world,
                 interpreter,
-                Cast("canned", mode, "easy"),
+                Cell("knapsack", "canned", mode, "easy"),
                 limits,
                 options,
                 7,
@@ -54,7 +54,7 @@ def play(small_pool, plain_options):
                     shown.append(steps.send(reply))
             except StopIteration as end:
                 return end.value, shown, logged
-        raise AssertionError("the episode went on after its last reply")
+        raise AssertionError("the episode continued after its last reply")
 
     return run
 
@@ -63,7 +63,7 @@ def play(small_pool, plain_options):
 
 
 @pytest.mark.parametrize(
-    ("text", "stop", "outcome", "code"),
+    ("text", "stop", "status", "code"),
     [
         ("I look.\n```python\nx = 1\n```", "end", "code", "x = 1"),
         ("```py\nx = 1\n```", "end", "code", "x = 1"),
@@ -80,12 +80,12 @@ def play(small_pool, plain_options):
         ("```python\nx = 1\n```", "context", "context", None),
     ],
 )
-def test_exactly_one_finished_python_block_is_run(text, stop, outcome, code):
-    assert code_of(Reply(text, stop=stop)) == (outcome, code)
+def test_exactly_one_finished_python_block_is_run(text, stop, status, code):
+    assert code_of(Reply(text, stop=stop)) == (status, code)
 
 
 @pytest.mark.parametrize(
-    ("reply", "outcome"),
+    ("reply", "status"),
     [
         (Reply("no block"), "no_code"),
         (Reply("```python\nfinish()\n```\n```python\nfinish()\n```"), "several_blocks"),
@@ -93,19 +93,19 @@ def test_exactly_one_finished_python_block_is_run(text, stop, outcome, code):
     ],
 )
 @BOTH
-def test_a_reply_that_cannot_be_run_is_answered_and_the_episode_goes_on(play, reply, outcome, mode):
+def test_a_reply_that_cannot_be_run_is_answered_and_the_episode_continues(play, reply, status, mode):
     episode, shown, _ = play(
         [block("x = 1"), reply, block("print('x' in globals())"), block("finish()")], mode
     )
-    assert [t.parse_status for t in episode.turns] == ["code", outcome, "code", "code"]
+    assert [t.parse_status for t in episode.turns] == ["code", status, "code", "code"]
     refused = episode.turns[1]
     assert (refused.code, refused.stdout, refused.tool_calls, refused.observation) == (
         None,
         "",
         [],
-        REFUSALS[outcome],
+        REFUSALS[status],
     )
-    assert shown[2][-1] == {"role": "user", "content": REFUSALS[outcome]}
+    assert shown[2][-1] == {"role": "user", "content": REFUSALS[status]}
     assert (
         episode.turns[2].stdout == f"{mode == 'persistent'}\n"
     )  # a reply that was not run costs no state
@@ -115,7 +115,7 @@ def test_a_reply_that_cannot_be_run_is_answered_and_the_episode_goes_on(play, re
 def test_a_full_context_ends_the_episode_with_what_was_reached(play):
     take = block(f"inspect({FIRST!r})\ntake_item({FIRST!r})")
     episode, _, _ = play([take, Reply("```python\nfinish()\n```", stop="context")], turns=9)
-    assert (episode.finish_reason, len(episode.turns), episode.turns[-1].outcome) == (
+    assert (episode.finish_reason, len(episode.turns), episode.turns[-1].parse_status) == (
         "context",
         2,
         "context",
@@ -145,11 +145,11 @@ def test_finish_ends_the_episode_at_once(play, mode):
 
 
 def test_finish_in_the_last_turn_counts_as_finish(play):
-    assert play([block("x = 1"), block("finish()")])[0].finish == "finish"
+    assert play([block("x = 1"), block("finish()")])[0].finish_reason == "finish"
 
 
 def test_a_kill_after_finish_still_finishes(play):
-    assert play([block("import os\nfinish()\nos._exit(0)")], turns=3)[0].finish == "finish"
+    assert play([block("import os\nfinish()\nos._exit(0)")], turns=3)[0].finish_reason == "finish"
 
 
 # What is recorded ---------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ KILLED = [
 
 
 @BOTH
-def test_a_kill_is_told_to_the_agent_with_what_became_of_its_state(play, mode):
+def test_the_agent_reads_of_a_kill_and_whether_its_variables_survived(play, mode):
     episode, shown, _ = play(KILLED, mode)
     turn, after = episode.turns[1:3]
     assert (turn.killed_by, turn.state_lost) == ("exit", False)
@@ -202,7 +202,7 @@ def test_a_kill_is_told_to_the_agent_with_what_became_of_its_state(play, mode):
 
 
 @BOTH
-def test_a_kill_that_costs_the_state_is_told_with_its_loss(losing_pool, play, mode):
+def test_the_agent_reads_that_a_kill_cost_it_its_variables(losing_pool, play, mode):
     episode, shown, _ = play(KILLED, mode, pool=losing_pool)
     turn, after = episode.turns[1:3]
     assert (turn.killed_by, turn.state_lost, turn.bindings) == ("exit", mode == "persistent", [])
@@ -231,21 +231,21 @@ def test_a_silent_block_is_answered_too(play):
 
 
 @pytest.mark.parametrize("prompt", ["brief", "full"])
-def test_without_cues_the_arms_are_told_the_same(prompt, make_limits):
-    facts = FAMILIES["knapsack"].World(TASK).facts()
+def test_without_a_cue_every_runtime_has_the_same_prompt(prompt, make_limits):
+    facts = KNAPSACK.world(TASK).facts()
     options = PromptOptions(style=prompt, cue="none", list_bindings=False)
     persistent, reset = (
-        opening("knapsack", facts, mode, make_limits(), options) for mode in ("persistent", "reset")
+        opening(KNAPSACK, facts, mode, make_limits(), options) for mode in ("persistent", "reset")
     )
     assert persistent == reset and [m["role"] for m in reset] == ["system", "user"]
 
 
 @pytest.mark.parametrize("prompt", ["brief", "full"])
 def test_the_stated_cue_is_one_sentence_and_the_only_difference(prompt, make_limits):
-    facts = FAMILIES["knapsack"].World(TASK).facts()
-    told = {
+    facts = KNAPSACK.world(TASK).facts()
+    shown = {
         m: opening(
-            "knapsack",
+            KNAPSACK,
             facts,
             m,
             make_limits(),
@@ -254,14 +254,14 @@ def test_the_stated_cue_is_one_sentence_and_the_only_difference(prompt, make_lim
         for m in ("persistent", "reset")
     }
     bare = opening(
-        "knapsack",
+        KNAPSACK,
         facts,
         "reset",
         make_limits(),
         PromptOptions(style=prompt, cue="none", list_bindings=False),
     )
-    assert told["persistent"][1] == told["reset"][1] == bare[1]
-    options = {m: told[m][0]["content"].removeprefix(bare[0]["content"]) for m in told}
+    assert shown["persistent"][1] == shown["reset"][1] == bare[1]
+    options = {m: shown[m][0]["content"].removeprefix(bare[0]["content"]) for m in shown}
     assert options["persistent"] != options["reset"]
     assert all(0 < len(c) < 120 and c.count(".") == 1 for c in options.values())
 
@@ -294,11 +294,11 @@ def test_for_the_same_blocks_the_arms_see_the_same_but_for_live_names(play):
     assert without[0] == without[1] == [m["content"] for m in bare[0] if m["role"] == "user"][1:]
 
 
-def test_the_limits_that_are_told_are_the_limits_that_hold(make_limits):
-    facts = FAMILIES["knapsack"].World(TASK).facts()
+def test_the_prompt_states_the_limits_that_hold(make_limits):
+    facts = KNAPSACK.world(TASK).facts()
     for prompt in SYSTEM:
         text = opening(
-            "knapsack",
+            KNAPSACK,
             facts,
             "reset",
             make_limits(tool_calls=19),

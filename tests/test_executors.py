@@ -7,18 +7,18 @@ import sys
 import time
 
 import pytest
+from made import tasks
 
-from knapsack_lib.agent import Cast
-from knapsack_lib.episodes import read_episodes
 from knapsack_lib.errors import UserError
 from knapsack_lib.executors import WorkerLost, as_done
-from knapsack_lib.families.knapsack import make_tasks
 from knapsack_lib.policies.scripted import ScriptedPolicy
-from knapsack_lib.profiles import Profile, load_profile
-from knapsack_lib.rollouts import play_tasks
+from knapsack_lib.profiles import Cell, Profile, load_profile
+from knapsack_lib.rollouts import Rollouts
+from knapsack_lib.store import find_stores, read_episodes
 
 SMOKE = load_profile("smoke")
-TASKS = make_tasks("pocket-easy", 12, seed=1, split="easy")
+TASKS = tasks(12)
+CELL = Cell("knapsack", "teacher", "reset", "easy")
 
 
 class KillingPolicy(ScriptedPolicy):
@@ -26,7 +26,7 @@ class KillingPolicy(ScriptedPolicy):
     on."""
 
     def __init__(self, mark, victim):
-        super().__init__("reset", SMOKE.teacher)
+        super().__init__("knapsack", "reset", SMOKE.teacher)
         self.mark, self.victim = str(mark), victim
 
     def play(self, rollouts):
@@ -38,41 +38,31 @@ class KillingPolicy(ScriptedPolicy):
 
 
 def played(folder, policy, executor="processes", **more):
-    play_tasks(
-        TASKS,
-        policy,
-        Cast("teacher", "reset", "easy"),
-        SMOKE,
-        folder,
-        "key",
-        seed=1,
-        shard=3,
-        executor=executor,
-        **more,
-    )
-    return (folder / "episodes.jsonl").read_bytes()
+    rollouts = Rollouts(policy, CELL, SMOKE, seed=1, shard=3, executor=executor, **more)
+    rollouts.run(TASKS, folder, "key")
+    return (folder / "key" / "episodes.jsonl").read_bytes()
+
+
+def scripted():
+    return ScriptedPolicy("knapsack", "reset", SMOKE.teacher)
 
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
-    return played(
-        tmp_path_factory.mktemp("alone") / "s", ScriptedPolicy("reset", SMOKE.teacher), "local"
-    )
+    return played(tmp_path_factory.mktemp("alone") / "s", scripted(), "local")
 
 
 def test_processes_leave_the_store_that_one_process_leaves(alone, tmp_path):
     seen = []
-    told = lambda done, total, **counts: seen.append(done)  # noqa: E731
-    assert played(tmp_path / "s", ScriptedPolicy("reset", SMOKE.teacher), progress=told) == alone
+    show = lambda done, total, **counts: seen.append(done)  # noqa: E731
+    assert played(tmp_path / "s", scripted(), show=show) == alone
     assert (
         seen[0] == 0
         and seen[-1] == 12
         and seen == sorted(seen)
-        and not (tmp_path / "s" / "shards").exists()
+        and not list(tmp_path.rglob("shards"))
     )
-    assert (
-        played(tmp_path / "s", ScriptedPolicy("reset", SMOKE.teacher)) == alone
-    )  # nothing is left to do
+    assert played(tmp_path / "s", scripted()) == alone  # nothing is left to do
 
 
 def test_a_worker_that_is_killed_costs_its_shard_and_nothing_else(alone, tmp_path):
@@ -85,21 +75,22 @@ DRIVER = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from test_executors import SMOKE, ScriptedPolicy, played
-played(Path(sys.argv[2]), ScriptedPolicy("reset", SMOKE.teacher))
+from test_executors import played, scripted
+played(Path(sys.argv[2]), scripted())
 """
 
 
-def test_a_driver_that_is_killed_goes_on_from_what_its_workers_left(alone, tmp_path):
+def test_a_driver_that_is_killed_continues_from_what_its_workers_left(alone, tmp_path):
     command = [sys.executable, "-c", DRIVER, os.path.dirname(__file__), str(tmp_path / "s")]
     process = subprocess.Popen(command)
     deadline = time.monotonic() + 120
-    while process.poll() is None and not list((tmp_path / "s").glob("shards/knapsack*")):
+    while process.poll() is None and not list((tmp_path / "s").glob("key/shards/knapsack*")):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     process.kill()
     process.wait()
-    assert played(tmp_path / "s", ScriptedPolicy("reset", SMOKE.teacher)) == alone
+    assert list(find_stores(tmp_path)) == [tmp_path / "s" / "key" / "episodes.jsonl"]
+    assert played(tmp_path / "s", scripted()) == alone
 
 
 def test_a_paid_teacher_is_asked_from_one_machine_only():

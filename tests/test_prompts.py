@@ -20,7 +20,7 @@ ERROR = {
 
 
 @BOTH
-def test_output_is_shown_as_it_is_and_silence_is_said(options):
+def test_output_is_shown_as_it_is_and_silence_is_named(options):
     assert observation_text(Observation("a\n\nb\n"), options) == "a\n\nb"
     assert (
         observation_text(Observation(""), options)
@@ -39,16 +39,16 @@ def test_a_brief_prompt_has_an_error_on_one_line_and_a_full_one_its_traceback():
 
 @pytest.mark.parametrize("reason", KILLS)
 @BOTH
-def test_a_kill_is_told_with_its_reason_and_what_became_of_the_variables(options, reason):
+def test_a_kill_is_shown_with_its_reason_and_whether_the_variables_survived(options, reason):
     stopped = f"out\nThe block was stopped: {KILLS[reason]}."
-    told = {
+    shown = {
         "": Observation("out\n", killed_by=reason),
         " All variables are lost.": Observation("out\n", killed_by=reason, state_lost=True),
         " All variables are as they were before it.": Observation(
             "out\n", killed_by=reason, restored=True
         ),
     }
-    for words, seen in told.items():
+    for words, seen in shown.items():
         assert observation_text(seen, options) == stopped + words
 
 

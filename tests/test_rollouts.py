@@ -11,15 +11,16 @@ from types import SimpleNamespace
 
 import pytest
 from common import gone
+from made import tasks
 
-from knapsack_lib.agent import Cast
-from knapsack_lib.episodes import read_episodes, read_timings
 from knapsack_lib.errors import UserError
-from knapsack_lib.families.knapsack import make_tasks
+from knapsack_lib.families import family_named
 from knapsack_lib.messages import Reply
 from knapsack_lib.policies import PolicyError, play_each
-from knapsack_lib.policies.scripted import ScriptedExpert, ScriptedPolicy
-from knapsack_lib.rollouts import play_tasks
+from knapsack_lib.policies.scripted import ScriptedPolicy
+from knapsack_lib.profiles import Cell
+from knapsack_lib.rollouts import Rollouts
+from knapsack_lib.store import current, read_episodes, read_timings
 
 ROOT = Path(__file__).parent.parent
 BOTH = pytest.mark.parametrize("runtime", ["persistent", "reset"])
@@ -27,23 +28,14 @@ BOTH = pytest.mark.parametrize("runtime", ["persistent", "reset"])
 
 @pytest.fixture
 def rolls(pocket, tmp_path):
-    """play_tasks with the usual arguments; returns the bytes of episodes.jsonl."""
+    """Play a few tasks into a store of that name; returns the bytes of its episodes.jsonl."""
 
     def play(name, policy=None, count=6, *, key="k", shard=4, runtime="reset", **more):
-        tasks = make_tasks("pocket-easy", count, seed=1, split="roll")
-        policy = policy or ScriptedPolicy(runtime, pocket.teacher)
-        play_tasks(
-            tasks,
-            policy,
-            Cast("teacher", runtime, "easy"),
-            pocket,
-            tmp_path / name,
-            key,
-            seed=1,
-            shard=shard,
-            **more,
-        )
-        return (tmp_path / name / "episodes.jsonl").read_bytes()
+        policy = policy or ScriptedPolicy("knapsack", runtime, pocket.teacher)
+        cell = Cell("knapsack", "teacher", runtime, "easy")
+        rollouts = Rollouts(policy, cell, pocket, seed=1, shard=shard, **more)
+        rollouts.run(tasks(count), tmp_path / name, key)
+        return (current(tmp_path / name) / "episodes.jsonl").read_bytes()
 
     return play
 
@@ -70,7 +62,7 @@ class Stumbling:
         return play_each(rollouts, self._player)
 
     def _player(self, rollout):
-        expert = ScriptedExpert(self.style, self.setting, rollout.seed)
+        expert = family_named("knapsack").expert(self.style, self.setting, rollout.seed)
 
         def reply(messages):
             self.replies += 1
@@ -111,46 +103,46 @@ def test_another_key_starts_afresh_and_keeps_the_old_store(rolls, tmp_path, pock
     old = rolls("a", key="first")
     new = rolls(
         "a",
-        ScriptedPolicy("reset", pocket.teacher.model_copy(update={"slip_share": 1.0})),
+        ScriptedPolicy("knapsack", "reset", pocket.teacher.model_copy(update={"slip_share": 1.0})),
         key="second",
         count=4,
     )
-    assert (tmp_path / "a.was-first" / "episodes.jsonl").read_bytes() == old
+    assert (tmp_path / "a" / "first" / "episodes.jsonl").read_bytes() == old
     assert new.count(b"\n") == 4 and all(
         any(t.slip for t in e.turns) for e in read_episodes(tmp_path / "a", "make")
     )
 
 
 def test_progress_counts_up_to_the_total(rolls, tmp_path, pocket):
-    told = []
-    counting = ScriptedPolicy("reset", pocket.teacher, len)
+    shown = []
+    counting = ScriptedPolicy("knapsack", "reset", pocket.teacher, len)
     rolls(
         "a",
         counting,
         count=5,
-        progress=lambda done, total, **counts: told.append((done, total, counts["tokens"])),
+        show=lambda done, total, **counts: shown.append((done, total, counts["tokens"])),
     )
     episodes = read_episodes(tmp_path / "a", "make")
-    assert told[0] == (0, 5, 0)
-    assert told[-1] == (
+    assert shown[0] == (0, 5, 0)
+    assert shown[-1] == (
         5,
         5,
         sum(t.prompt_tokens + t.completion_tokens for e in episodes for t in e.turns),
     )
-    assert told == sorted(told) and len({done for done, _, _ in told}) == 6 and told[-1][2] > 0
+    assert shown == sorted(shown) and len({done for done, _, _ in shown}) == 6 and shown[-1][2] > 0
 
 
-def test_progress_tells_of_money_and_of_failures_of_this_run(rolls, pocket, no_waiting):
-    told = []
+def test_progress_counts_the_money_and_the_failures_of_this_run(rolls, pocket, no_waiting):
+    shown = []
     paid = Stumbling("reset", pocket.teacher, lambda replies: replies == 7)
     paid.spent_usd, paid.failed_requests = 2.5, 3  # by earlier runs
 
     def show(done, total, *, tokens, usd, errors):
-        told.append((done, usd, errors))
+        shown.append((done, usd, errors))
         paid.spent_usd, paid.failed_requests = 2.75, 4
 
-    rolls("a", paid, count=2, shard=1, progress=show)
-    assert told[0] == (0, 0.0, 0) and told[-1] == (
+    rolls("a", paid, count=2, shard=1, show=show)
+    assert shown[0] == (0, 0.0, 0) and shown[-1] == (
         2,
         0.25,
         1,
@@ -163,20 +155,20 @@ def test_progress_tells_of_money_and_of_failures_of_this_run(rolls, pocket, no_w
         paid,
         count=2,
         shard=1,
-        progress=lambda done, total, **counts: told.append((done, counts["errors"])),
+        show=lambda done, total, **counts: shown.append((done, counts["errors"])),
     )
-    assert told[-1] == (2, 1)
+    assert shown[-1] == (2, 1)
 
 
-def test_a_stopped_run_says_what_is_saved_and_goes_on(rolls, pocket):
+def test_a_stopped_run_reports_what_is_saved_and_continues(rolls, pocket):
     def stop(done, total, **counts):
         if done == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(
-        KeyboardInterrupt, match="stopped: 3 of 6 episodes are saved; run the same again"
+        KeyboardInterrupt, match="stopped: 3 of 6 episodes are saved; run the same command to continue"
     ):
-        rolls("a", shard=1, progress=stop)
+        rolls("a", shard=1, show=stop)
     assert rolls("a", shard=1) == rolls("b", shard=1)
 
 
@@ -196,7 +188,7 @@ def test_every_turn_is_in_the_turn_log_before_the_next_reply_is_asked_for(rolls,
     looked = []
 
     def look(replies):
-        path = tmp_path / "a" / "turns.jsonl"
+        path = tmp_path / "a" / "k" / "turns.jsonl"
         looked.append(
             [(r["episode_id"], r["turn"]) for r in map(json.loads, path.read_text().splitlines())]
         )
@@ -212,7 +204,7 @@ def test_an_episode_is_on_disk_when_the_next_one_begins(rolls, tmp_path, pocket)
     counts = []
 
     def look(replies):
-        counts.append((tmp_path / "a" / "episodes.jsonl").read_bytes().count(b"\n"))
+        counts.append((tmp_path / "a" / "k" / "episodes.jsonl").read_bytes().count(b"\n"))
         return False
 
     rolls("a", Stumbling("reset", pocket.teacher, look), count=3, shard=3)
@@ -307,16 +299,17 @@ def test_model_code_that_fails_in_every_way_ends_no_run(rolls, tmp_path):
 SCRIPT = """
 import sys
 from pathlib import Path
-from knapsack_lib.agent import Cast
-from knapsack_lib.families.knapsack import make_tasks
+from knapsack_lib.families import family_named
 from knapsack_lib.policies.scripted import ScriptedPolicy
-from knapsack_lib.profiles import load_profile
-from knapsack_lib.rollouts import play_tasks
+from knapsack_lib.profiles import Cell, load_profile
+from knapsack_lib.rollouts import Rollouts
 folder, params, runtime = sys.argv[1:]
 profile = load_profile(params)
-tasks = make_tasks("pocket-easy", 60, seed=1, split="kill")
-policy = ScriptedPolicy(runtime, profile.teacher)
-play_tasks(tasks, policy, Cast("teacher", runtime, "easy"), profile, Path(folder), "k", seed=1, shard=7)
+make_task = family_named("knapsack").make_task
+tasks = [make_task("pocket-easy", seed=1, split="kill", index=i) for i in range(60)]
+policy = ScriptedPolicy("knapsack", runtime, profile.teacher)
+cell = Cell("knapsack", "teacher", runtime, "easy")
+Rollouts(policy, cell, profile, seed=1, shard=7).run(tasks, Path(folder), "k")
 """
 
 
@@ -335,8 +328,8 @@ def test_a_run_that_is_killed_ten_times_ends_as_one_that_was_not(tmp_path, child
 
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert start(whole).wait() == 0
-    size = (whole / "episodes.jsonl").stat().st_size
-    rng, log, families, kills = random.Random(7), killed / "episodes.jsonl", [], 0
+    size = (whole / "k" / "episodes.jsonl").stat().st_size
+    rng, log, families, kills = random.Random(7), killed / "k" / "episodes.jsonl", [], 0
     for moment in sorted(rng.uniform(0, 0.9) for _ in range(10)):
         run, pause = start(killed), rng.uniform(0, 0.02)
         while run.poll() is None and (not log.exists() or log.stat().st_size < moment * size):
@@ -347,10 +340,10 @@ def test_a_run_that_is_killed_ten_times_ends_as_one_that_was_not(tmp_path, child
         kills += run.wait() == -9  # or it had ended, when this process had to wait for its turn
     assert start(killed).wait() == 0
     assert (
-        log.read_bytes() == (whole / "episodes.jsonl").read_bytes()
+        log.read_bytes() == (whole / "k" / "episodes.jsonl").read_bytes()
         and log.read_bytes().count(b"\n") == 60
     )
     assert set(read_timings(killed)) == {e.episode_id for e in read_episodes(whole, "make")}
-    assert sorted(p.name for p in killed.iterdir()) == sorted(p.name for p in whole.iterdir())
+    assert sorted(p.name for p in killed.rglob("*")) == sorted(p.name for p in whole.rglob("*"))
     assert kills >= 7
     assert families and gone(families), "interpreters outlived the run that was killed"
