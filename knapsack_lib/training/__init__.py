@@ -1,1 +1,1 @@
-"""Training: episodes to examples, the pocket base, adapters."""
+"""Training: episodes to tokens, the pocket base, adapters."""

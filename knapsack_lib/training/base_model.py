@@ -12,7 +12,6 @@ rest.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterable
@@ -29,28 +28,21 @@ from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 from knapsack_lib.chat import CHAT_TEMPLATE, ChatTokenizer
 from knapsack_lib.families import family_named
 from knapsack_lib.families.ids import SYLLABLES
+from knapsack_lib.files import path_digest, write_whole
 from knapsack_lib.policies.scripted import ScriptedPolicy
 from knapsack_lib.profiles import RUNTIMES, Base, Cell, Profile
 from knapsack_lib.prompts import REFUSALS
-from knapsack_lib.rollouts import Rollouts
+from knapsack_lib.rollouts import Rollouts, silent
 from knapsack_lib.seeds import named_seed
 from knapsack_lib.store import read_episodes
+from knapsack_lib.training.optimizers import muon_with_adamw
 from knapsack_lib.training.sessions import document, words
 
-__all__ = [
-    "copy_accuracy",
-    "make_tokenizer",
-    "optimizers_for",
-    "save_base",
-    "tokenizer_texts",
-    "train_base",
-]
+__all__ = ["copy_accuracy", "make_tokenizer", "save_base", "tokenizer_texts", "train_base"]
 
-# Fixed apart from the study's sizes: the shipped base depends on these texts
-TOKENIZER_ITEMS = (
-    (8, 10),
-    (11, 13),
-)
+# Items of an easy and a medium task, fixed apart from the study's sizes: the shipped base depends
+# on these texts.
+TOKENIZER_ITEMS = ((8, 10), (11, 13))
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 # Two-syllable ids fall into their syllables, numbers below 100 into one piece, code into words and
 # runs of punctuation.
@@ -123,76 +115,38 @@ def make_model(settings: Base, vocabulary: int) -> Qwen3ForCausalLM:
     return Qwen3ForCausalLM(config)
 
 
-def optimizers_for(
-    model: torch.nn.Module, muon_learning_rate: float, rate: float, weight_decay: float
-) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices inside the blocks, AdamW for embeddings and norms."""
-    inner = [
-        p
-        for n, p in model.named_parameters()
-        if p.requires_grad and p.ndim == 2 and "embed" not in n
-    ]
-    outer = [
-        p
-        for n, p in model.named_parameters()
-        if p.requires_grad and not (p.ndim == 2 and "embed" not in n)
-    ]
-    return [
-        torch.optim.Muon(
-            inner, lr=muon_learning_rate, weight_decay=weight_decay, adjust_lr_fn="original"
-        ),
-        torch.optim.AdamW(outer, lr=rate, betas=(0.9, 0.95), weight_decay=0.0),
-    ]
-
-
 class _Stream:
     """Rows of packed documents with loss weights; documents are cut where a row ends."""
 
     def __init__(self, chat: ChatTokenizer, settings: Base, purpose: str):
-        self._wording, self._settings, self.share = chat, settings, settings.sessions_share
+        self._chat, self._settings, self.share = chat, settings, settings.sessions_share
         self._rng = np.random.Generator(np.random.PCG64(named_seed(settings.seed, purpose)))
 
-    def tokens(self, size: int) -> tuple[list[int], list[float], list[bool]]:
-        """(ids, weight, is a copy) of one document."""
-        ids: list[int] = []
-        weights: list[float] = []
-        copies: list[bool] = []
-        chosen = self._settings
+    def tokens(self, size: int) -> list[tuple[int, float, bool]]:
+        """(id, loss weight, whether it is a copy) of each token of one document."""
+        chat, shown, found = self._chat, self._settings.shown_weight, []
         for role, text, spans in document(self._rng, size, self.share):
-            head, body = self._wording.head(role), self._wording.spans(text)
-            base = chosen.other_weight if role == "assistant" else chosen.shown_weight
-            ids += [*head, *(i for i, _, _ in body), self._wording.end, *self._wording.newline]
-            is_copy = [any(a <= start and end <= b for a, b in spans) for _, start, end in body]
-            weights += (
-                [chosen.shown_weight] * len(head)
-                + [1.0 if c else base for c in is_copy]
-                + [base, chosen.shown_weight]
-            )
-            copies += [False] * len(head) + is_copy + [False, False]
-        return ids, weights, copies
+            weight = self._settings.other_weight if role == "assistant" else shown
+            found += [(i, shown, False) for i in chat.head(role)]
+            for i, start, end in chat.spans(text):
+                copy = any(first <= start and end <= last for first, last in spans)
+                found.append((i, 1.0 if copy else weight, copy))
+            found += [(chat.end, weight, False), *((i, shown, False) for i in chat.newline)]
+        return found
 
-    def rows(
-        self, count: int, length: int, size: int
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Three tensors of shape [count, length]."""
-        ids, weights, copies = [], [], []
+    def rows(self, count: int, length: int, size: int) -> list[torch.Tensor]:
+        """ids, loss weights, copies: three tensors of shape [count, length]."""
+        rows = []
         for _ in range(count):
-            row: tuple[list[int], list[float], list[bool]] = ([], [], [])
-            while len(row[0]) < length:
-                more = self.tokens(size)
-                row[0].extend(more[0])
-                row[1].extend(more[1])
-                row[2].extend(more[2])
-            ids.append(row[0][:length])
-            weights.append(row[1][:length])
-            copies.append(row[2][:length])
-        return torch.tensor(ids), torch.tensor(weights), torch.tensor(copies)
+            row: list[tuple[int, float, bool]] = []
+            while len(row) < length:
+                row += self.tokens(size)
+            rows.append(zip(*row[:length], strict=True))
+        return [torch.tensor(column) for column in zip(*rows, strict=True)]
 
 
 def train_base(
-    tokenizer: Tokenizer,
-    settings: Base,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    tokenizer: Tokenizer, settings: Base, progress: Callable[[int, int], None] = silent
 ) -> tuple[Qwen3ForCausalLM, dict[str, Any]]:
     """Train from scratch. Returns the model and a report with the curve and the held-out copy
     accuracy."""
@@ -200,8 +154,8 @@ def train_base(
     chat = ChatTokenizer(tokenizer)
     model = make_model(settings, tokenizer.get_vocab_size())
     stream = _Stream(chat, settings, "base training")
-    optimizers = optimizers_for(model, settings.muon_learning_rate, settings.learning_rate, 0.01)
-    peaks = [group["lr"] for o in optimizers for group in o.param_groups]
+    optimizer = muon_with_adamw(model, settings.muon_learning_rate, settings.learning_rate, 0.01)
+    peaks = [group["lr"] for group in optimizer.param_groups]
     seen, step, curve = 0, 0, []
     while seen < settings.tokens:
         done = seen / settings.tokens
@@ -212,26 +166,22 @@ def train_base(
         size = 2 + int((settings.largest - 2) * stage**1.5)
         stream.share = settings.sessions_share if stage >= settings.sessions_from else 0.0
         scale = min(1.0, (step + 1) / 50) * min(1.0, max(0.02, (1 - done) / settings.decay_ratio))
-        for group, peak in zip((g for o in optimizers for g in o.param_groups), peaks, strict=True):
+        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
             group["lr"] = peak * scale
         ids, weights, copies = stream.rows(max(2, settings.tokens_per_step // length), length, size)
         with torch.autocast("cpu", torch.bfloat16):
             logits = model(ids[:, :-1]).logits.float()
-        losses = F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none").view(
-            len(ids), -1
-        )
-        loss = (losses * weights[:, 1:]).sum() / weights[:, 1:].sum()
+        targets, weights, copies = ids[:, 1:], weights[:, 1:], copies[:, 1:]
+        losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+        loss = (losses.view_as(weights) * weights).sum() / weights.sum()
         model.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer in optimizers:
-            optimizer.step()
+        optimizer.step()
         seen, step = seen + ids.numel(), step + 1
         if step % 50 == 0:
-            right = (logits.argmax(-1) == ids[:, 1:]) & copies[:, 1:]
-            curve.append(
-                [seen, round(loss.item(), 4), round((right.sum() / copies[:, 1:].sum()).item(), 5)]
-            )
+            right = (logits.argmax(-1) == targets)[copies].float().mean()
+            curve.append([seen, round(loss.item(), 4), round(right.item(), 5)])
         progress(min(seen, settings.tokens), settings.tokens)
     report = {"settings": settings.model_dump(), "steps": step, "tokens": seen, "curve": curve}
     return model, report | copy_accuracy(model, chat, settings)
@@ -244,13 +194,15 @@ def copy_accuracy(
     """Share of copied tokens that the model ranks first, on documents of full size and length never
     trained on."""
     stream = _Stream(chat, settings, "base held out")
-    right = total = 0
+    hits = []
     for _ in range(rows // 4):
         ids, _, copies = stream.rows(4, settings.last_length, settings.largest)
-        hit = model(ids[:, :-1]).logits.argmax(-1) == ids[:, 1:]
-        right += int((hit & copies[:, 1:]).sum())
-        total += int(copies[:, 1:].sum())
-    return {"held_out_copy_accuracy": right / total, "held_out_copied_tokens": total}
+        hits.append((model(ids[:, :-1]).logits.argmax(-1) == ids[:, 1:])[copies[:, 1:]])
+    found = torch.cat(hits)
+    return {
+        "held_out_copy_accuracy": int(found.sum()) / len(found),
+        "held_out_copied_tokens": len(found),
+    }
 
 
 def save_base(
@@ -258,18 +210,16 @@ def save_base(
 ) -> None:
     """Write model.safetensors, config.json, tokenizer files, chat template, report.json and
     SHA256SUMS."""
-    folder.mkdir(parents=True, exist_ok=True)
     model.float().save_pretrained(folder)
-    wrapped = PreTrainedTokenizerFast(
+    PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
         chat_template=CHAT_TEMPLATE,
         model_max_length=model.config.max_position_embeddings,
         clean_up_tokenization_spaces=False,
-    )
-    wrapped.save_pretrained(folder)
-    (folder / "report.json").write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
-    names = sorted(p.name for p in folder.iterdir() if p.name != "SHA256SUMS")
-    sums = [f"{hashlib.sha256((folder / n).read_bytes()).hexdigest()}  {n}\n" for n in names]
-    (folder / "SHA256SUMS").write_text("".join(sums))
+    ).save_pretrained(folder)
+    write_whole(folder / "report.json", json.dumps(report, indent=1, sort_keys=True) + "\n")
+    files = sorted(path for path in folder.iterdir() if path.name != "SHA256SUMS")
+    sums = "".join(f"{path_digest(path)}  {path.name}\n" for path in files)
+    write_whole(folder / "SHA256SUMS", sums)

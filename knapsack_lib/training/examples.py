@@ -1,5 +1,5 @@
-"""Episodes as training examples: token ids and the loss mask (assistant tokens of turns that
-teach).
+"""Episodes as training examples: token ids, and which of them carry loss (what the assistant wrote
+in turns that teach).
 
     example = encode_episode(chat, episode)
 
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby, islice
+from operator import itemgetter
 
 from knapsack_lib.chat import ChatTokenizer
 from knapsack_lib.episodes import Episode
@@ -19,53 +21,45 @@ __all__ = ["TokenizedEpisode", "check_mask", "encode_episode", "marked"]
 
 @dataclass(frozen=True)
 class TokenizedEpisode:
-    """One episode for training: equal-length lists. mask[i] is 1 where token i is the assistant's
-    and carries loss."""
+    """One episode for training: lists of equal length. mask[i] is 1 where token i carries loss."""
 
     input_ids: list[int]
     mask: list[int]
+
+    @property
+    def labels(self) -> list[int]:
+        """The ids that carry loss; -100 everywhere else."""
+        return [i if learn else -100 for i, learn in zip(self.input_ids, self.mask, strict=True)]
 
 
 def encode_episode(chat: ChatTokenizer, episode: Episode) -> TokenizedEpisode:
     """Token ids of the whole episode, exactly as it was served. Slips and cut-off replies carry no
     loss."""
-    ids: list[int] = []
-    mask: list[int] = []
-
-    def add(part: Iterable[int], learn: int) -> None:
-        before = len(ids)
-        ids.extend(part)
-        mask.extend([learn] * (len(ids) - before))
-
-    for message in episode.opening:
-        add(chat.message(message), 0)
+    parts = [(chat.message(message), 0) for message in episode.opening]
     for turn in episode.turns:
         reply = chat.content(turn.reply) if turn.reply_ids is None else tuple(turn.reply_ids)
         closed = reply[-1:] == (chat.end,)
-        add(chat.ask, 0)
-        add(reply, int(closed and not turn.slip))
-        add((() if closed else (chat.end,)) + chat.newline, 0)
+        parts += [(chat.ask, 0), (reply, int(closed and not turn.slip))]
+        parts.append((chat.newline if closed else (chat.end, *chat.newline), 0))
         if turn.observation is not None:
-            add(chat.message({"role": "user", "content": turn.observation}), 0)
-    return TokenizedEpisode(ids, mask)
+            parts.append((chat.message({"role": "user", "content": turn.observation}), 0))
+    return TokenizedEpisode(
+        [i for ids, _ in parts for i in ids], [learn for ids, learn in parts for _ in ids]
+    )
 
 
 def check_mask(examples: Iterable[TokenizedEpisode]) -> None:
-    """Raises AssertionError when a conversation would teach nothing: the silent fault of mismatched
+    """Raises AssertionError for an example that would teach nothing: the silent fault of mismatched
     templates."""
     for number, example in enumerate(examples):
-        assert len(example.input_ids) == len(example.mask), (
-            f"conversation {number}: mask and ids differ in length"
-        )
         assert any(example.mask), f"conversation {number} has no token that carries loss"
 
 
 def marked(example: TokenizedEpisode, chat: ChatTokenizer, tokens: int) -> str:
     """The first tokens of an example as text, with what carries loss between ⟦ and ⟧."""
-    text, learning = "", 0
-    for token, mask in list(zip(example.input_ids, example.mask, strict=True))[:tokens]:
-        text += (
-            "⟦" if mask and not learning else "⟧" if learning and not mask else ""
-        ) + chat.piece(token)
-        learning = mask
-    return text
+    first = islice(zip(example.input_ids, example.mask, strict=True), tokens)
+    spans = [
+        ("".join(chat.piece(token) for token, _ in span), learn)
+        for learn, span in groupby(first, itemgetter(1))
+    ]
+    return "".join(f"⟦{text}⟧" if learn else text for text, learn in spans)
