@@ -192,6 +192,6 @@ def reporting_line(path: Path, number: int, what: str = "episode") -> Iterator[N
         yield
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"line {number} of {path.parent.name}/{path.name} is no {what} ({type(error).__name__}: {error}); a line of"
+            f"line {number} of {'/'.join(path.parts[-3:])} is no {what} ({type(error).__name__}: {error}); a line of"
             " a run's own store may be taken out: the same command plays that task again"
         ) from None

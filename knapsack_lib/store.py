@@ -81,9 +81,10 @@ class EpisodeStore:
             return
         if before != self.folder:
             name = f"{self.folder.parent.name}/{self.folder.name}"
-            print(
-                f"{name}: episodes of other settings or code are kept in {before.name}; these are new"
+            these = (
+                "those of these are back" if self._path("episodes").exists() else "these are new"
             )
+            print(f"{name}: episodes of other settings or code are kept in {before.name}; {these}")
         write_whole(self.folder / CURRENT, self.place.name + "\n")
 
     def log_turn(self, episode_id: str, number: int, turn: Turn) -> None:
