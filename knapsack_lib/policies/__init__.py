@@ -1,14 +1,14 @@
-"""Who answers a conversation. A policy gets messages and gives a Reply; it knows neither tasks nor
-runtimes.
+"""Who plays: policies drive episodes that are under way, in whatever order suits them.
 
-Every policy has `play(rollouts)`, which drives episodes that are under way. `play_each` does that one episode after
-another for whatever has `reply(messages)`; concurrent.py asks a server for many at once; the pocket engine decodes
-many in lockstep. All drive the same generator, agent.act, so an episode does not depend on which of them it was.
+A policy knows neither tasks nor runtimes. It gets rollouts, each a generator (agent.act) that yields
+the conversation so far, takes a Reply and returns the Episode, so an episode does not depend on which
+policy drove it. `play_each` drives one rollout after another for whatever has `reply(messages)`;
+concurrent.py asks a server for many replies at once; the pocket engine decodes many in lockstep.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,14 +18,13 @@ __all__ = ["Policy", "PolicyError", "Reply", "Rollout", "play_each"]
 
 
 class PolicyError(Exception):
-    """The infrastructure failed (server, network), not the model. The episode is played again,
-    never counted."""
+    """The infrastructure failed (server, network), not the model. The episode is played again and
+    the failure is never counted against the model."""
 
 
 @dataclass
 class Rollout:
-    """One episode under way: `steps` yields the conversation so far, takes a Reply, and returns the
-    Episode."""
+    """One episode under way. `key` is its task's id."""
 
     key: str
     seed: int
@@ -39,15 +38,18 @@ class Policy(Protocol):
         """Yield each rollout with its Episode as it ends. Raises PolicyError for infrastructure
         failures.
 
-        A policy whose answers do not depend on who else is playing may say so: `independent =
-        True`. One that pays, or asks again by itself, may say how much and how often: `spent_usd`,
-        `failed_requests` (both only grow).
+        Optional attributes: `independent = True` where answers do not depend on which other
+        rollouts are being played; `spent_usd` and `failed_requests`, which only grow, where a policy
+        pays or repeats requests by itself.
         """
         ...
 
 
-def play_each(rollouts: Iterable[Rollout], policy_for: Any) -> Iterator[tuple[Rollout, Any]]:
-    """One after another; `policy_for(rollout)` gives the policy that answers it."""
+def play_each(
+    rollouts: Iterable[Rollout], policy_for: Callable[[Rollout], Any]
+) -> Iterator[tuple[Rollout, Any]]:
+    """One after another. What `policy_for(rollout)` gives has `reply(messages) -> Reply` and answers
+    that rollout alone."""
     for rollout in rollouts:
         policy = policy_for(rollout)
         try:

@@ -1,10 +1,10 @@
-"""Many conversations at once with somebody who answers over a network.
+"""Many conversations at once with a model that answers over a network.
 
-    yield from play_together(rollouts, lambda ask: client.reply(ask.messages, ask.seed), concurrency=4)
+    yield from run_concurrently(rollouts, lambda ask: client.reply(ask.messages, ask.seed), concurrency=4)
 
-Only the asking is done on threads. Worlds and interpreters are touched by the caller's thread
-alone, one at a time, and a rollout begins when there is room for it, so that a thousand tasks do
-not hold a thousand interpreters.
+Only the requests run on threads. Worlds and interpreters are touched by the caller's thread alone,
+one at a time, and a rollout begins when there is room for it, so that a thousand tasks do not hold a
+thousand interpreters.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from knapsack_lib.messages import Message, Reply
@@ -35,8 +36,8 @@ class Ask:
 def run_concurrently(
     rollouts: Iterable[Rollout], reply: Callable[[Ask], Reply], concurrency: int
 ) -> Iterator[tuple[Rollout, Any]]:
-    """Yield each rollout with its Episode as it ends. What `reply` raises ends the play, once the
-    requests under way have been answered: an answer that was paid for is not thrown away half-way.
+    """Yield each rollout with its Episode as it ends. What `reply` raises ends the run, once the
+    requests under way have been answered: an answer that was paid for is not thrown away.
     """
     coming = iter(rollouts)
     asked: dict[Future[Reply], tuple[Rollout, int]] = {}
@@ -44,26 +45,18 @@ def run_concurrently(
 
         def ask(rollout: Rollout, turn: int, messages: list[Message]) -> None:
             seed = named_seed(rollout.seed, "turn", turn) % 2**31
-            asked[threads.submit(reply, Ask(rollout.key, turn, seed, tuple(messages)))] = (
-                rollout,
-                turn,
-            )
+            request = Ask(rollout.key, turn, seed, tuple(messages))
+            asked[threads.submit(reply, request)] = rollout, turn
 
-        def begin() -> None:
-            rollout = next(coming, None)
-            if rollout is not None:
-                ask(rollout, 0, next(rollout.steps))
-
-        for _ in range(concurrency):
-            begin()
+        for rollout in islice(coming, concurrency):
+            ask(rollout, 0, next(rollout.steps))
         while asked:
             done, _ = wait(asked, return_when=FIRST_COMPLETED)
-            for future in [
-                one for one in asked if one in done
-            ]:  # in the order in which they were asked
+            for future in [one for one in asked if one in done]:  # in the order of the requests
                 rollout, turn = asked.pop(future)
                 try:
                     ask(rollout, turn + 1, rollout.steps.send(future.result()))
                 except StopIteration as end:
-                    begin()
+                    for following in islice(coming, 1):
+                        ask(following, 0, next(following.steps))
                     yield rollout, end.value

@@ -5,7 +5,7 @@
     print(policy.report())
 
 A reply is written to `folder` before it is used, so a run that was killed, or that ran out of its
-budget, goes on with the same command and asks only for what it has not. The key is read from the
+budget, continues with the same command and asks only for what it lacks. The key is read from the
 environment or .env and is written nowhere.
 """
 
@@ -46,12 +46,11 @@ LONGEST_ASKED = 600.0  # seconds; a server that asks for more is out of quota fo
 
 @dataclass(frozen=True)
 class Usage:
-    """`spent_usd` counts all replies of the folder, of earlier runs too, since the budget does; the
-    rest is this object's.
+    """Requests of one policy object: `paid` were answered, `failed` were not, for whatever reason,
+    and `from_store` needed no request. `unanswered` ended in a time-out, a broken connection or half
+    a reply: Google may have charged for them, which nothing here can know.
 
-    `requests` were sent, `paid` of them answered and `failed` not, for whatever reason.
-    `unanswered` ended in a time-out, a broken connection or half a reply: Google may have charged
-    for them, which nothing here can know.
+    `spent_usd` counts all replies of the folder, of earlier runs too, as the budget does.
     """
 
     requests: int = 0
@@ -73,30 +72,24 @@ class Usage:
 
 @dataclass
 class _Play:
-    """What one call of play() shares among its threads. `held`: tokens of each conversation up to
-    its last reply."""
+    """What one call of play() shares among its threads. `tokens`: of each conversation up to its
+    last reply."""
 
     store: ReplyStore
-    held: dict[str, int] = field(default_factory=dict)
-    failed: BaseException | None = None
+    tokens: dict[str, int] = field(default_factory=dict)
+    failure: BaseException | None = None
     over: threading.Event = field(default_factory=threading.Event)
 
-    def fail(self, error: BaseException) -> None:
-        if not self.over.is_set():
-            self.failed = error
-            self.over.set()
-
     def wait(self, seconds: float) -> None:
-        """Raises the error that ended the play: nobody goes on asking in its shadow."""
-        if self.over.wait(seconds) and self.failed is not None:
-            own = isinstance(self.failed, UserError | PolicyError)
-            raise type(self.failed)(*self.failed.args) if own else self.failed
+        """Raises the error that ended the play: the other threads stop asking."""
+        if self.over.wait(seconds) and self.failure is not None:
+            raise self.failure
 
 
 class GeminiPolicy:
     """Plays rollouts with a Gemini model, `setting.concurrency` requests at once. Raises UserError
     for a missing key or package, a refused request and a budget that is used up; PolicyError when
-    the server stays away.
+    the server does not answer.
 
     `pause_seconds` is the first pause of the back-off; `base_url` (or GEMINI_BASE_URL) is for tests
     and proxies.
@@ -131,22 +124,12 @@ class GeminiPolicy:
         return self._usage.spent_usd
 
     @property
-    def requests(self) -> int:
-        """Requests sent, answered or not."""
-        return self._usage.requests
-
-    @property
     def failed_requests(self) -> int:
         """Requests without an answer, most of them asked again."""
         return self._usage.failed
 
-    @property
-    def from_store(self) -> int:
-        """Replies that had been paid for before."""
-        return self._usage.from_store
-
     def report(self) -> Usage:
-        """What was asked, paid and spent so far."""
+        """What was requested, paid and spent so far."""
         return self._usage
 
     def play(self, rollouts: Iterable[Rollout]) -> Iterator[tuple[Rollout, Any]]:
@@ -168,12 +151,14 @@ class GeminiPolicy:
         try:
             return self._reply_or_raise(ask, play)
         except BaseException as error:
-            play.fail(error)
+            if not play.over.is_set():
+                play.failure = error
+                play.over.set()
             raise
 
     def _reply_or_raise(self, ask: Ask, play: _Play) -> Reply:
-        setting, new = self.setting, ask.messages if ask.turn == 0 else ask.messages[-1:]
-        tokens = play.held.get(ask.key, 0) if ask.turn else 0
+        setting, new = self.setting, ask.messages[-1:] if ask.turn else ask.messages
+        tokens = play.tokens.get(ask.key, 0) if ask.turn else 0
         tokens += math.ceil(sum(len(message["content"]) for message in new) / CHARS_PER_TOKEN)
         if ask.turn and tokens > setting.context:
             return Reply("", stop="context")
@@ -191,13 +176,13 @@ class GeminiPolicy:
         else:
             self._count(from_store=1)
         visible = record["completion_tokens"] - record["thought_tokens"]
-        play.held[ask.key] = (record["prompt_tokens"] or tokens) + visible
+        play.tokens[ask.key] = (record["prompt_tokens"] or tokens) + visible
         return Reply(
             record["text"], record["prompt_tokens"], record["completion_tokens"], record["stop"]
         )
 
     def _paid(self, key: str, ask: Ask, tokens: int, play: _Play) -> dict[str, Any]:
-        """Ask, pay and keep. `tokens`: estimate of the prompt."""
+        """Ask, pay and keep. `tokens`: an estimate of the prompt's length."""
         worst, usd = self._price.usd(tokens, self.setting.max_output_tokens), 0.0
         self._reserve(worst)
         try:
@@ -215,8 +200,8 @@ class GeminiPolicy:
         return record
 
     def _reserve(self, worst: float) -> None:
-        """Set `worst` USD aside. Waits while only requests under way, which mostly cost less than
-        that, stand in the way."""
+        """Set `worst` USD aside. Waits while it is only the requests under way, most of which will
+        cost less than they set aside, that leave no room."""
         budget = self.setting.budget_usd
         with self._room:
             while self.spent_usd + sum(self._reserved) + worst > budget:
@@ -251,21 +236,21 @@ class GeminiPolicy:
                 self._count(unanswered=1, failed=1)
             except wire_errors() as error:
                 self._count(failed=1)
-                asked, reason = self._judged(error)
+                asked, reason = self._reaction(error)
             if attempt + 1 < self.setting.attempts:
-                # Jitter keeps requests that failed together from coming back together; drawn from
-                # what is asked.
+                # Jitter keeps requests that failed at the same time from being repeated at the same
+                # time; it is drawn from the request.
                 jitter = named_seed(int(key[:15], 16), "jitter", attempt) / 2**63
                 pause = max(asked, min(LONGEST_PAUSE, self._pause * 2**attempt)) * (1 + jitter / 2)
                 play.wait(pause)
         raise PolicyError(f"no answer after {self.setting.attempts} attempts; the last: {reason}")
 
-    def _judged(self, error: Exception) -> tuple[float, str]:
+    def _reaction(self, error: Exception) -> tuple[float, str]:
         """(seconds that the server asks to wait, 0 if none; one line). Raises UserError where
         asking again is no use."""
         code = getattr(error, "code", None)
-        said = getattr(error, "message", None) or ("" if code else str(error))
-        line = self._hide(" ".join(f"{code or type(error).__name__} {said}".split()))[:240]
+        text = getattr(error, "message", None) or ("" if code else str(error))
+        line = self._hide(" ".join(f"{code or type(error).__name__} {text}".split()))[:240]
         if code is None:
             self._count(unanswered=1)
         elif 400 <= code < 500 and code not in (408, 429):

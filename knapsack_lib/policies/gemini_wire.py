@@ -1,18 +1,20 @@
 """What goes to Google's API and what comes back, for policies/gemini.py: the key, the client,
 requests, replies, refusals.
 
-google.genai is imported here alone, and only when a request is to be sent.
+google.genai is imported only here, and only when a request is to be sent.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import io
 import json
 import math
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from pydantic import ValidationError
@@ -41,19 +43,20 @@ def connect(timeout_seconds: float, base_url: str | None) -> tuple[Any, Callable
     try:
         from google import genai
         from google.genai.types import HttpOptions, HttpRetryOptions
-    except ImportError:
-        raise UserError(f"policy gemini needs google-genai; run: {installs('gemini')}") from None
-    key = _key()
+
+        key = _key()
+    except ImportError as error:
+        raise UserError(
+            f"policy gemini needs the package {error.name}; run: {installs('gemini')}"
+        ) from None
     options = HttpOptions(
         base_url=base_url,
         timeout=math.ceil(1000 * timeout_seconds),
-        retry_options=HttpRetryOptions(
-            attempts=1
-        ),  # the policy's own retries know what may be spent
+        # The policy's own retries know what may be spent.
+        retry_options=HttpRetryOptions(attempts=1),
     )
-    return genai.Client(
-        api_key=key, vertexai=False, http_options=options
-    ), lambda text: text.replace(key, "[key]")
+    client = genai.Client(api_key=key, vertexai=False, http_options=options)
+    return client, lambda text: text.replace(key, "[key]")
 
 
 def request_of(setting: Gemini, messages: Iterable[Message], seed: int) -> dict[str, Any]:
@@ -88,8 +91,8 @@ def wire_errors() -> tuple[type[Exception], ...]:
 
 
 def asked_pause(error: Any) -> float:
-    """Seconds that a refusal asks to wait: its header Retry-After or the RetryInfo in its body; 0
-    when it does not say."""
+    """Seconds that a refusal asks to wait, by its header Retry-After or the RetryInfo in its body;
+    0 when it names none."""
     headers = getattr(getattr(error, "response", None), "headers", None) or {}
     texts = [str(headers.get("retry-after", ""))]
     details = getattr(error, "details", None)
@@ -104,8 +107,8 @@ def asked_pause(error: Any) -> float:
 
 
 def _contents(messages: Iterable[Message]) -> list[dict[str, Any]]:
-    """The conversation as Gemini wants it. An empty reply cannot be sent back: the user's messages
-    around it join."""
+    """The conversation in Gemini's shape. An empty reply cannot be sent back: the user's messages
+    around it are joined."""
     out: list[dict[str, Any]] = []
     for message in messages:
         role = "model" if message["role"] == "assistant" else "user"
@@ -118,27 +121,29 @@ def _contents(messages: Iterable[Message]) -> list[dict[str, Any]]:
 
 
 def record_of(response: Any) -> dict[str, Any]:
-    """What is kept of a reply. `reason`: Gemini's word for its end; a blocked reply has no text,
+    """What is kept of a reply. `reason` is Gemini's word for its end. A blocked reply has no text,
     whatever came with it."""
-    usage, feedback = response.usage_metadata, response.prompt_feedback
-    first = response.candidates[0] if response.candidates else None
-    reason = (
-        _word(first.finish_reason)
-        if first
-        else f"prompt {_word(feedback and feedback.block_reason)}"
-    )
-    parts = (first.content.parts if first and first.content else None) or []
-    text = "".join(part.text or "" for part in parts if not part.thought)
+    feedback, text = response.prompt_feedback, ""
+    if response.candidates:
+        first = response.candidates[0]
+        reason = _word(first.finish_reason)
+        parts = (first.content and first.content.parts) or []
+        text = "".join(part.text or "" for part in parts if not part.thought)
+    else:
+        reason = f"prompt {_word(feedback and feedback.block_reason)}"
     cut = reason in ("MAX_TOKENS", "CONTINUATION")
-    thoughts = (usage and usage.thoughts_token_count) or 0
+
+    def tokens(kind: str) -> int:
+        return getattr(response.usage_metadata, f"{kind}_token_count", None) or 0
+
     return {
         "text": text if cut or reason in ("STOP", "FINISH_REASON_UNSPECIFIED", "none") else "",
         "stop": "cut_off" if cut else "end",
         "reason": reason,
-        "prompt_tokens": (usage and usage.prompt_token_count) or 0,
-        "completion_tokens": ((usage and usage.candidates_token_count) or 0) + thoughts,
-        "thought_tokens": thoughts,
-        "cached_tokens": (usage and usage.cached_content_token_count) or 0,
+        "prompt_tokens": tokens("prompt"),
+        "completion_tokens": tokens("candidates") + tokens("thoughts"),
+        "thought_tokens": tokens("thoughts"),
+        "cached_tokens": tokens("cached_content"),
         "response_id": response.response_id,
         "model_version": response.model_version,
     }
@@ -153,21 +158,21 @@ def _word(value: Any) -> str:
 
 def has_key() -> bool:
     """Whether there is a key that `connect` would use."""
-    try:
+    with suppress(UserError, ImportError):
         return bool(_key())
-    except UserError:
-        return False
+    return False
 
 
 def _key() -> str:
-    """The API key. Raises UserError when there is none, or when it cannot be one; the text never
-    shows it."""
-    for source in (os.environ, _dotenv()):
+    """The API key, from the environment or else from .env. Raises UserError when there is none, or
+    when it cannot be one; the message never shows it."""
+    for source in (lambda: os.environ, _dotenv):
+        found = source()
         for name in KEY_NAMES:
-            value = source.get(name, "").strip()
+            value = (found.get(name) or "").strip()
             if value and not re.fullmatch(r"[!-~]+", value):
                 raise UserError(
-                    f"{name} holds a space or a letter that no key has; mend it in the environment or in .env"
+                    f"{name} holds a space or a letter that no key has; fix it in the environment or in .env"
                 )
             if value:
                 return value
@@ -177,14 +182,12 @@ def _key() -> str:
     )
 
 
-def _dotenv() -> Mapping[str, str]:
-    """NAME=value lines of the project's .env (quotes, `export` and comments are understood); empty
-    without one."""
+def _dotenv() -> Mapping[str, str | None]:
+    """The settings in the project's .env; empty without that file."""
+    from dotenv import dotenv_values
+
     try:
         text = (project_root() / ".env").read_text(encoding="utf-8", errors="replace")
     except (OSError, UserError):
         return {}
-    line = re.compile(
-        r"""^[ \t]*(?:export[ \t]+)?(\w+)[ \t]*=[ \t]*(?:"([^"\n]*)"|'([^'\n]*)'|([^\s#]*))""", re.M
-    )
-    return {name: double or single or bare for name, double, single, bare in line.findall(text)}
+    return dotenv_values(stream=io.StringIO(text), interpolate=False)

@@ -14,14 +14,14 @@ from pathlib import Path
 import yaml
 from pydantic import Field, ValidationError
 
-from knapsack_lib.errors import UserError, check_choice
+from knapsack_lib.errors import UserError, check_choice, first_problem
 from knapsack_lib.files import project_root
 from knapsack_lib.profiles import Gemini
 from knapsack_lib.profiles.settings import Strict
 
 __all__ = ["Estimate", "Price", "Prices", "estimate", "load_prices"]
 
-# Tokens an episode, prompt and completion summed over its turns, as the paper reports them of its
+# Tokens per episode, prompt and completion summed over its turns, as the paper reports them of its
 # teacher's traces.
 PAPER = {"persistent": 18_337, "reset": 55_516}
 # The paper does not say how these split. Our scripted expert writes 10% of its tokens (persistent)
@@ -72,17 +72,15 @@ def load_prices(path: Path | None = None) -> Prices:
     except yaml.YAMLError as error:
         raise UserError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
         raise UserError(
-            f"{path.name}: {where}: {first['msg']}; mend that line and run again"
+            f"{path.name}: {first_problem(error)}; fix that line and run again"
         ) from None
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run may take, before anything is asked. Tokens and USD of all tasks; `source` says
-    what it rests on."""
+    """What a run may cost, before the first request. Tokens and USD of all tasks; `source` says what
+    the estimate rests on."""
 
     model: str
     requests: int
@@ -100,30 +98,20 @@ class Estimate:
 
 
 def estimate(
-    tasks_count: int,
-    setting: Gemini,
-    prices: Prices,
-    runtime: str = "persistent",
-    *,
-    tokens_per_episode: int | None = None,
-    output_share: float = OUTPUT_SHARE,
-    turns: float = TURNS,
+    tasks_count: int, setting: Gemini, prices: Prices, runtime: str = "persistent"
 ) -> Estimate:
-    """Requests, tokens and USD of `tasks_count` episodes. `tokens_per_episode` (prompt and
-    completion, summed over the turns) is the paper's for the runtime unless given. Raises UserError
+    """Requests, tokens and USD of `tasks_count` episodes as long as the paper's. Raises UserError
     for an unknown runtime or model."""
-    source = "assumed: %s tokens an episode, %.0f%% of them output, %.3g turns"
     runtime = check_choice("runtime", runtime, tuple(PAPER))
-    tokens = PAPER[runtime] if tokens_per_episode is None else tokens_per_episode
-    named = f"the paper's {tokens:,} ({runtime})" if tokens_per_episode is None else f"{tokens:,}"
-    completion = round(tasks_count * tokens * output_share)
-    prompt = tasks_count * tokens - completion
+    total = tasks_count * PAPER[runtime]
+    completion = round(total * OUTPUT_SHARE)
     return Estimate(
         setting.model,
-        round(tasks_count * turns),
-        prompt,
+        tasks_count * TURNS,
+        total - completion,
         completion,
-        prices.of(setting.model).usd(prompt, completion),
+        prices.of(setting.model).usd(total - completion, completion),
         setting.budget_usd,
-        source % (named, 100 * output_share, turns),
+        f"assumed: the paper's {PAPER[runtime]:,} ({runtime}) tokens an episode, "
+        f"{OUTPUT_SHARE:.0%} of them output, {TURNS} turns",
     )

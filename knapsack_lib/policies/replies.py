@@ -4,25 +4,36 @@
         key = reply_key(api="...", model="...", messages=[...], temperature=1.0, seed=7, max_output_tokens=512)
         record = store.get(key) or store.put(key, ask(...))
 
-replies.jsonl only grows: one line per reply, on the disk before anyone acts on it. Its lines stand
-in the order in which the answers came, so two runs' files differ in order; what is read from them
-does not.
+replies.sqlite3 holds one table, `replies(key, record)`, a row per reply in the order in which the
+answers came, and only grows. A reply is on the disk before anyone acts on it: each is a transaction
+of its own.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
+import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from knapsack_lib.errors import UserError
 
 __all__ = ["ReplyStore", "reply_key"]
+
+# The lock is kept until the connection closes: two runs that asked for the same thing at the same
+# time would both pay for it. EXTRA also survives a power cut right after a transaction.
+PREPARE = """
+PRAGMA locking_mode = EXCLUSIVE;
+PRAGMA synchronous = EXTRA;
+BEGIN EXCLUSIVE;
+CREATE TABLE IF NOT EXISTS replies (
+    key TEXT PRIMARY KEY NOT NULL, record TEXT NOT NULL CHECK (json_valid(record)));
+COMMIT;
+"""
 
 
 def reply_key(**request: Any) -> str:
@@ -32,100 +43,73 @@ def reply_key(**request: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-class ReplyStore:
-    """Append-only and safe to use from threads. One process at a time; a second one gets a
-    UserError."""
+class ReplyStore(ExitStack):
+    """Safe to use from threads. One process at a time: opening a store that another run uses, or
+    one that is damaged or cannot be written, raises UserError."""
 
     def __init__(self, folder: Path):
-        self.path = folder / "replies.jsonl"
-        self._lock = threading.Lock()
-        self._records: dict[str, dict[str, Any]] = {}
-
-    def __enter__(self) -> ReplyStore:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = open(self.path, "ab", buffering=0)
-        try:
-            # Two runs that asked for the same thing at the same time would both pay for it.
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._records = self._whole_lines()
-        except BlockingIOError:
-            self._file.close()
-            raise UserError(
-                f"another run uses {self._shown}; wait for it, then run the same command"
-            ) from None
-        except UserError:
-            self._file.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._file.close()  # which gives the lock back
-
-    @property
-    def _shown(self) -> str:
-        return f"{self.path.parent.name}/{self.path.name}"
-
-    def _whole_lines(self) -> dict[str, dict[str, Any]]:
-        """What is on disk. A last line that a kill cut short is removed: that answer is asked for
-        again."""
-        data = self.path.read_bytes()
-        end = data.rfind(b"\n") + 1
-        if end < len(data):
-            os.truncate(self.path, end)
-        found: dict[str, dict[str, Any]] = {}
-        for number, line in enumerate(data[:end].splitlines(), 1):
-            try:
-                record = json.loads(line)
-                found.setdefault(record.pop("key"), record)
-            except (ValueError, KeyError, AttributeError, TypeError):
-                raise UserError(
-                    f"{self._shown}:{number} is damaged; remove that line (its reply will be paid for again)"
-                ) from None
-        return found
+        super().__init__()
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path, self._lock = folder / "replies.sqlite3", threading.Lock()
+        with ExitStack() as opened, self._one_line_errors():
+            self._database = opened.enter_context(
+                closing(
+                    sqlite3.connect(
+                        self.path, timeout=0, isolation_level=None, check_same_thread=False
+                    )
+                )
+            )
+            self._database.executescript(PREPARE)
+            problem = self._select("PRAGMA integrity_check(1)")
+            if problem != "ok":
+                raise sqlite3.DatabaseError(problem)
+            self.push(opened.pop_all())
 
     def __len__(self) -> int:
-        with self._lock:
-            return len(self._records)
+        return int(self._select("SELECT count(*) FROM replies"))
 
     def get(self, key: str) -> dict[str, Any] | None:
         """The record of a reply, or None when it was never answered."""
-        with self._lock:
-            return self._records.get(key)
+        found = self._select("SELECT record FROM replies WHERE key = ?", key)
+        return None if found is None else json.loads(found)
 
     def put(self, key: str, record: dict[str, Any]) -> dict[str, Any]:
-        """Write a reply, wait until the disk has it, and return it. The first reply to a request
-        stays the only one.
+        """Write a reply, wait until the disk has it, and return it as it will be read again, so that
+        a resumed run sees exactly what this one sees. The first reply to a request stays the only
+        one.
 
         Raises UserError when the disk does not take it.
         """
-        line = json.dumps({"key": key, **record}, sort_keys=True, allow_nan=False).encode() + b"\n"
-        with self._lock:
-            if key in self._records:
-                return self._records[key]
-            self._append(line)
-            # As it will be read again, so that a resumed run sees exactly what this one sees.
-            self._records[key] = json.loads(line)
-            del self._records[key]["key"]
-            return self._records[key]
-
-    def _append(self, line: bytes) -> None:
-        end = os.fstat(self._file.fileno()).st_size
-        try:
-            if self._file.write(line) != len(line):
-                raise OSError("no room is left")
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            os.truncate(self.path, end)  # or what is written next would join half a line
-            raise UserError(
-                f"{self._shown} cannot be written ({error.strerror or error}); mend that, then run again"
-            ) from None
+        text = json.dumps(record, sort_keys=True, allow_nan=False)
+        with self._lock, self._one_line_errors():
+            self._database.execute("INSERT OR IGNORE INTO replies VALUES (?, ?)", (key, text))
+        kept = self.get(key)
+        assert kept is not None
+        return kept
 
     def total(self, field: str) -> float:
         """Sum of one number over all replies."""
-        with self._lock:
-            return float(sum(record.get(field, 0) for record in self._records.values()))
+        return float(
+            self._select("SELECT total(json_extract(record, '$.' || ?)) FROM replies", field)
+        )
+
+    def _select(self, query: str, *values: str) -> Any:
+        """The first column of the first row; None without a row."""
+        with self._lock, self._one_line_errors():
+            row = self._database.execute(query, values).fetchone()
+        return row[0] if row else None
+
+    @contextmanager
+    def _one_line_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            shown = f"{self.path.parent.name}/{self.path.name}"
+            reason = " ".join(str(error).split())
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+                fix = f"another run uses {shown}; wait for it, then run the same command"
+            elif isinstance(error, sqlite3.OperationalError):
+                fix = f"{shown} cannot be read or written ({reason}); fix that, then run again"
+            else:
+                fix = f"{shown} is damaged ({reason}); put a copy in its place, or remove it (its replies will be paid for again)"
+            raise UserError(fix) from None

@@ -1,4 +1,4 @@
-"""A scripted teacher: every episode is answered by its family's expert, in the style of one runtime."""
+"""A scripted teacher: the family's expert answers every episode, in the style of one runtime."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ __all__ = ["ScriptedPolicy"]
 
 
 class ScriptedPolicy:
-    """`count` gives the tokens of a list of messages, in the chat format of the model that will be
-    trained on these episodes; without it no usage is recorded."""
+    """`count` gives the number of tokens of a list of messages, in the chat format of the model that
+    will be trained on these episodes; without it no usage is recorded."""
 
     def __init__(
         self,
@@ -49,6 +49,6 @@ class _Counted:
             return answer
         self._tokens += self._count(messages[self._read :])
         self._read = len(messages) + 1
-        own = self._count([{"role": "assistant", "content": answer.text}])
-        prompt, self._tokens = self._tokens, self._tokens + own
-        return replace(answer, prompt_tokens=prompt, completion_tokens=own)
+        completion = self._count([{"role": "assistant", "content": answer.text}])
+        prompt, self._tokens = self._tokens, self._tokens + completion
+        return replace(answer, prompt_tokens=prompt, completion_tokens=completion)
