@@ -5,13 +5,12 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made import tasks
 
+from knapsack_lib.families import family_named
 from knapsack_lib.families.base import Task, ToolError
-from knapsack_lib.families.knapsack import (
-    SIZES,
-    KnapsackWorld,
-    make_tasks,
-)
+from knapsack_lib.families.knapsack.tasks import SIZES
+from knapsack_lib.families.knapsack.world import KnapsackWorld
 from knapsack_lib.profiles import PromptOptions
 from knapsack_lib.prompts import opening
 
@@ -192,10 +191,16 @@ def test_the_opening_holds_nothing_that_is_hidden(name, prompt, make_limits):
     """It is the same text when weights, values, ids, the allowed classes and the optimum are all
     others."""
     options = PromptOptions(style=prompt, cue="stated", list_bindings=True)
-    for task in make_tasks(name, 10, seed=4, split="hide"):
+    for task in tasks(10, name, seed=4):
         data = json.loads(task.to_json())
         text = json.dumps(
-            opening("knapsack", KnapsackWorld(task).facts(), "reset", make_limits(), options)
+            opening(
+                family_named("knapsack"),
+                KnapsackWorld(task).facts(),
+                "reset",
+                make_limits(),
+                options,
+            )
         )
         classes = sorted({item["class"] for item in data["private"]["items"].values()})
         data["public"]["allowed_classes"] = [
@@ -210,7 +215,10 @@ def test_the_opening_holds_nothing_that_is_hidden(name, prompt, make_limits):
         data["reference"] = {"optimal_item_ids": [], "optimal_value": 9999, "optimal_weight": 1}
         other = KnapsackWorld(Task.from_json(json.dumps(data)))
         assert (
-            json.dumps(opening("knapsack", other.facts(), "reset", make_limits(), options)) == text
+            json.dumps(
+                opening(family_named("knapsack"), other.facts(), "reset", make_limits(), options)
+            )
+            == text
         )
         assert ", ".join(classes) in text
         assert not any(i in text for i in task.public["item_ids"])
@@ -222,7 +230,7 @@ def test_facts_are_capacity_budget_and_every_class_that_occurs(world):
     assert world.facts() == {"capacity": 10, "budget": 4, "classes": ["A", "B", "C"]}
 
 
-def test_a_refusal_does_not_tell_what_is_allowed_or_what_items_weigh(world):
+def test_a_refusal_does_not_reveal_what_is_allowed_or_what_items_weigh(world):
     world.inspect("c")
     said = refused(world.take_item, "c") + refused(world.take_item, "b")
     assert not any(hidden in said for hidden in ("99", "A", "B", "4", "6"))

@@ -5,14 +5,13 @@ import re
 import statistics
 
 import pytest
+from common import one_line
+from made import tasks
 
-from knapsack_lib.agent import Cast, act
 from knapsack_lib.errors import UserError
-from knapsack_lib.families import FAMILIES
-from knapsack_lib.families.knapsack import make_tasks
+from knapsack_lib.families import family_named
+from knapsack_lib.families.knapsack.expert import NAMES, SAYINGS, ScriptedExpert
 from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
-from knapsack_lib.policies import Rollout
-from knapsack_lib.policies.scripted import NAMES, SAYINGS, ScriptedExpert, ScriptedPolicy
 from knapsack_lib.profiles import PromptOptions, Teacher
 
 STYLES = ("persistent", "reset")
@@ -44,10 +43,9 @@ def pairs(pools, play_script):
     """Both styles' episodes of the same tasks with the same seed."""
 
     def play(size, count, setting, **more):
-        tasks = make_tasks(size, count, seed=2, split="scripted")
         return [
             tuple(play_script(pools[size], task, s, setting, seed=100 + i, **more) for s in STYLES)
-            for i, task in enumerate(tasks)
+            for i, task in enumerate(tasks(count, size, seed=2))
         ]
 
     return play
@@ -100,11 +98,11 @@ def test_the_styles_differ_in_how_state_is_carried(pairs):
 def test_a_traces_code_needs_its_own_runtime_only_where_the_style_says(pools, play_script, style):
     """The persistent style played in a reset interpreter misses its names; the reset style does as
     well anywhere."""
-    task = make_tasks("pocket-easy", 1, seed=2, split="scripted")[0]
+    task = tasks(1, seed=2)[0]
     home = play_script(pools["pocket-easy"], task, style, teacher())
     blocks = [t.code for t in home.turns]
     other = "reset" if style == "persistent" else "persistent"
-    world = FAMILIES["knapsack"].World(task)
+    world = family_named("knapsack").world(task)
     with Interpreter(pools["pocket-easy"], persistence_named(other), world.tools, 1) as interpreter:
         errors = [interpreter.run(block).error_type for block in blocks]
     if style == "reset":
@@ -136,7 +134,7 @@ def test_real_refusals_are_met_and_recovered_from(pairs):
 
 
 @pytest.mark.parametrize("size", ["pocket-easy", "easy"])
-def test_every_slip_is_mended_and_costs_no_score(pairs, size):
+def test_every_slip_is_fixed_and_costs_no_score(pairs, size):
     count = 24 if size == "pocket-easy" else 6
     for (persistent, reset), (clean, _) in zip(
         pairs(size, count, teacher(size, slips=1.0)), pairs(size, count, teacher(size)), strict=True
@@ -170,7 +168,7 @@ def test_slips_come_in_the_share_that_was_asked_for():
 def test_the_expert_reads_nothing_but_the_conversation(pools, play_script, size, style):
     """Given the recorded messages alone, with no task, no world and no interpreter, it says the
     same again."""
-    for number, task in enumerate(make_tasks(size, 4, seed=2, split="scripted")):
+    for number, task in enumerate(tasks(4, size, seed=2)):
         setting = teacher(size, slips=0.5)
         episode = play_script(pools[size], task, style, setting, seed=number)
         messages, expert = episode.messages(), ScriptedExpert(style, setting, number)
@@ -186,13 +184,13 @@ class Watched:
         object.__setattr__(self, "_inner", world)
 
     def __getattr__(self, name):
-        if name not in ("tools", "facts", "done", "outcome"):
+        if name not in ("tools", "facts", "done", "result"):
             raise AssertionError(f"{name} of the world was read")
         return getattr(object.__getattribute__(self, "_inner"), name)
 
 
 def test_an_episode_touches_only_the_agents_side_of_the_world(pools, play_script):
-    task = make_tasks("pocket-easy", 1, seed=2, split="scripted")[0]
+    task = tasks(1, seed=2)[0]
     plain = play_script(pools["pocket-easy"], task, "reset", teacher())
     assert play_script(pools["pocket-easy"], task, "reset", teacher(), world=Watched) == plain
 
@@ -237,7 +235,7 @@ def test_variety_is_seeded_and_shared_by_the_pair(pairs):
 
 
 def test_the_same_seed_plays_the_same_episode_and_another_seed_another(pools, play_script):
-    task = make_tasks("pocket-easy", 1, seed=2, split="scripted")[0]
+    task = tasks(1, seed=2)[0]
     lines = [
         play_script(pools["pocket-easy"], task, "reset", teacher(), seed=s).to_line()
         for s in (5, 5, 6, 7, 8)
@@ -252,49 +250,17 @@ def test_one_vocabulary_can_be_asked_for():
 
 
 @pytest.mark.parametrize("characters", [100, 300, 700])
-def test_an_observation_that_is_cut_is_one_line_with_the_mend(make_limits, play_script, characters):
-    task = make_tasks("medium", 1, seed=2, split="scripted")[0]
+def test_an_observation_that_is_cut_is_one_line_with_the_fix(make_limits, play_script, characters):
+    task = tasks(1, "medium", seed=2)[0]
     with (
         Pool(make_limits(output_chars=characters, turns=40, tool_calls=25)) as pool,
         pytest.raises(UserError) as caught,
     ):
         play_script(pool, task, "persistent", teacher())
-    assert "raise limits.output_chars" in str(caught.value) and "\n" not in str(caught.value)
+    assert "raise limits.output_chars" in one_line(caught)
 
 
 @pytest.mark.parametrize("style", ["stateful", "", "base"])
 def test_an_unknown_style_lists_the_styles(style):
     with pytest.raises(UserError, match="persistent, reset"):
         ScriptedExpert(style, teacher(), 1)
-
-
-def test_prompt_tokens_are_those_of_everything_that_was_shown(pools, plain_options):
-    """Counted by the words: each turn's prompt is the whole conversation before it, its completion
-    the reply."""
-
-    def count(messages):
-        return sum(len(m["content"].split()) for m in messages)
-
-    task = make_tasks("pocket-easy", 1, seed=2, split="scripted")[0]
-    world, pool = FAMILIES["knapsack"].World(task), pools["pocket-easy"]
-    with Interpreter(pool, persistence_named("reset"), world.tools, 1) as interpreter:
-        steps = act(
-            task,
-            world,
-            interpreter,
-            Cast("teacher", "reset", "easy"),
-            pool.limits,
-            plain_options,
-            4,
-        )
-        [(_, episode)] = ScriptedPolicy("reset", teacher(), count).play(
-            [Rollout(task.task_id, 4, steps)]
-        )
-    messages, turns = episode.messages(), iter(episode.turns)
-    for place, message in enumerate(messages):
-        if message["role"] == "assistant":
-            turn = next(turns)
-            assert (turn.prompt_tokens, turn.completion_tokens) == (
-                count(messages[:place]),
-                count([message]),
-            )

@@ -16,20 +16,15 @@ import pytest
 from common import one_line
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made import tasks
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from knapsack_lib.errors import UserError
-from knapsack_lib.families.knapsack import (
-    SIZES,
-    Size,
-    best_subset,
-    inspect_budget,
-    make_task,
-    make_tasks,
-    size_named,
-)
+from knapsack_lib.families import family_named
+from knapsack_lib.families.knapsack.tasks import SIZES, Size, best_subset, inspect_budget
 
-ROOT = Path(__file__).parents[2]
+make_task = family_named("knapsack").make_task
+ROOT = Path(__file__).parents[3]
 
 
 # The optimum --------------------------------------------------------------------------------------
@@ -77,7 +72,7 @@ def test_the_optimum_is_what_an_integer_programme_finds_on_500_instances():
 
 @pytest.mark.parametrize("size", SIZES)
 def test_the_reference_of_a_task_is_optimal_over_its_allowed_items(size):
-    for task in make_tasks(size, 10, seed=11, split="x"):
+    for task in tasks(10, size, seed=11, split="x"):
         items = [
             i
             for i in task.private["items"].values()
@@ -131,7 +126,7 @@ def test_the_papers_sizes_have_the_papers_numbers():
 @pytest.mark.parametrize("name", SIZES)
 def test_every_task_keeps_the_rules_of_its_size(name):
     size = SIZES[name]
-    for task in make_tasks(name, 60, seed=3, split="rules"):
+    for task in tasks(60, name, seed=3, split="rules"):
         items, allowed = task.private["items"], task.public["allowed_classes"]
         ids, capacity, best = (
             task.public["item_ids"],
@@ -169,7 +164,7 @@ def test_every_task_keeps_the_rules_of_its_size(name):
 
 @pytest.mark.parametrize("name", ["pocket-easy", "pocket-medium"])
 def test_pocket_ids_are_two_syllables_that_no_other_item_shares(name):
-    for task in make_tasks(name, 40, seed=3, split="ids"):
+    for task in tasks(40, name, seed=3, split="ids"):
         ids = task.public["item_ids"]
         pieces = [piece for i in ids for piece in (i[:2], i[2:])]
         assert all(len(i) == 4 for i in ids) and len(set(pieces)) == len(pieces)
@@ -221,8 +216,8 @@ def test_the_inspect_budget_by_hand():
     ("name", "items", "cover", "optimum"), [("easy", 34, 0.82, 4), ("medium", 102, 0.78, 12)]
 )
 def test_tasks_look_like_the_published_ones_on_average(name, items, cover, optimum):
-    tasks = make_tasks(name, 200, seed=9, split="mean")
-    mean = {key: statistics.fmean(t.difficulty[key] for t in tasks) for key in tasks[0].difficulty}
+    drawn = [task.difficulty for task in tasks(200, name, seed=9)]
+    mean = {key: statistics.fmean(one[key] for one in drawn) for key in drawn[0]}
     assert abs(mean["n_items"] / items - 1) < 0.06
     assert abs(mean["budget_coverage"] - cover) < 0.04
     assert abs(mean["optimal_set_size"] / optimum - 1) < 0.15
@@ -232,7 +227,9 @@ def test_tasks_look_like_the_published_ones_on_average(name, items, cover, optim
 
 DIGEST = """
 import hashlib
-from knapsack_lib.families.knapsack import SIZES, make_task
+from knapsack_lib.families import family_named
+from knapsack_lib.families.knapsack import SIZES
+make_task = family_named("knapsack").make_task
 tasks = [make_task(s, seed=5, split=p, index=i) for s in SIZES for p in ("train", "easy") for i in range(4)]
 text = "".join(task.to_json() for task in tasks)
 print(hashlib.sha256(text.encode()).hexdigest())
@@ -263,8 +260,8 @@ def test_the_same_seed_gives_the_same_bytes_in_every_process():
 def test_a_task_does_not_depend_on_what_was_drawn_before_it_nor_on_global_randomness():
     first = make_task("easy", seed=5, split="train", index=7).to_json()
     np.random.seed(0)  # noqa: NPY002 - the very thing that must not matter
-    make_tasks("medium", 3, seed=5, split="train")
-    assert make_tasks("easy", 8, seed=5, split="train")[7].to_json() == first
+    tasks(3, "medium", seed=5, split="train")
+    assert tasks(8, "easy", seed=5, split="train")[7].to_json() == first
 
 
 def test_another_seed_split_index_or_size_gives_another_task():
@@ -276,14 +273,8 @@ def test_another_seed_split_index_or_size_gives_another_task():
 
 
 def test_no_test_task_is_a_training_task():
-    train = {
-        json.dumps(t.private, sort_keys=True)
-        for t in make_tasks("pocket-easy", 400, seed=1, split="train")
-    }
-    test = {
-        json.dumps(t.private, sort_keys=True)
-        for t in make_tasks("pocket-easy", 100, seed=1, split="easy")
-    }
+    train = {json.dumps(t.private, sort_keys=True) for t in tasks(400, split="train")}
+    test = {json.dumps(t.private, sort_keys=True) for t in tasks(100, split="easy")}
     assert len(train) == 400 and len(test) == 100 and not train & test
 
 
@@ -345,5 +336,5 @@ def test_rules_that_no_draw_meets_end_in_one_line(change):
 
 def test_an_unknown_size_lists_the_sizes():
     with pytest.raises(UserError, match="easy, medium, pocket-easy, pocket-medium") as caught:
-        size_named("hardest")
+        family_named("knapsack").size("hardest")
     one_line(caught)
