@@ -31,13 +31,12 @@ __all__ = [
     "family_or_unknown",
 ]
 
-PARTS = ("base", "ids", "task_files")  # what families share
+PARTS = {"base", "ids", "task_files"}  # what families share
 
 
 def family_names() -> list[str]:
     """The families that there are: those of the library, then the project's own."""
-    ours = [module.name for module in iter_modules(__path__) if module.name not in PARTS]
-    return ours + sorted(set(_own_files()) - set(ours))
+    return sorted(_library() - PARTS) + sorted(_own_files())
 
 
 @cache
@@ -47,11 +46,15 @@ def family_named(name: str) -> Family:
         raise UserError(f"family {name!r} is unknown; choose one of: {', '.join(family_names())}")
     own = _own_files().get(name)
     module = f"{__name__}.{name}"
-    if own is not None and importlib.util.find_spec(module) is None:
+    if own is not None:
         spec = importlib.util.spec_from_file_location(module, own)
         assert spec is not None and spec.loader is not None
         loaded = sys.modules[module] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(loaded)
+        try:
+            spec.loader.exec_module(loaded)
+        except BaseException:
+            del sys.modules[module]
+            raise
     found = getattr(importlib.import_module(module), "FAMILY", None)
     if not isinstance(found, Family) or found.name != name:
         raise UserError(
@@ -90,9 +93,17 @@ def family_file(name: str) -> Path | None:
     return _own_files().get(name)
 
 
+def _library() -> set[str]:
+    return {module.name for module in iter_modules(__path__)}
+
+
 def _own_files() -> dict[str, Path]:
+    """Of the project. Raises UserError for one with the name of a module of the library."""
     try:
         files = (project_root() / "families").glob("*.py")
     except UserError:  # used outside a project
         return {}
-    return {path.stem: path for path in files if path.stem.isidentifier()}
+    found = {path.stem: path for path in files if path.stem.isidentifier()}
+    for name in found.keys() & _library():
+        raise UserError(f"families/{name}.py has the name of a module of the library; rename it")
+    return found
