@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import pandas as pd
@@ -25,7 +26,13 @@ from knapsack_lib.analysis.intervals import (
 )
 from knapsack_lib.analysis.metrics import CELL
 from knapsack_lib.analysis.results import Results
-from knapsack_lib.analysis.summary import cell_summary, seed_summary, task_means
+from knapsack_lib.analysis.summary import (
+    cell_summary,
+    seed_summary,
+    state_summary,
+    task_means,
+    trace_summary,
+)
 from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, Analysis
 from knapsack_lib.seeds import named_seed
 
@@ -82,10 +89,6 @@ class Evidence:
         """Those that were played, in order."""
         return [d for d in DIFFICULTIES if (self.results.cells.difficulty == d).any()]
 
-    @property
-    def train_seeds(self) -> int:
-        return int(self.summary.seeds.max())
-
     def cell(self, train: str, runtime: str, difficulty: str) -> Any:
         """One row of the summary. Raises NotThere when these results lack the cell."""
         rows = self.summary.set_index(CELL)
@@ -99,17 +102,59 @@ class Evidence:
             raise NotThere(f"no episodes on {difficulty} tasks")
         return at(self.contrasts, outcome, difficulty, name)
 
+    def effect(self, outcome: str, difficulty: str, name: str) -> Interval:
+        """The effect of a contrast with its interval."""
+        return Interval.of_row(self.contrast(outcome, difficulty, name), "effect", "low", "high")
+
+    def token_ratio(self, difficulty: str, name: str) -> Interval:
+        """A contrast of tokens as a ratio. Raises NotThere as `contrast` does."""
+        return self.effect("tokens", difficulty, name)
+
     def expert(self, difficulty: str) -> float:
         """The scripted expert's mean score on the same test tasks."""
         expert = self.results.expert
         return float(expert[expert.difficulty == difficulty].score.mean())
 
     @cached_property
+    def traces(self) -> pd.DataFrame:
+        """Runtime -> count, rates and means of the training traces (summary.trace_summary)."""
+        return trace_summary(training_traces(self.results.teacher))
+
+    @cached_property
+    def state(self) -> pd.DataFrame:
+        """Cell -> what its blocks say about state (summary.state_summary)."""
+        return state_summary(self.results.turns, CELL)
+
+    @cached_property
+    def _later_state(self) -> pd.DataFrame:
+        turns = self.results.turns
+        return state_summary(turns[turns.turn > 1], CELL)
+
+    def reliance(self, train: str, runtime: str, difficulty: str) -> float:
+        """The share of a cell's blocks after the first turn that need a name from an earlier
+        turn."""
+        return float(self._later_state.relies.get((train, runtime, difficulty), math.nan))
+
+    def tasks_needed(self, difficulty: str) -> float:
+        """The tasks on which the aligned cells must be compared to find a difference as small as
+        the margin."""
+        return float(self.power[self.power.difficulty == difficulty].needed.iloc[0])
+
+    @property
+    def tokens_played(self) -> int:
+        return int(self.results.cells.tokens.sum())
+
+    @property
+    def tokens_trained(self) -> int:
+        adapters = chain.from_iterable(self.results.training.values())
+        return sum(record["tokens_seen"] for record in adapters)
+
+    @cached_property
     def teacher_ratio(self) -> Interval:
         """Tokens of a reset trace over those of the persistent trace of the same task."""
         traces = training_traces(self.results.teacher)
         if set(traces.runtime) != set(RUNTIMES):
-            raise NotThere("no traces of both regimes")
+            raise NotThere("no traces of both runtimes")
         wide = traces.pivot(index="task_id", columns="runtime", values="tokens").dropna()
         return self._seeded(ratio_interval, wide["reset"], wide["persistent"], name=("teacher",))
 
@@ -121,8 +166,8 @@ class Evidence:
         """Score for each token of persistent→persistent over that of reset→reset. Raises NotThere
         without these."""
         if difficulty not in self._efficiencies:
-            for regime in RUNTIMES:
-                self.cell(regime, regime, difficulty)
+            for runtime in RUNTIMES:
+                self.cell(runtime, runtime, difficulty)
             here = self.results.cells[self.results.cells.difficulty == difficulty]
             aligned = list(zip(RUNTIMES, RUNTIMES, strict=True))
             score, tokens = (
@@ -134,13 +179,6 @@ class Evidence:
             )
         return self._efficiencies[difficulty]
 
-    def token_ratio(self, difficulty: str, name: str, inverse: bool = False) -> Interval:
-        """A contrast of tokens as a ratio; `inverse` turns it round (the ends change places)."""
-        row = self.contrast("tokens", difficulty, name)
-        ends = (row.effect, row.low, row.high)
-        one, low, high = (1 / ends[0], 1 / ends[2], 1 / ends[1]) if inverse else ends
-        return Interval(one, low, high, int(row.n), row.method, row.note)
-
     def recovery(self, train: str, runtime: str, difficulty: str) -> tuple[Interval, float]:
         """Of the episodes with a missing-variable error: the share that recovered (Wilson's
         interval over tasks), and the mean turn of the first such error. Both NaN where no episode
@@ -149,12 +187,8 @@ class Evidence:
         mine = cells[
             (cells.train == train) & (cells.runtime == runtime) & (cells.difficulty == difficulty)
         ]
-        met = mine[mine.missing_variable]
-        if met.empty:
-            return rate_interval(0, 0), math.nan
-        share = (
-            met.assign(recovered=met.recovered.astype(float)).groupby("task_id").recovered.mean()
-        )
+        met = mine[mine.missing_variable].astype({"recovered": float})
+        share = met.groupby("task_id").recovered.mean()
         turn = float(met.first_missing_turn.astype(float).mean())
         return rate_interval(float(share.sum()), len(share), level=self.analysis.level), turn
 

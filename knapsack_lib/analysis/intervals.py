@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -52,6 +53,27 @@ class Interval:
     n: int
     method: str
     note: str = ""
+
+    @classmethod
+    def none(cls, n: int, note: str, estimate: float = NAN, method: str = "none") -> Interval:
+        """No ends, and perhaps no estimate either; `note` says why."""
+        return cls(estimate, NAN, NAN, n, method, note)
+
+    @classmethod
+    def of_row(cls, row: Any, column: str, low: str = "", high: str = "") -> Interval:
+        """The columns `column`, `low` and `high` (by default *_low and *_high) of a frame's row."""
+        names = (column, low or f"{column}_low", high or f"{column}_high")
+        return cls(*(float(row[name]) for name in names), int(row.get("n", 0)), "")
+
+    @property
+    def complement(self) -> Interval:
+        """Of a share: that of the others."""
+        return replace(self, estimate=1 - self.estimate, low=1 - self.high, high=1 - self.low)
+
+    @property
+    def inverse(self) -> Interval:
+        """Of a ratio: the ratio turned round."""
+        return replace(self, estimate=1 / self.estimate, low=1 / self.high, high=1 / self.low)
 
 
 def as_row(values: ArrayLike) -> tuple[np.ndarray, str]:
@@ -125,10 +147,10 @@ def _without_draws(values: ArrayLike) -> tuple[np.ndarray, Interval | None]:
     """The values [n], and their interval where none has to be drawn."""
     x, note = as_row(values)
     if note:
-        return x, Interval(NAN, NAN, NAN, len(x), "none", note)
+        return x, Interval.none(len(x), note)
     one = float(x[0])
     if len(x) == 1:
-        return x, Interval(one, NAN, NAN, 1, "none", "one value: no interval")
+        return x, Interval.none(1, "one value: no interval", one)
     if is_flat(x):
         return x, Interval(one, one, one, len(x), "constant", "all values are equal: no width")
     return x, None
@@ -144,7 +166,7 @@ def rate_interval(hits: float, n: int, *, level: float = LEVEL) -> Interval:
     if not 0 <= hits <= n:
         raise ValueError(f"{hits} hits out of {n} is no rate")
     if n == 0:
-        return Interval(NAN, NAN, NAN, 0, "none", "no values")
+        return Interval.none(0, "no values")
     low, high = proportion_confint(hits, n, alpha=1 - level, method="wilson")
     low, high = (
         (0.0 if hits == 0 else float(low)),
@@ -160,19 +182,11 @@ def ratio_interval(
     on the log scale."""
     top, bottom = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     if top.shape != bottom.shape:
-        return Interval(
-            NAN, NAN, NAN, len(top), "none", f"{len(top)} values against {len(bottom)}: no pairs"
-        )
+        return Interval.none(len(top), f"{len(top)} values against {len(bottom)}: no pairs")
     bad = int((~(top > 0) | ~(bottom > 0) | np.isinf(top) | np.isinf(bottom)).sum())
     if bad:
-        return Interval(
-            NAN,
-            NAN,
-            NAN,
-            len(top),
-            "none",
-            f"{bad} of {len(top)} pairs hold no positive, finite number",
-        )
+        note = f"{bad} of {len(top)} pairs hold no positive, finite number"
+        return Interval.none(len(top), note)
     log = mean_interval(np.log(top) - np.log(bottom), seed=seed, resamples=resamples, level=level)
     with np.errstate(over="ignore"):
         estimate, low, high = (float(np.exp(end)) for end in (log.estimate, log.low, log.high))
@@ -199,7 +213,7 @@ def efficiency_ratio(
     if not note and not all(x.sum() > 0 for x in rows):
         note = "a mean is not above zero: no ratio"
     if note or len(rows[0]) < FEWEST:
-        return Interval(NAN, NAN, NAN, len(rows[0]), "none", note or f"only {len(rows[0])} pairs")
+        return Interval.none(len(rows[0]), note or f"only {len(rows[0])} pairs")
 
     def ratio(*x: np.ndarray, axis: int = -1) -> np.ndarray:
         one, two, three, four = (part.mean(axis=axis) for part in x)
@@ -218,9 +232,7 @@ def efficiency_ratio(
             paired=True,
             rng=np.random.default_rng(seed),
         )
-    low, high = (float(end) for end in found.confidence_interval)
+    estimate, (low, high) = float(ratio(*rows)), map(float, found.confidence_interval)
     if not np.isfinite([low, high]).all():
-        return Interval(
-            float(ratio(*rows)), NAN, NAN, len(rows[0]), "none", "the resamples give no interval"
-        )
-    return Interval(float(ratio(*rows)), low, high, len(rows[0]), "BCa")
+        return Interval.none(len(rows[0]), "the resamples give no interval", estimate)
+    return Interval(estimate, low, high, len(rows[0]), "BCa")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 
-__all__ = ["escaped", "number", "percent", "span", "tabular"]
+__all__ = ["escaped", "tabular"]
 
 ESCAPES = {
     "&": r"\&",
@@ -37,25 +36,6 @@ def escaped(text: object) -> str:
     """Plain text as LaTeX; a hyphen before a digit is a minus sign."""
     out = "".join(ESCAPES.get(letter, letter) for letter in str(text))
     return re.sub(r"(?<![\w$])-(?=\d)", "$-$", out)
-
-
-def number(value: float, form: str) -> str:
-    """A number as LaTeX; a dash where there is none."""
-    return "--" if value is None or math.isnan(value) else escaped(f"{value:{form}}")
-
-
-def percent(share: float) -> str:
-    """A share from 0 to 1 in percent."""
-    return "--" if math.isnan(share) else rf"{100 * share:.0f}\%"
-
-
-def span(value: float, low: float, high: float, form: str) -> str:
-    """An estimate with its interval."""
-    return (
-        "--"
-        if math.isnan(value)
-        else f"{number(value, form)} [{number(low, form)}, {number(high, form)}]"
-    )
 
 
 def tabular(

@@ -3,39 +3,42 @@ needed.
 
     detectable_difference(differences), power_curve(differences, effects), tasks_needed(differences, effect)
 
-The spread is that of the differences [n] that were seen; the test is a two-sided paired t test.
-Nothing here is random.
+The spread is that of the differences [n] that were seen; the test is a two-sided paired t test
+(statsmodels' TTestPower). Nothing here is random.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize, stats
+from statsmodels.stats.power import TTestPower
 
 from knapsack_lib.analysis.intervals import FEWEST, NAN, Interval, as_row, is_flat
 
 __all__ = ["detectable_difference", "power_curve", "tasks_needed"]
 
-
-def _power(effect: float, n: int, alpha: float) -> float:
-    """Power of a two-sided paired t test at a difference of `effect` standard deviations: the upper
-    tail of a noncentral F, which stays exact where the noncentral t gives up."""
-    if n * effect**2 < 1e-12:
-        return alpha
-    return float(stats.ncf.sf(stats.f.ppf(1 - alpha, 1, n - 1), 1, n - 1, n * effect**2))
+MOST = 10**9  # tasks
 
 
-def _planned(differences: ArrayLike) -> tuple[np.ndarray, str]:
-    """The differences and, when they hold no spread to plan with, why."""
+def _planned(differences: ArrayLike) -> tuple[np.ndarray, float, str]:
+    """The differences, their standard deviation and, when they hold no spread to plan with, why."""
     x, note = as_row(differences)
     if not note and len(x) < FEWEST:
         note = f"only {len(x)} pairs"
-    if not note and (is_flat(x) or x.std(ddof=1) == 0):
+    spread = NAN if note else float(x.std(ddof=1))
+    if not note and (is_flat(x) or spread == 0):
         note = "all differences are equal: there is no spread to plan with"
-    return x, note
+    return x, spread, note
+
+
+def _power(size: float, n: int, alpha: float) -> float:
+    """At a difference of `size` standard deviations. TTestPower gives NaN where scipy's noncentral
+    t distribution runs out of digits, which is at powers above 0.9999."""
+    found = float(TTestPower().power(size, n, alpha))
+    return 1.0 if math.isnan(found) else found
 
 
 def detectable_difference(
@@ -49,11 +52,11 @@ def detectable_difference(
     """
     if not alpha < power < 1:
         raise ValueError(f"a power of {power} is not between alpha = {alpha} and 1")
-    x, note = _planned(differences)
+    x, spread, note = _planned(differences)
     if note:
-        return Interval(NAN, NAN, NAN, len(x), "none", note)
-    size = optimize.brentq(lambda effect: _power(effect, len(x), alpha) - power, 0, 100)
-    return Interval(float(size) * float(x.std(ddof=1)), NAN, NAN, len(x), "paired t")
+        return Interval.none(len(x), note)
+    size = float(TTestPower().solve_power(nobs=len(x), alpha=alpha, power=power))
+    return Interval.none(len(x), "", size * spread, "paired t")
 
 
 def power_curve(
@@ -61,11 +64,8 @@ def power_curve(
 ) -> list[float]:
     """Power of the same test at each true mean difference in `effects`; NaN where the data hold no
     spread."""
-    x, note = _planned(differences)
-    if note:
-        return [NAN] * len(effects)
-    spread = float(x.std(ddof=1))
-    return [_power(abs(effect) / spread, len(x), alpha) for effect in effects]
+    x, spread, note = _planned(differences)
+    return [NAN if note else _power(abs(effect) / spread, len(x), alpha) for effect in effects]
 
 
 def tasks_needed(
@@ -74,21 +74,14 @@ def tasks_needed(
     """How many tasks the same test needs to find a true mean difference of `effect`: a whole
     number, at least FEWEST.
 
-    NaN where the differences hold no spread to plan with, or more than a thousand million tasks
-    would be needed.
+    NaN where the differences hold no spread to plan with, or more than MOST tasks would be needed.
     """
-    x, note = _planned(differences)
+    _, spread, note = _planned(differences)
     if note or not effect > 0:
         return NAN
-    size, enough = effect / float(x.std(ddof=1)), FEWEST
-    while _power(size, enough, alpha) < power:
-        enough *= 2
-        if enough > 10**9:
-            return NAN
-    few = max(FEWEST, enough // 2)  # too few, or the fewest
-    while few < enough:
-        middle = (few + enough) // 2
-        few, enough = (
-            (few, middle) if _power(size, middle, alpha) >= power else (middle + 1, enough)
-        )
-    return float(enough)
+    size = effect / spread
+    if _power(size, FEWEST, alpha) >= power:
+        return float(FEWEST)
+    if _power(size, MOST, alpha) < power:
+        return NAN
+    return float(math.ceil(TTestPower().solve_power(effect_size=size, alpha=alpha, power=power)))

@@ -3,19 +3,18 @@
     results = collect(run)      # a run -> the compact results/<profile>/, and read back from there
     build(results, run)         # figures/, paper/tables/, paper/numbers.tex under run.published_root
 
-`python -m knapsack_lib.analysis --profile pocket` does the same from the committed results alone;
-notebook 05 tells the story. Both build from what was written to disk, so they agree byte for byte.
+`knapsack figures` does the same from the committed results alone; notebook 05 shows what is in them.
+Both build from what was written to disk, so they agree byte for byte.
 """
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from knapsack_lib.analysis import figures, numbers, prompts, tables
 from knapsack_lib.analysis.evidence import Evidence
 from knapsack_lib.analysis.results import Results, read_results, write_results
-from knapsack_lib.files import project_root
+from knapsack_lib.files import project_root, write_whole
 from knapsack_lib.profiles import Run
 
 __all__ = ["build", "collect"]
@@ -42,10 +41,11 @@ def build(results: Results, run: Run, root: Path | None = None) -> list[Path]:
     if not results.whole:  # other people's episodes: the paper's text does not speak of them
         return written
     written.append(prompts.write(results, root / "paper" / "tables" / "prompts.tex"))
-    written.append(numbers.write(evidence, root / "paper" / "numbers.tex"))
-    text = project_root() / "paper" / "main.tex"
-    if (
-        root != project_root() and text.exists()
-    ):  # another profile or seed: the same text beside its own numbers
-        written.append(Path(shutil.copyfile(text, root / "paper" / "main.tex")))
+    paper = project_root() / "paper" / "main.tex"
+    if not paper.exists():
+        return written
+    text = paper.read_text(encoding="utf-8")
+    written.append(numbers.write(evidence, root / "paper" / "numbers.tex", text))
+    if root != project_root():  # another profile or seed: the same text with numbers of its own
+        written.append(write_whole(root / "paper" / "main.tex", text))
     return written

@@ -24,6 +24,7 @@ from statsmodels.stats.contingency_tables import mcnemar as _mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from knapsack_lib.analysis.intervals import FEWEST, LEVEL, NAN, Interval, as_row, is_flat
+from knapsack_lib.profiles import RUNTIMES
 
 __all__ = ["Equivalence", "Test", "holm", "interaction_model", "mcnemar", "tost", "wilcoxon"]
 
@@ -43,10 +44,16 @@ class Test:
     method: str
     note: str = ""
 
+    @classmethod
+    def none(cls, n: int, note: str, zeros: int = 0) -> Test:
+        """No test could be made; `note` says why."""
+        return cls(NAN, NAN, NAN, n, zeros, "none", note)
+
 
 @dataclass(frozen=True)
 class Equivalence:
-    """Two one-sided t tests. `verdict`: equivalent, not shown, or none where no test could be made."""
+    """Two one-sided t tests. `verdict`: equivalent, not shown, or no test where none could be
+    made."""
 
     estimate: float
     low: float
@@ -78,20 +85,14 @@ def wilcoxon(differences: ArrayLike) -> Test:
     elif not note and len(moved) < FEWEST:
         note = f"only {len(moved)} pairs differ; no test below {FEWEST}"
     if note:
-        return Test(NAN, NAN, NAN, len(x), zeros, "none", note)
+        return Test.none(len(x), note, zeros)
     ranks = stats.rankdata(np.abs(moved))
     positive, negative = float(ranks[moved > 0].sum()), float(ranks[moved < 0].sum())
     exact = len(moved) <= 50 and len(np.unique(np.abs(moved))) == len(moved)
-    found = stats.wilcoxon(moved, method="exact" if exact else "asymptotic")
+    p = float(stats.wilcoxon(moved, method="exact" if exact else "asymptotic").pvalue)
     effect = (positive - negative) / (positive + negative)
-    return Test(
-        positive,
-        float(found.pvalue),
-        effect,
-        len(x),
-        zeros,
-        "exact" if exact else "normal approximation",
-    )
+    method = "exact" if exact else "normal approximation"
+    return Test(positive, p, effect, len(x), zeros, method)
 
 
 def mcnemar(a: ArrayLike, b: ArrayLike) -> Test:
@@ -105,7 +106,7 @@ def mcnemar(a: ArrayLike, b: ArrayLike) -> Test:
         note or other or ("" if len(x) == len(y) else f"{len(x)} values against {len(y)}: no pairs")
     )
     if note:
-        return Test(NAN, NAN, NAN, len(x), 0, "none", note)
+        return Test.none(len(x), note)
     first, second = x.astype(bool), y.astype(bool)
     only_a, only_b = int((first & ~second).sum()), int((~first & second).sum())
     table = [[int((first & second).sum()), only_a], [only_b, int((~first & ~second).sum())]]
@@ -140,7 +141,7 @@ def tost(differences: ArrayLike, margin: float, *, alpha: float = 0.05) -> Equiv
     if not note and len(x) < FEWEST:
         note = f"only {len(x)} pairs; no test below {FEWEST}"
     if note:
-        return Equivalence(NAN, NAN, NAN, NAN, margin, len(x), "none", note)
+        return Equivalence(NAN, NAN, NAN, NAN, margin, len(x), "no test", note)
     mean, error = float(x.mean()), float(x.std(ddof=1)) / math.sqrt(len(x))
     if is_flat(x) or error == 0:
         verdict = "equivalent" if abs(mean) < margin else "not shown"
@@ -177,12 +178,9 @@ def interaction_model(
     )
     data = data.rename(columns={column: "y"})
     tasks, note = data["task_id"].nunique(), ""
-    strangers = sorted(
-        {str(word) for word in frame["train"]} | {str(word) for word in frame["runtime"]}
-    )
-    strangers = [word for word in strangers if word not in ("persistent", "reset")]
+    strangers = {str(word) for word in pd.concat([frame["train"], frame["runtime"]])} - {*RUNTIMES}
     if strangers:
-        note = f"{strangers[0]!r} is no cell of the 2x2"
+        note = f"{min(strangers)!r} is no cell of the 2x2"
     elif data["task_id"].isna().any():
         note = "some rows name no task"
     elif data[["t", "r"]].drop_duplicates().shape[0] < 4:
@@ -194,9 +192,7 @@ def interaction_model(
     elif (data.groupby(["t", "r"])["y"].nunique() == 1).all():
         note = "no cell has any spread"
     if note:
-        return Interval(NAN, NAN, NAN, tasks, "none", note), Test(
-            NAN, NAN, NAN, tasks, 0, "none", note
-        )
+        return Interval.none(tasks, note), Test.none(tasks, note)
     groups = pd.factorize(data["task_id"])[0]
     with warnings.catch_warnings():
         warnings.simplefilter(
@@ -213,9 +209,8 @@ def interaction_model(
     method = "least squares, clustered by task"
     if not error > 1e-6 * float(data["y"].std()):
         note = "the interaction is the same in every task: no test"
-        return Interval(value, NAN, NAN, tasks, method, note), Test(
-            NAN, NAN, value, tasks, 0, method, note
-        )
+        untested = Test(NAN, NAN, value, tasks, 0, method, note)
+        return Interval.none(tasks, note, value, method), untested
     return Interval(value, float(low), float(high), tasks, method), Test(
         t, p, value, tasks, 0, method
     )

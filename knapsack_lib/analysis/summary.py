@@ -19,7 +19,7 @@ from knapsack_lib.analysis.metrics import CELL
 from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, TRAININGS, Analysis
 from knapsack_lib.seeds import named_seed
 
-__all__ = ["cell_summary", "seed_summary", "task_means"]
+__all__ = ["cell_summary", "seed_summary", "state_summary", "task_means", "trace_summary"]
 
 RATES = ("solved", "finished", "missing_variable")
 MEANS = ("steps", "tool_calls", "seconds")
@@ -92,3 +92,33 @@ def seed_summary(cells: pd.DataFrame) -> pd.DataFrame:
         ["place", "train_seed"], ignore_index=True
     )
     return ordered[[*CELL, "train_seed", "n", *columns]]
+
+
+def trace_summary(traces: pd.DataFrame) -> pd.DataFrame:
+    """Runtime -> the means of the traces' numbers, `n` (how many there are) and `with_slip` (the
+    share that holds a slip)."""
+    whole = traces.assign(with_slip=traces.slips > 0).drop(columns="recovered")
+    grouped = whole.groupby("runtime")
+    means = grouped.mean(numeric_only=True).reindex(list(RUNTIMES))
+    return means.assign(n=grouped.size().reindex(means.index, fill_value=0))
+
+
+def state_summary(turns: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """What blocks say about state, per group of turns (columns of behaviour.COLUMNS).
+
+    `relies`: the share of the blocks that need a name from an earlier turn; `names`: how many, on
+    average; `restated` and `again`: the share of the completion tokens in literals that were shown
+    before, and in helpers that are defined once more; `blocks`, `n` (tasks) and `seeds` count.
+    """
+    spent = turns.assign(
+        restated=turns.restated * turns.completion_tokens,
+        again=turns.again * turns.completion_tokens,
+    ).groupby(by, sort=False)
+    blocks = turns[turns.code].assign(relies=turns.reads_earlier > 0).groupby(by, sort=False)
+    tax = spent[["restated", "again"]].sum().div(spent.completion_tokens.sum(), axis=0)
+    counts = spent.agg(n=("task_id", "nunique"), seeds=("train_seed", "nunique"))
+    reads = blocks.agg(
+        blocks=("code", "size"), relies=("relies", "mean"), names=("reads_earlier", "mean")
+    )
+    found = counts.join(reads).join(tax)
+    return found.assign(blocks=found.blocks.fillna(0).astype(int))

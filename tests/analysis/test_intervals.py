@@ -184,7 +184,7 @@ def test_a_row_that_cannot_be_used_gives_no_answer_but_a_note(values):
     assert answers_no_test_or_plan(values) and is_no_answer(wilcoxon(values), "statistic p effect")
     assert (
         is_no_answer(mean_interval(values, seed=0), "estimate low high")
-        and tost(values, 1.0).verdict == "none"
+        and tost(values, 1.0).verdict == "no test"
     )
     assert is_no_answer(ratio_interval(values, one, seed=0), "estimate low high")
     assert is_no_answer(efficiency_ratio((values, one), (one, one), seed=0), "estimate low high")
