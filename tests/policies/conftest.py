@@ -1,8 +1,8 @@
 """A server that speaks Gemini's protocol, answers as the scripted expert would, and misbehaves on
 purpose.
 
-What it answers, and how it fails, follow from the request (and how often it was made) alone:
-threads change nothing.
+What it answers, and how it fails, follow from the request and how often it was made alone: threads
+change nothing.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ import json
 import random
 import re
 import socket
+import sqlite3
 import struct
 import threading
 import time
@@ -21,14 +22,14 @@ from types import SimpleNamespace
 import pytest
 from common import comes_true
 
-from knapsack_lib.agent import Cast
-from knapsack_lib.families.knapsack import make_tasks
+from knapsack_lib.families import family_named
 from knapsack_lib.policies.gemini import GeminiPolicy
 from knapsack_lib.policies.prices import load_prices
-from knapsack_lib.policies.scripted import ScriptedExpert
-from knapsack_lib.profiles import Gemini
-from knapsack_lib.rollouts import play_tasks
+from knapsack_lib.profiles import Cell, Gemini
+from knapsack_lib.rollouts import Rollouts
+from knapsack_lib.store import current
 
+FAMILY = family_named("knapsack")
 KEY = "AIza-test-0123456789-secret"
 REFUSED = ("No python block was found", "The reply was cut off")
 # Shares of replies that are no clean answer
@@ -47,20 +48,19 @@ def chance(*names):
 
 
 def expert_text(body, style, teacher):
-    """What the scripted expert says to this conversation, worked out from its beginning."""
-    said = [
+    """The scripted expert's reply to this conversation, worked out from its beginning."""
+    shown = [
         part["text"]
         for content in body["contents"]
         if content["role"] == "user"
         for part in content["parts"]
     ]
     opening = [{"role": "system", "content": body["systemInstruction"]["parts"][0]["text"]}]
-    expert = ScriptedExpert(
-        style, teacher, int(hashlib.sha256(said[0].encode()).hexdigest()[:12], 16)
-    )
-    messages, reply = [*opening, {"role": "user", "content": said[0]}], None
+    seed = int(hashlib.sha256(shown[0].encode()).hexdigest()[:12], 16)
+    expert = FAMILY.expert(style, teacher, seed)
+    messages = [*opening, {"role": "user", "content": shown[0]}]
     reply = expert.reply(messages)
-    for text in said[1:]:
+    for text in shown[1:]:
         if not text.startswith(REFUSED):
             reply = expert.reply([*messages, {"role": "user", "content": text}])
     return reply.text
@@ -174,28 +174,21 @@ class Google(ThreadingHTTPServer):
     """`fault(digest, attempt)` names a fault or None. `answered`: a digest for every answer that
     left whole."""
 
-    daemon_threads, request_queue_size = (
-        True,
-        128,
-    )  # more than ask at once: none is turned away before it is heard
+    daemon_threads = True
+    request_queue_size = 128  # more than ask at once: none is turned away before it is heard
 
     def __init__(self, answer, fault=lambda digest, attempt: None):
         super().__init__(("127.0.0.1", 0), Handler)
         self.answer, self.fault, self.slow = answer, fault, 0.0
         self.headers, self.says = [], ""  # of every refusal
         self.lock, self.under_way = threading.Lock(), 0
-        self.asked, self.faults, self.answered, self.times, self.bodies = (
-            Counter(),
-            Counter(),
-            [],
-            {},
-            [],
-        )
+        self.asked, self.faults = Counter(), Counter()
+        self.answered, self.times, self.bodies = [], {}, []
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
     def settle(self):
-        """Wait until every request that came has been dealt with: whoever asked is told before the
-        lists above are."""
+        """Wait until every request that came has been dealt with: a client has its answer before
+        the lists above have it."""
         assert comes_true(lambda: not self.under_way)
         return self
 
@@ -278,12 +271,12 @@ def play(tmp_path, brisk, key):
             gemini_setting(**changed), folder, PRICES, server and server.url, pause_seconds=0.005
         )
         run.policy = policy
-        tasks, cast = (
-            make_tasks("pocket-easy", count, seed=1, split="roll"),
-            Cast("teacher", "reset", "easy"),
-        )
-        play_tasks(tasks, policy, cast, profile, tmp_path / name, "k", seed=1, shard=100)
-        return (tmp_path / name / "episodes.jsonl").read_bytes(), policy
+        tasks = [
+            FAMILY.make_task("pocket-easy", seed=1, split="roll", index=i) for i in range(count)
+        ]
+        cell = Cell("knapsack", "teacher", "reset", "easy")
+        Rollouts(policy, cell, profile, seed=1, shard=100).run(tasks, tmp_path / name, "k")
+        return (current(tmp_path / name) / "episodes.jsonl").read_bytes(), policy
 
     return run
 
@@ -305,9 +298,14 @@ def setting():
 @pytest.fixture
 def paid():
     """The records in a folder of replies, in their order."""
-    return lambda folder: [
-        json.loads(line) for line in (folder / "replies.jsonl").read_text().splitlines()
-    ]
+
+    def read(folder):
+        database = sqlite3.connect(folder / "replies.sqlite3")
+        rows = database.execute("SELECT record FROM replies ORDER BY rowid").fetchall()
+        database.close()
+        return [json.loads(text) for (text,) in rows]
+
+    return read
 
 
 @pytest.fixture
@@ -316,8 +314,8 @@ def answers():
 
 
 def answer_with(*texts, prompt=400, completion=100):
-    """A brain that says these texts in turn. Prompts have `prompt` tokens more with each of the
-    user's messages."""
+    """A model that replies with these texts in turn. Prompts have `prompt` tokens more with each of
+    the user's messages."""
 
     def answer(body):
         turn = sum(len(c["parts"]) for c in body["contents"] if c["role"] == "user") - 1

@@ -15,25 +15,33 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from knapsack_lib.casting import acting, served
 from tokenizers import Tokenizer
 
-from knapsack_lib.agent import Cast
 from knapsack_lib.chat import ChatTokenizer
-from knapsack_lib.episodes import read_episodes
 from knapsack_lib.errors import UserError
-from knapsack_lib.families.knapsack import make_tasks
+from knapsack_lib.families import family_named
 from knapsack_lib.hub import base_folder
 from knapsack_lib.policies import PolicyError
 from knapsack_lib.policies.chat_server import ChatServerPolicy
 from knapsack_lib.policies.concurrent import Ask
 from knapsack_lib.policies.pocket import PocketEngine
-from knapsack_lib.profiles import Serving, load_profile
-from knapsack_lib.rollouts import play_tasks
+from knapsack_lib.policy_factory import load_policy, served
+from knapsack_lib.profiles import Cell, Serving, load_profile
+from knapsack_lib.rollouts import Rollouts
+from knapsack_lib.store import read_episodes
 from knapsack_lib.training.examples import encode_episode
 
 SMOKE = load_profile("smoke")
 BASE = base_folder(SMOKE)
+CELL = Cell("knapsack", "base", "reset", "easy")
+
+
+def played(folder, policy, count, profile=SMOKE):
+    """The episodes of `count` tasks."""
+    make = family_named("knapsack").make_task
+    tasks = [make("pocket-easy", seed=5, split="easy", index=i) for i in range(count)]
+    Rollouts(policy, CELL, profile, seed=1, shard=9).run(tasks, folder, "key")
+    return read_episodes(folder, "")
 
 
 def evaluation(prompts="messages", **changed):
@@ -103,32 +111,19 @@ def server(tmp_path_factory):
 
 
 def test_a_real_server_gives_the_replies_of_the_engine_in_this_process(server, chat, tmp_path):
-    tasks = make_tasks("pocket-easy", 4, seed=5, split="easy")
     limits = SMOKE.limits.model_copy(update={"turns": 3})
-    profile = SMOKE.model_copy(update={"limits": limits})
-    cast, played = Cast("base", "reset", "easy"), {}
-    setting = evaluation()
-    for name, policy in (
-        ("server", ChatServerPolicy(server, str(BASE), setting, chat)),
-        ("engine", PocketEngine(BASE, setting)),
-    ):
-        play_tasks(tasks, policy, cast, profile, tmp_path / name, "key", seed=1, shard=4)
-        played[name] = read_episodes(tmp_path / name, "")
-    for theirs, ours in zip(played["server"], played["engine"], strict=True):
+    profile, setting = SMOKE.model_copy(update={"limits": limits}), evaluation()
+    by_server = ChatServerPolicy(server, str(BASE), setting, chat)
+    found = played(tmp_path / "server", by_server, 4, profile)
+    expected = played(tmp_path / "engine", PocketEngine(BASE, setting), 4, profile)
+    for theirs, ours in zip(found, expected, strict=True):
         assert theirs.opening == ours.opening and len(theirs.turns) == len(ours.turns) == 3
-        assert (
-            theirs.turns[0].reply == ours.turns[0].reply
-            and theirs.turns[0].outcome == ours.turns[0].outcome
-        )
-        assert (
-            theirs.turns[0].prompt_tokens
-            == ours.turns[0].prompt_tokens
-            == chat.count(theirs.opening) + len(chat.ask)
-        )
-        ended = theirs.turns[0].outcome != "cut_off"  # a server may count the end mark or not
-        assert ours.turns[0].completion_tokens - theirs.turns[0].completion_tokens in (
-            (0, 1) if ended else (0,)
-        )
+        one, other = theirs.turns[0], ours.turns[0]
+        assert (one.reply, one.parse_status) == (other.reply, other.parse_status)
+        counted = chat.count(theirs.opening) + len(chat.ask)
+        assert one.prompt_tokens == other.prompt_tokens == counted
+        ended = one.parse_status != "cut_off"  # a server may count the end mark or not
+        assert other.completion_tokens - one.completion_tokens in ((0, 1) if ended else (0,))
 
 
 def test_a_profile_may_name_a_server_that_runs(server, tmp_path):
@@ -140,23 +135,15 @@ def test_a_profile_may_name_a_server_that_runs(server, tmp_path):
             "limits": SMOKE.limits.model_copy(update={"turns": 2}),
         }
     )
-    cast = Cast("base", "reset", "easy")
-    with acting(profile.run(), cast) as who:
-        assert set(who.inputs) == {"tasks", "base"} and "not proved" in who.story
-        play_tasks(
-            make_tasks("pocket-easy", 2, seed=5, split="easy"),
-            who.policy,
-            cast,
-            profile,
-            tmp_path / "s",
-            "k",
-            seed=1,
-            shard=9,
-        )
-    assert [len(e.turns) for e in read_episodes(tmp_path / "s", "")] == [2, 2]
+    with load_policy(profile.run(), CELL) as loaded:
+        assert set(loaded.files) == {"base"} and "not proved" in loaded.description
+        episodes = played(tmp_path / "s", loaded.policy, 2, profile)
+    assert [len(episode.turns) for episode in episodes] == [2, 2]
 
 
-def test_cells_that_start_servers_of_their_own_side_by_side_do_not_meet(tmp_path, monkeypatch):
+def test_cells_that_start_servers_of_their_own_at_the_same_time_do_not_share_files(
+    tmp_path, monkeypatch
+):
     logs = []
 
     @contextmanager
@@ -171,14 +158,15 @@ def test_cells_that_start_servers_of_their_own_side_by_side_do_not_meet(tmp_path
     run = SMOKE.model_copy(update={"evaluation": evaluation()}).run()
     with ExitStack() as stack:
         for runtime in ("persistent", "reset"):
-            who = stack.enter_context(acting(run, Cast("base", runtime, "easy")))
-            assert "nothing to prove" in who.story
+            cell = Cell("knapsack", "base", runtime, "easy")
+            loaded = stack.enter_context(load_policy(run, cell))
+            assert "nothing to prove" in loaded.description
         with (
             monkeypatch.context() as one,
             served(run) as (url, _),
-        ):  # make's: all cells ask the one server
+        ):  # that of `knapsack run`: all cells ask the one server
             one.setenv("KNAPSACK_SERVER", url)
-            stack.enter_context(acting(run, Cast("base", "reset", "medium")))
+            stack.enter_context(load_policy(run, Cell("knapsack", "base", "reset", "medium")))
     assert (
         len(logs) == 3 == len({log for log, _ in logs}) == len({template for _, template in logs})
     )
@@ -189,8 +177,8 @@ def test_cells_that_start_servers_of_their_own_side_by_side_do_not_meet(tmp_path
 
 @pytest.fixture
 def stub(chat):
-    """stub(answers): a server that gives these in turn, then the last for ever. Each is a status,
-    or a dict of a choice."""
+    """stub(answers): a server that gives these in turn, then the last one for ever. Each is a
+    status, or a dict of a choice."""
     servers = []
 
     def make(*answers):
@@ -248,15 +236,11 @@ def ask(*texts, turn=0):
     )
 
 
-def test_with_tokens_the_prompt_is_what_training_spells_and_sampled_ids_stay_as_they_are(
+def test_with_tokens_the_prompt_is_what_training_encodes_and_sampled_ids_stay_as_they_are(
     stub, chat
 ):
     # Two pieces where the tokenizer may join them
-    odd = (
-        *chat._ids("x"),
-        *chat._ids("x"),
-        chat.end,
-    )
+    odd = (*chat._ids("x"), *chat._ids("x"), chat.end)
     url, asked = stub({"token_ids": list(odd)})
     policy = ChatServerPolicy(url, "m", evaluation("tokens"), chat)
     first = policy.reply(ask("Act.", "Fill it."))
@@ -280,17 +264,7 @@ def test_an_episode_by_tokens_trains_on_the_very_ids_that_were_served(stub, chat
     block = chat.content("I end.\n```python\nfinish()\n```")
     url, asked = stub({"token_ids": [*chat._ids("no block"), chat.end]}, {"token_ids": list(block)})
     policy = ChatServerPolicy(url, "m", evaluation("tokens"), chat)
-    play_tasks(
-        make_tasks("pocket-easy", 1, seed=5, split="easy"),
-        policy,
-        Cast("base", "reset", "easy"),
-        SMOKE,
-        tmp_path / "s",
-        "k",
-        seed=1,
-        shard=9,
-    )
-    (episode,) = read_episodes(tmp_path / "s", "")
+    (episode,) = played(tmp_path / "s", policy, 1)
     example = encode_episode(chat, episode)
     last = asked[-1][1]["prompt"]
     assert (
@@ -310,7 +284,7 @@ def test_an_episode_by_tokens_trains_on_the_very_ids_that_were_served(stub, chat
         ({"context": 60}, {"finish_reason": "length", "token_ids": [5] * 9}, "context"),
     ],
 )
-def test_a_reply_cut_by_the_turn_is_told_from_one_cut_by_the_context(
+def test_a_reply_cut_by_the_turn_differs_from_one_cut_by_the_context(
     stub, chat, changed, choice, stop
 ):
     url, asked = stub(choice)
@@ -326,10 +300,9 @@ def test_a_reply_that_the_server_broke_off_is_no_answer_of_the_model(stub, chat)
     )
     with pytest.raises(PolicyError, match="broke a reply off .finish_reason abort."):
         ChatServerPolicy(url, "m", evaluation("tokens"), chat).reply(ask("Act.", "Fill it."))
-    assert not ChatServerPolicy(url, "m", evaluation("messages"), chat)._ended("length")
 
 
-def test_a_server_that_stumbles_is_asked_again_and_one_that_is_gone_is_no_fault_of_the_model(
+def test_a_server_that_fails_is_asked_again_and_one_that_is_gone_is_no_fault_of_the_model(
     stub, chat
 ):
     url, asked = stub(500, 429, "reset", 503, {"token_ids": [5, chat.end]})
@@ -350,7 +323,7 @@ def test_what_a_server_refuses_is_one_line_and_is_not_asked_again(stub, chat, st
     assert len(asked) == 1 and "\n" not in str(error.value)
 
 
-def test_a_server_without_token_ids_is_told_what_to_set(stub, chat):
+def test_a_server_without_token_ids_is_one_line_with_the_setting_to_change(stub, chat):
     url, _ = stub({"text": "hello"})
     with pytest.raises(UserError, match="serving.prompts to messages"):
         ChatServerPolicy(url, "m", evaluation("tokens"), chat).reply(ask("Act.", "Fill it."))

@@ -1,7 +1,6 @@
 """A paid teacher behind a server that fails in every way: nothing is lost, nothing is paid for
-twice, no key is shown."""
+twice, no budget is exceeded, no key is shown."""
 
-import json
 import logging
 import os
 import subprocess
@@ -12,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from knapsack_lib.episodes import read_episodes
 from knapsack_lib.errors import UserError
+from knapsack_lib.policies.prices import load_prices
+from knapsack_lib.store import current, read_episodes
 
 ROOT = Path(__file__).parents[2]
+PRICES = load_prices(ROOT / "params" / "prices" / "gemini.yaml")
 MANY = 200
 
 
@@ -73,12 +74,10 @@ def test_200_episodes_through_a_storm_equal_those_of_a_calm_day_and_a_second_run
     monkeypatch.delenv("GEMINI_API_KEY")
     again, policy = play("again", None, 50, replies="wild-replies")
     assert expected.splitlines()[:50] == again.splitlines()
-    assert policy.requests == 0 and policy.from_store == sum(
-        len(e.turns) for e in read_episodes(tmp_path / "again", "make")
-    )
-    assert (
-        policy.spent_usd == pytest.approx(report.spent_usd) and policy.report().prompt_tokens == 0
-    )
+    again = policy.report()
+    assert again.requests == again.prompt_tokens == 0
+    assert again.from_store == sum(len(e.turns) for e in read_episodes(tmp_path / "again", "make"))
+    assert policy.spent_usd == pytest.approx(report.spent_usd)
 
 
 def test_the_key_is_in_no_file_and_no_line_of_a_log(play, google, storm, tmp_path, caplog, key):
@@ -92,22 +91,22 @@ def test_the_key_is_in_no_file_and_no_line_of_a_log(play, google, storm, tmp_pat
 SCRIPT = """
 import sys
 from pathlib import Path
-from knapsack_lib.agent import Cast
-from knapsack_lib.families.knapsack import make_tasks
+from knapsack_lib.families import family_named
 from knapsack_lib.policies.gemini import GeminiPolicy
 from knapsack_lib.policies.prices import load_prices
-from knapsack_lib.profiles import Gemini, Profile
-from knapsack_lib.rollouts import play_tasks
+from knapsack_lib.profiles import Cell, Gemini, Profile
+from knapsack_lib.rollouts import Rollouts
 folder, profile, setting = Path(sys.argv[1]), *sys.argv[2:]
 policy = GeminiPolicy(Gemini.model_validate_json(setting), folder / "replies", load_prices(), pause_seconds=0.005)
-tasks = make_tasks("pocket-easy", 24, seed=1, split="roll")
-play_tasks(tasks, policy, Cast("teacher", "reset", "easy"), Profile.model_validate_json(profile), folder / "episodes", "k",
-           seed=1, shard=100)
+make = family_named("knapsack").make_task
+tasks = [make("pocket-easy", seed=1, split="roll", index=i) for i in range(24)]
+rollouts = Rollouts(policy, Cell("knapsack", "teacher", "reset", "easy"), Profile.model_validate_json(profile), 1, 100)
+rollouts.run(tasks, folder / "episodes", "k")
 """
 
 
 def test_a_run_that_is_killed_again_and_again_pays_only_for_what_the_kill_tore_away(
-    play, google, storm, brisk, tmp_path, key, setting
+    play, google, storm, brisk, tmp_path, key, setting, paid
 ):
     expected, _ = play("calm", google(), 24)
     server, folder = google(fault=storm), tmp_path / "killed"
@@ -129,16 +128,13 @@ def test_a_run_that_is_killed_again_and_again_pays_only_for_what_the_kill_tore_a
         time.sleep(0.1)
         server.settle()  # answers that were on their way
         assert not kept & set(server.answered[seen:])  # what was on disk was not asked for again
-        whole = (
-            (folder / "replies" / "replies.jsonl").read_bytes().rpartition(b"\n")[0].splitlines()
-        )
-        kept, seen = {json.loads(line)["response_id"] for line in whole}, len(server.answered)
-        assert (
-            len(set(server.answered) - kept) <= 3
-        )  # torn away: at most one for each request under way
+        kept = {record["response_id"] for record in paid(folder / "replies")}
+        seen = len(server.answered)
+        # Torn away: at most one for each request under way.
+        assert len(set(server.answered) - kept) <= 3
     assert len(server.answered) - len(set(server.answered)) <= 2 * 3
     assert kept == set(server.answered)
-    assert (folder / "episodes" / "episodes.jsonl").read_bytes() == expected
+    assert (current(folder / "episodes") / "episodes.jsonl").read_bytes() == expected
 
 
 def test_a_server_that_stays_away_ends_the_run_in_one_line_and_no_answer_is_lost(
@@ -153,13 +149,57 @@ def test_a_server_that_stays_away_ends_the_run_in_one_line_and_no_answer_is_lost
     assert play("a", server)[0] == play("b", google())[0] and each_once(server)
 
 
+# Money --------------------------------------------------------------------------------------------
+
+
+def test_no_budget_is_exceeded_and_the_run_continues_when_it_is_raised(
+    play, google, tmp_path, no_waiting, paid
+):
+    expected, whole = play("whole", google())
+    server = google()
+    with pytest.raises(
+        UserError, match=r"^\$0\.\d+ of budget_usd = .* are spent .*budget_usd.*resumes$"
+    ):
+        play("a", server, budget_usd=whole.spent_usd / 2)
+    spent = sum(line["usd"] for line in paid(tmp_path / "a-replies"))
+    assert 0 < spent <= whole.spent_usd / 2 and play.policy.spent_usd == pytest.approx(spent)
+    before = len(server.settle().answered)
+    with pytest.raises(UserError, match="budget"):  # a new run has no new budget
+        play("a", server, budget_usd=whole.spent_usd / 2)
+    assert (
+        len(server.settle().answered) == before == len(paid(tmp_path / "a-replies"))
+        and no_waiting == []
+    )
+    found, policy = play("a", server)
+    assert (
+        found == expected
+        and len(set(server.answered)) == len(server.answered)
+        and policy.spent_usd == pytest.approx(whole.spent_usd)
+    )
+
+
+def test_concurrent_requests_do_not_exceed_the_budget_together(
+    play, google, tmp_path, paid, answers
+):
+    server = google(
+        answer=answers("hm", prompt=100, completion=510)
+    )  # hardly less than the worst case
+    server.slow = 0.05
+    worst = PRICES.of("gemini-3-flash-preview").usd(200, 512)
+    with pytest.raises(UserError, match="budget"):
+        play("a", server, 8, budget_usd=2 * worst)
+    assert len(server.settle().answered) == 2 == len(paid(tmp_path / "a-replies"))
+
+
 # Refusals and pauses ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "code, mend", [(400, "profile"), (401, "key"), (403, "key"), (404, "model")]
+    "code, hint", [(400, "profile"), (401, "key"), (403, "key"), (404, "model")]
 )
-def test_what_asking_again_cannot_mend_is_not_asked_again(play, google, code, hint, key):
+def test_a_refusal_that_asking_again_cannot_change_is_not_asked_again(
+    play, google, code, hint, key
+):
     server = google(fault=lambda digest, attempt: str(code))
     with pytest.raises(UserError, match=f"refuses.*{code}.*{hint}") as caught:
         play("a", server, concurrency=1)
@@ -252,7 +292,7 @@ def test_thinking_counts_as_completion_and_a_full_context_ends_the_episode(
             ("no_code", 1200, 100),
             ("context", 0, 0),
         ][: len(turns)]
-        and turns[-1].outcome == "context"
+        and turns[-1].parse_status == "context"
         and len(turns) in (3, 4)
     )
     assert policy.report().completion_tokens == 100 * (len(turns) - 1)

@@ -1,5 +1,5 @@
-"""Notebook 02 with a paid teacher: what it will cost, what it did cost, and a second run that asks
-for nothing."""
+"""Notebook 02 with a paid teacher: what it will cost, what it cost, and a second run that asks for
+nothing."""
 
 import os
 import shutil
@@ -10,6 +10,7 @@ import nbformat
 import pytest
 
 from knapsack_lib.files import project_root
+from knapsack_lib.store import current
 
 PROFILE = """like: smoke
 name: paid
@@ -62,36 +63,34 @@ def notebook(study, stem, *words, **environment):
     return done, "-".join([stem, *words[2::3]])
 
 
-def said(study, name):
+def printed(study, name):
     book = nbformat.read(study / "runs" / "paid" / "notebooks" / f"{name}.ipynb", as_version=4)
     return "\n".join(
         o.text for c in book.cells for o in c.get("outputs", ()) if o.output_type == "stream"
     )
 
 
-def test_the_notebook_says_what_it_will_cost_and_what_it_did(study, google, key):
-    server = google()
+def test_the_notebook_prints_the_estimate_and_the_cost_and_pays_only_once(study, google, key):
+    server, store = google(), study / "runs/paid/teacher/reset"
     assert notebook(study, "01_generate")[0].returncode == 0
     done, name = notebook(study, "02_teacher", "-p", "runtime", "reset")
     assert done.returncode != 0 and "GEMINI_API_KEY" in done.stderr and ".env" in done.stderr
     (study / ".env").write_text(f"GEMINI_API_KEY={key}\n")
     done, name = notebook(study, "02_teacher", "-p", "runtime", "reset", GEMINI_BASE_URL=server.url)
     assert done.returncode == 0, done.stderr[-2000:]
-    text = said(study, name)
+    text = printed(study, name)
     assert (
         "gemini-3-flash-preview: about" in text
         and "of this regime's budget of $1.00" in text
         and "spent in all" in text
     )
     assert len(server.answered) > 12 and key not in text
-    episodes = (study / "runs/paid/teacher/reset/episodes.jsonl").read_bytes()
-    shutil.rmtree(
-        study / "runs/paid/teacher/reset"
-    )  # the traces are gone, what was paid for is not
+    episodes = (current(store) / "episodes.jsonl").read_bytes()
+    shutil.rmtree(store)  # the traces are gone, what was paid for is not
     done, name = notebook(
         study, "02_teacher", "-p", "runtime", "reset", GEMINI_BASE_URL="http://127.0.0.1:9"
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert (study / "runs/paid/teacher/reset/episodes.jsonl").read_bytes() == episodes
+    assert (current(store) / "episodes.jsonl").read_bytes() == episodes
     kept = b"".join(p.read_bytes() for p in (study / "runs").rglob("*") if p.is_file())
     assert key.encode() not in kept
