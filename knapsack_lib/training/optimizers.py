@@ -22,10 +22,6 @@ class Joint(torch.optim.Optimizer):
         for part in self.parts:
             part.step()
 
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        for part in self.parts:
-            part.zero_grad(set_to_none)
-
     def state_dict(self) -> dict[str, Any]:
         return {"parts": [part.state_dict() for part in self.parts]}
 
@@ -40,7 +36,8 @@ def muon_with_adamw(
 ) -> Joint:
     """Muon (with weight decay) for the matrices inside the blocks, AdamW (without) for embeddings
     and norms."""
-    matrices, others = [], []
+    matrices: list[torch.nn.Parameter] = []
+    others: list[torch.nn.Parameter] = []
     for name, weight in model.named_parameters():
         if weight.requires_grad:
             (matrices if weight.ndim == 2 and "embed" not in name else others).append(weight)

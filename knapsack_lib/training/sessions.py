@@ -13,17 +13,17 @@ episodes occur.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from textwrap import indent
 
 import numpy as np
 
-from knapsack_lib.families.ids import SYLLABLES
+from knapsack_lib.families.ids import draw_ids, id_names
 
-__all__ = ["Part", "document", "restating", "session", "spelled"]
+__all__ = ["Part", "document", "session", "words"]
 
-Part = tuple[
-    str, str, list[tuple[int, int]]
-]  # role, text, character spans that restate something shown before
+# Role, text, and the character spans of it that restate something shown before.
+Part = tuple[str, str, list[tuple[int, int]]]
 
 NOUNS = (
     "rows marks pairs queue notes depot stock names pool spare log table index rest seen budget left taken bad open "
@@ -47,10 +47,9 @@ SYSTEMS = (
 )
 
 
-def spelled(rng: np.random.Generator, count: int) -> list[str]:
-    """`count` two-syllable ids; all syllables differ while they last (25 ids)."""
-    order = rng.permutation(len(SYLLABLES))
-    return [SYLLABLES[order[2 * i]] + SYLLABLES[order[2 * i + 1]] for i in range(count)]
+def _ids(rng: np.random.Generator, count: int) -> list[str]:
+    """Two-syllable ids, as pocket tasks have them; all syllables differ (25 ids at most)."""
+    return id_names("syllables", draw_ids(rng, "syllables", count))
 
 
 def _value(rng: np.random.Generator, kind: int) -> object:
@@ -63,100 +62,84 @@ def _pick(rng: np.random.Generator, words: Sequence[str], count: int) -> list[st
     return [words[i] for i in rng.permutation(len(words))[:count]]
 
 
-def restating(rng: np.random.Generator, size: int) -> list[Part]:
+def _restating(rng: np.random.Generator, size: int) -> list[Part]:
     """Somebody shows named values; the assistant writes them out as Python literals. Everything
     after is a copy."""
-    ids, names = spelled(rng, 25), _pick(rng, NOUNS, int(rng.integers(1, 5)))
-    values = []
+    ids, names = _ids(rng, 25), _pick(rng, NOUNS, int(rng.integers(1, 5)))
+    values: list[object] = []
     for _ in names:
         shape, count = rng.random(), int(rng.integers(1, size + 1))
-        some, ids = ids[:count], ids[count:] or spelled(rng, 25)
+        some, ids = ids[:count], ids[count:] or _ids(rng, 25)
         kind = int(rng.integers(4))
         if shape < 0.4:
-            values.append(repr({i: _value(rng, kind) for i in some}))
+            values.append({i: _value(rng, kind) for i in some})
         elif shape < 0.7:
-            values.append(repr(some))
+            values.append(some)
         elif shape < 0.8:
-            values.append(repr(_pick(rng, "ABCDEF", int(rng.integers(0, 4)))))
+            values.append(_pick(rng, "ABCDEF", int(rng.integers(0, 4))))
         else:
-            values.append(str(int(rng.integers(0, 61))))
-    shown = "\n".join(f"{n} {v}" for n, v in zip(names, values, strict=True))
-    code = "\n".join(f"{n} = {v}" for n, v in zip(names, values, strict=True))
-    text = f"```python\n{code}\n```"
-    return [("user", shown, []), ("assistant", text, [(10, len(text) - 4)])]
+            values.append(int(rng.integers(0, 61)))
+    named = list(zip(names, values, strict=True))
+    text = f"```python\n{_lines(named, ' = ')}\n```"
+    return [("user", _lines(named, " "), []), ("assistant", text, [(10, len(text) - 4)])]
 
 
 def session(rng: np.random.Generator, size: int) -> list[Part]:
     """A queue is worked off in steps of k: `queue` shrinks, `ledger` grows, `spare` falls; then a
     few more numbers."""
-    queue, ledger, spare, total, helper, fetch, read = (
-        *_pick(rng, NOUNS, 4),
-        *_pick(rng, VERBS, 3),
-    )
+    queue, ledger, spare, total = _pick(rng, NOUNS, 4)
+    helper, fetch, read = _pick(rng, VERBS, 3)
     count = int(rng.integers(2, size + 1))
-    ids, kind, step = spelled(rng, count), int(rng.integers(4)), int(rng.integers(1, 5))
+    left, kind, step = _ids(rng, count), int(rng.integers(4)), int(rng.integers(1, 5))
     numbers = {spare: int(rng.integers(count, 61)), total: int(rng.integers(1, 61))}
     reuse, from_end = bool(rng.integers(2)), bool(rng.integers(2))
-    taken = "-{}:" if from_end else ":{}"
     loop = (
-        f"for x in {queue}[{taken}]:\n    {ledger}[x] = {read}(x)\n    {spare} -= 1\n"
+        f"for x in {queue}[{'-{}:' if from_end else ':{}'}]:\n    {ledger}[x] = {read}(x)\n    {spare} -= 1\n"
         f"{queue} = [x for x in {queue} if x not in {ledger}]\n"
         f"print('{queue}', {queue})\nprint('{ledger}', {ledger})\nprint('{spare}', {spare})"
     )
-    indented = "\n".join("    " + line for line in loop.format("n").split("\n"))
-    define = f"def {helper}(n):\n    global {queue}, {spare}\n{indented}"
+    define = f"def {helper}(n):\n    global {queue}, {spare}\n{indent(loop.format('n'), '    ')}"
+    call = f"{helper}({step})"
     order = list(numbers) if rng.integers(2) else list(numbers)[::-1]
     asked = ASKS[int(rng.integers(len(ASKS)))].format(a=queue)
     facts = " ".join(f"{name.capitalize()} {numbers[name]}." for name in order)
-    parts: list[Part] = [
-        ("system", SYSTEMS[int(rng.integers(len(SYSTEMS)))], []),
-        ("user", f"{asked} {facts}", []),
-    ]
-    start = "\n".join(f"{name} = {numbers[name]}" for name in order)
-    first = f"{queue} = {fetch}()\n{ledger} = {{}}"
-    body = f"{define}\n{helper}({step})" if reuse else loop.format(step)
-    parts.append(_said(rng, f"{start}\n{first}\n{body}\nprint('{total}', {total})", start))
-    left, written = list(ids), {}
-    while True:
+    system = SYSTEMS[int(rng.integers(len(SYSTEMS)))]
+    start = _lines([(name, numbers[name]) for name in order], " = ")
+    body = f"{define}\n{call}" if reuse else loop.format(step)
+    first = f"\n{queue} = {fetch}()\n{ledger} = {{}}\n{body}\nprint('{total}', {total})"
+    parts: list[Part] = [("system", system, []), ("user", f"{asked} {facts}", [])]
+    parts.append(_said(rng, start, first))
+    written: dict[str, object] = {}
+    while left:
         now = left[-step:] if from_end else left[:step]
-        written.update({x: _value(rng, kind) for x in now})
+        written |= {x: _value(rng, kind) for x in now}
         left = [x for x in left if x not in written]
         numbers[spare] -= len(now)
-        lines = [f"{queue} {left}", f"{ledger} {written}", f"{spare} {numbers[spare]}"]
-        parts.append(
-            (
-                "user",
-                "\n".join(lines + ([f"{total} {numbers[total]}"] if len(parts) == 3 else [])),
-                [],
-            )
-        )
-        if not left:
-            break
-        state = f"{queue} = {left}\n{ledger} = {written}\n{spare} = {numbers[spare]}"
-        parts.append(
-            _said(rng, f"{helper}({step})", f"{helper}({step})")
-            if reuse
-            else _said(rng, f"{state}\n{loop.format(step)}", state)
-        )
-    closing = f"{ledger} = {written}\n{total} = {numbers[total]}\n"
+        state = [(queue, left), (ledger, written), (spare, numbers[spare])]
+        printed = [(total, numbers[total])] if len(parts) == 3 else []
+        parts.append(("user", _lines([*state, *printed], " "), []))
+        restated = (_lines(state, " = "), f"\n{loop.format(step)}")
+        if left:
+            parts.append(_said(rng, *((call, "") if reuse else restated)))
     last = f"print(len({ledger}), {total})"
-    parts.append(_said(rng, last if reuse else closing + last, last if reuse else closing))
-    return parts
+    restated = (f"{ledger} = {written}\n{total} = {numbers[total]}\n", last)
+    return [*parts, _said(rng, *((last, "") if reuse else restated))]
 
 
-def _said(rng: np.random.Generator, code: str, copied: str) -> Part:
-    text = f"{SAYS[int(rng.integers(len(SAYS)))]}\n```python\n{code}\n```"
-    at = text.index(copied)
-    return ("assistant", text, [(at, at + len(copied))])
+def _lines(named: Iterable[tuple[str, object]], between: str) -> str:
+    return "\n".join(f"{name}{between}{value}" for name, value in named)
+
+
+def _said(rng: np.random.Generator, copied: str, rest: str) -> Part:
+    head = f"{SAYS[int(rng.integers(len(SAYS)))]}\n```python\n"
+    return "assistant", f"{head}{copied}{rest}\n```", [(len(head), len(head) + len(copied))]
 
 
 def document(rng: np.random.Generator, size: int, share_of_sessions: float) -> list[Part]:
     """One training document; `size` bounds how many things it is about."""
-    return (
-        session(rng, max(2, size))
-        if rng.random() < share_of_sessions
-        else restating(rng, min(size, 10))
-    )
+    if rng.random() < share_of_sessions:
+        return session(rng, max(2, size))
+    return _restating(rng, min(size, 10))
 
 
 def words() -> set[str]:
