@@ -1,7 +1,7 @@
 """What a profile needs, by formula: GPU memory, disk, tokens, hours, money. Nothing is measured and
 nothing is loaded.
 
-    need = needs(load_profile("paper"), prices)
+    need = estimate_resources(load_profile("paper"), prices)
     print("\\n".join(need.lines()))
 
 Every assumption is a name below or in the line that uses it. Sizes of known models are those of
@@ -105,7 +105,7 @@ def estimate_resources(profile: Profile, prices: Prices) -> ResourceEstimate:
         own = "on two CPU cores: see the README for what was measured"
         return ResourceEstimate(profile.name, disk=0.5 * GIB, usd=usd, notes=(own,))
     if model is None:
-        unknown = f"the shape of {profile.training.base} is not in knapsack_lib/needs.py: memory, disk and hours are not worked out"
+        unknown = f"the shape of {profile.training.base} is not in knapsack_lib/resource_estimate.py: memory, disk and hours are not worked out"
         return ResourceEstimate(profile.name, usd=usd, notes=(unknown,))
     adapters = profile.train_seeds * len(RUNTIMES)
     lora = model.lora_weights(profile.training.lora_rank)

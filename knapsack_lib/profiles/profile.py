@@ -36,6 +36,7 @@ __all__ = ["COMMITTED", "Profile", "load_profile"]
 
 # The profile whose episodes, figures and tables are in the repository.
 COMMITTED = "pocket-seeds"
+MOST_LIKES = 3  # profiles in a chain, each like the next
 EPISODE_SETTINGS = {
     "family",
     "difficulties",
@@ -213,7 +214,7 @@ def _settings(path: Path, above: tuple[Path, ...] = ()) -> Any:
     if not isinstance(data, dict) or "like" not in data:
         return data
     other = _profile_file(str(data.pop("like")))
-    if other in (path, *above) or len(above) == 3:  # the Makefile follows as many
+    if other in (path, *above) or len(above) == MOST_LIKES:
         raise UserError(
             f"{path.name}: like: {other.stem} leads too far, or back to itself; name a profile that is whole"
         )

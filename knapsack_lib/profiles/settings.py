@@ -245,7 +245,7 @@ class Training(Strict):
             )
         if self.episodes_per_step % self.gradient_accumulation_steps:
             raise ValueError(
-                f"episodes_per_step = {self.episodes_per_step} is no multiple of accumulation = {self.gradient_accumulation_steps}"
+                f"episodes_per_step = {self.episodes_per_step} is no multiple of gradient_accumulation_steps = {self.gradient_accumulation_steps}"
             )
         return self
 
