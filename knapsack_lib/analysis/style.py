@@ -1,64 +1,67 @@
 """How figures look, and how they are saved so that equal data give equal bytes.
 
-Colour says which traces a model was trained on, the marker (or hatch) says which runtime it acts
-in: in every figure. The palette is Okabe and Ito's, which stays apart for colour-blind readers and
-in grey.
+Colour is the training (`train`), the marker, line or hatch is the runtime that the model acts in:
+in every figure. The palette is Okabe and Ito's, which stays apart for colour-blind readers and in
+grey.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import zip_longest
+import io
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain, zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from knapsack_lib.analysis.output import write_csv
-from knapsack_lib.profiles import RUNTIMES, TRAININGS
+from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, TRAININGS
 
 __all__ = [
     "COLOUR",
     "HATCH",
-    "LINE",
+    "INK",
     "MARKER",
-    "SETTINGS",
-    "SIZES",
+    "PLACES",
+    "SOFT",
     "THOUSANDS",
-    "TRAINED",
-    "cell_name",
+    "Drawing",
+    "cell_ticks",
     "face",
+    "house_style",
     "legend",
-    "legend_bars",
+    "line_look",
+    "log_ticks",
     "new_figure",
     "panel_title",
-    "places",
-    "quiet",
+    "panels",
+    "sample",
     "save",
-    "wrapped",
 ]
 
 COLOUR = {"base": "#767676", "persistent": "#0072B2", "reset": "#D55E00"}
 MARKER = {"persistent": "o", "reset": "s"}
 HATCH = {"persistent": "", "reset": "/////"}
 LINE = {"persistent": "-", "reset": (0, (4, 2))}
-TRAINED = {
-    "base": "base model",
-    "persistent": "trained on persistent traces",
-    "reset": "trained on reset traces",
-}
 SIZES = {"easy": "Easy: the size trained on", "medium": "Medium: larger than trained on"}
 INK, SOFT = "#222222", "#8c8c8c"
 THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}")
+# (train, runtime) -> where its bar stands: pairs, with a gap between the models
+PLACES = {
+    (train, runtime): row * 2.45 + column
+    for row, train in enumerate(TRAININGS)
+    for column, runtime in enumerate(RUNTIMES)
+}
 
 SETTINGS: dict[str, Any] = {
     "font.family": "DejaVu Sans",
@@ -90,135 +93,133 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def cell_name(train: str, runtime: str) -> str:
-    """How a cell is written in figures and tables: trained on, then acts in."""
-    return f"{train} \N{RIGHTWARDS ARROW} {runtime}"
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Matplotlib's defaults and SETTINGS, whatever the caller or a matplotlibrc has set."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(SETTINGS)
+        yield
 
 
-def face(train: str, runtime: str) -> str:
-    """Fill of a marker: solid in the persistent runtime, hollow in the reset one, so that equal
-    points both show."""
-    return COLOUR[train] if runtime == "persistent" else "white"
+class Drawing(Figure):
+    """A figure that a notebook shows as it would be saved, without pyplot."""
 
-
-def panel_title(difficulty: str, rows: pd.DataFrame) -> str:
-    """A panel's title in two lines: the size, and both n of its rows: tasks a cell and training
-    seeds a regime."""
-    if rows.empty:
-        return f"{SIZES[difficulty]}\n(no episodes)"
-    n, seeds = int(rows.n.max()), int(rows.seeds.max())
-    return f"{SIZES[difficulty]}\n(n = {n} tasks, {seeds} training seed{'s' if seeds > 1 else ''} a regime)"
-
-
-def places() -> list[tuple[float, tuple[str, str]]]:
-    """Where each cell's bar stands: pairs, with a gap between the models."""
-    cells = [(train, runtime) for train in TRAININGS for runtime in RUNTIMES]
-    return [(i + 0.45 * (i // 2), cell) for i, cell in enumerate(cells)]
-
-
-def wrapped(title: str) -> str:
-    """A contrast's title in two lines when it is long."""
-    return title.replace(" − ", "\n− ") if len(title) > 28 else title
-
-
-def legend(
-    figure: Figure,
-    lines: bool = False,
-    markers: bool = True,
-    base: bool = True,
-    more: Sequence[Artist] = (),
-    narrow: bool = False,
-) -> None:
-    """What the colours and the markers mean, under the panels; `narrow`: one below the other."""
-    regimes = [
-        Line2D(
-            [],
-            [],
-            color=COLOUR[t],
-            lw=4,
-            label=(TRAINED[t].replace("trained on ", "") if narrow else TRAINED[t]),
-        )
-        for t in TRAININGS
-        if base or t != "base"
-    ]
-    runtimes = [
-        Line2D(
-            [],
-            [],
-            color=INK,
-            marker=MARKER[r] if markers else "",
-            mfc=INK if r == "persistent" else "white",
-            ms=5,
-            ls=LINE[r] if lines else "none",
-            label=f"in the {r} runtime" if narrow else f"acts in the {r} runtime",
-        )
-        for r in RUNTIMES
-    ]
-    if narrow:
-        figure.legend(
-            handles=[*regimes, *runtimes],
-            loc="outside lower center",
-            ncols=2,
-            columnspacing=0.8,
-            handlelength=1.4,
-        )
-    else:
-        _place(figure, regimes, [*runtimes, *more])
-
-
-def legend_bars(figure: Figure, more: Sequence[Artist]) -> None:
-    """The same for bars: colour is the training, hatch is the runtime."""
-    regimes = [Patch(facecolor=COLOUR[t], edgecolor=COLOUR[t], label=TRAINED[t]) for t in TRAININGS]
-    runtimes = [
-        Patch(
-            fc=INK if r == "persistent" else "white",
-            ec=INK,
-            hatch=HATCH[r],
-            label=f"acts in the {r} runtime",
-        )
-        for r in RUNTIMES
-    ]
-    _place(figure, regimes, [*runtimes, *more])
-
-
-def _place(figure: Figure, above: Sequence[Artist], below: Sequence[Artist]) -> None:
-    """Two rows of columns; matplotlib fills a legend column by column."""
-    blank = Line2D([], [], ls="none", label=" ")
-    pairs = [handle for pair in zip_longest(above, below, fillvalue=blank) for handle in pair]
-    figure.legend(
-        handles=pairs,
-        loc="outside lower center",
-        ncols=max(len(above), len(below)),
-        columnspacing=1.2,
-        handlelength=1.6,
-    )
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        picture = io.BytesIO()
+        with house_style():
+            self.savefig(picture, format="png")
+        return picture.getvalue(), {"width": round(110 * self.get_figwidth())}
 
 
 def new_figure(
     rows: int, columns: int, size: tuple[float, float], **shared: Any
-) -> tuple[Figure, Any]:
-    """A figure of its own (no global pyplot state) and its axes, always of shape [rows, columns]."""
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
+) -> tuple[Drawing, Any]:
+    """A figure and its axes, always of shape [rows, columns]; `size` in inches."""
+    figure = Drawing(figsize=size, layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, **shared)
 
 
 def save(
     draw: Callable[[pd.DataFrame], Figure], data: pd.DataFrame, stem: Path, stamp: str
 ) -> list[Path]:
-    """Draw once with the house settings and write <stem>.csv, .pdf and .png. The pictures carry the
-    stamp inside."""
+    """Draw once and write <stem>.csv, .pdf and .png. The pictures carry the stamp inside."""
     paths = [write_csv(data, stem.with_suffix(".csv"), stamp)]
     nothing = {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None}
     inside = {".pdf": {**nothing, "Subject": stamp}, ".png": {"Software": None, "Comment": stamp}}
-    with mpl.rc_context():
-        mpl.rcdefaults()  # whatever the caller or a matplotlibrc has set
-        mpl.rcParams.update(SETTINGS)  # type: ignore[arg-type]
+    with house_style():
         figure = draw(data)
         for suffix, metadata in inside.items():
             figure.savefig(stem.with_suffix(suffix), metadata=metadata)
             paths.append(stem.with_suffix(suffix))
     return paths
+
+
+# Cells --------------------------------------------------------------------------------------------
+
+
+def face(train: str, runtime: str) -> str:
+    """Fill of a marker or bar: solid in the persistent runtime, hollow in the reset one, so that
+    equal points both show."""
+    return COLOUR[train] if runtime == "persistent" else "white"
+
+
+def line_look(train: str, runtime: str) -> dict[str, Any]:
+    """Of a line with markers; those of the reset runtime are larger and hollow."""
+    hollow = runtime == "reset"
+    return {
+        "color": COLOUR[train],
+        "ls": LINE[runtime],
+        "lw": 1.5,
+        "marker": MARKER[runtime],
+        "ms": 5.5 if hollow else 3.2,
+        "mfc": "none" if hollow else COLOUR[train],
+        "mew": 1.1,
+    }
+
+
+def cell_ticks(axis: Axes) -> None:
+    """Name the cells at PLACES, the first on top."""
+    names = [f"{train} \N{RIGHTWARDS ARROW} {runtime}" for train, runtime in PLACES]
+    axis.set_yticks(list(PLACES.values()), names)
+    axis.tick_params(axis="y", length=0)
+    axis.set_ylim(max(PLACES.values()) + 0.6, -0.6)
+
+
+def panel_title(difficulty: str, rows: pd.DataFrame) -> str:
+    """A panel's title in two lines: the size, and both n of its rows: tasks of a cell and training
+    seeds of a training."""
+    if rows.empty:
+        return f"{SIZES[difficulty]}\n(no episodes)"
+    n, seeds = int(rows.n.max()), int(rows.seeds.max())
+    return f"{SIZES[difficulty]}\n(n = {n} tasks, {seeds} training seed{'s' if seeds > 1 else ''})"
+
+
+def panels(axes: Sequence[Axes], data: pd.DataFrame) -> Iterator[tuple[Axes, pd.DataFrame]]:
+    """Axes and rows of each difficulty, under its title."""
+    for difficulty, axis in zip(DIFFICULTIES, axes, strict=True):
+        rows = data[data.difficulty == difficulty]
+        axis.set_title(panel_title(difficulty, rows))
+        axis.grid()
+        yield axis, rows
+
+
+# Legends and axes ---------------------------------------------------------------------------------
+
+
+def sample(label: str, **look: Any) -> Line2D:
+    """A legend's entry: a line or a marker."""
+    return Line2D([], [], label=label, **{"color": INK, "lw": 1, **look})
+
+
+def legend(
+    figure: Figure,
+    kind: Literal["bars", "points", "lines", "steps"],
+    more: Sequence[Artist] = (),
+    base: bool = True,
+) -> None:
+    """Under the panels, in two rows: what the colours mean, then what markers, lines or hatches
+    mean, and `more`."""
+    trainings = [*RUNTIMES, *(["base"] if base else [])]
+    above = [Patch(color=COLOUR[train], label=f"train: {train}") for train in trainings]
+    below: list[Artist] = []
+    for runtime in RUNTIMES:
+        label, fill = f"runtime: {runtime}", INK if runtime == "persistent" else "white"
+        if kind == "bars":
+            below.append(Patch(fc=fill, ec=INK, hatch=HATCH[runtime], label=label))
+        else:
+            marker = "" if kind == "steps" else MARKER[runtime]
+            line = "none" if kind == "points" else LINE[runtime]
+            below.append(sample(label, marker=marker, mfc=fill, ms=5, ls=line, lw=1.5))
+    # Matplotlib fills a legend column by column.
+    pairs = zip_longest(above, [*below, *more], fillvalue=sample(" ", ls="none"))
+    figure.legend(
+        handles=list(chain.from_iterable(pairs)),
+        loc="outside lower center",
+        ncols=max(len(above), len(below) + len(more)),
+        columnspacing=1.1,
+        handlelength=1.6,
+    )
 
 
 def log_ticks(axis: Axis) -> None:
@@ -228,8 +229,3 @@ def log_ticks(axis: Axis) -> None:
         FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 10 else f"{value:g}")
     )
     axis.set_minor_formatter(NullFormatter())
-
-
-def quiet(axes: Axes, axis: str = "x") -> None:
-    """Grid lines across one axis only, behind the data."""
-    axes.grid(axis=axis)  # type: ignore[arg-type]

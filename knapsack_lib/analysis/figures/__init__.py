@@ -1,6 +1,7 @@
 """Every figure, each a PDF for LaTeX, a PNG for the README and the CSV behind it.
 
     write_all(Evidence(results), folder)
+    draw_main_result(main_result_data(evidence))        # a figure, to be changed and shown
 
 A figure is a pair: `*_data` picks the rows (that is the CSV), `draw_*` draws nothing but those
 rows. Widths are those of a page in two columns: 3.4 inches for one column, 7 for both.
@@ -15,20 +16,23 @@ from knapsack_lib.analysis.evidence import Evidence
 from knapsack_lib.analysis.figures.cells import (
     cost_quality_data,
     draw_cost_quality,
+    draw_failures,
     draw_main_result,
     main_result_data,
 )
-from knapsack_lib.analysis.figures.effects import contrast_data, draw_contrasts, draw_power
-from knapsack_lib.analysis.figures.errors import draw_failures, draw_survival, survival_data
-from knapsack_lib.analysis.figures.training import draw_loss_curves, loss_data
-from knapsack_lib.analysis.figures.turns import (
+from knapsack_lib.analysis.figures.curves import (
+    draw_loss_curves,
     draw_state_by_turn,
+    draw_survival,
     draw_tokens_by_turn,
+    loss_data,
     state_data,
+    survival_data,
     tokens_data,
 )
+from knapsack_lib.analysis.figures.effects import contrast_data, draw_contrasts, draw_power
 
-__all__ = ["NAMES", "write_all"]
+__all__ = ["FIGURES", "write_all"]
 
 FIGURES = {
     "main_result": (main_result_data, draw_main_result),
@@ -41,7 +45,6 @@ FIGURES = {
     "power": (lambda evidence: evidence.power, draw_power),
     "loss_curves": (loss_data, draw_loss_curves),
 }
-NAMES = tuple(FIGURES)
 
 
 def write_all(evidence: Evidence, folder: Path) -> list[Path]:

@@ -4,180 +4,106 @@ them."""
 from __future__ import annotations
 
 import pandas as pd
-import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
-from knapsack_lib.analysis import style
 from knapsack_lib.analysis.evidence import Evidence
-from knapsack_lib.analysis.style import INK, SOFT
-from knapsack_lib.profiles import DIFFICULTIES
+from knapsack_lib.analysis.style import INK, SOFT, house_style, new_figure, sample
 
 __all__ = ["contrast_data", "draw_contrasts", "draw_power"]
 
 SHAPE = {"easy": "o", "medium": "D"}
 SHADE = {"easy": "#009E73", "medium": "#CC79A7"}
+BAND = {"color": "#56B4E9", "alpha": 0.25, "lw": 0}
 SHOWN = ("training", "runtime", "interaction", "matched", "aligned", "gain")
+COLUMNS = "difficulty contrast title planned n seeds effect low high tost_low tost_high tost p p_holm seed_low seed_high"
 
 
 def contrast_data(evidence: Evidence) -> pd.DataFrame:
     """The planned contrasts of scores and two simple ones, with the margin they are held against."""
-    rows = evidence.contrasts[
-        (evidence.contrasts.outcome == "score") & evidence.contrasts.contrast.isin(SHOWN)
-    ]
-    columns = [
-        "difficulty",
-        "contrast",
-        "title",
-        "planned",
-        "n",
-        "seeds",
-        "effect",
-        "low",
-        "high",
-        "tost_low",
-        "tost_high",
-        "tost",
-        "p",
-        "p_holm",
-        "seed_low",
-        "seed_high",
-    ]
-    judged = evidence.analysis
-    return rows[columns].assign(
+    table, judged = evidence.contrasts, evidence.analysis
+    rows = table[(table.outcome == "score") & table.contrast.isin(SHOWN)]
+    return rows[COLUMNS.split()].assign(
         margin=judged.margin, level=judged.level, tost_level=1 - 2 * judged.alpha
     )
 
 
+@house_style()
 def draw_contrasts(data: pd.DataFrame) -> Figure:
     """Paired differences of scores: all on the left, those near zero on the right with the band of
     equivalence."""
-    figure, grid = style.new_figure(1, 2, (7, 3.0), sharey=True, width_ratios=[1.1, 1])
+    figure, grid = new_figure(1, 2, (7, 3.0), sharey=True, width_ratios=[1.1, 1])
     margin = float(data.margin.iloc[0])
+    # The simple contrasts stand apart.
     places = {name: place + 0.35 * (place > 3) for place, name in enumerate(SHOWN)}
     for axis in grid[0]:
-        axis.axvspan(-margin, margin, color="#56B4E9", alpha=0.25, lw=0)
+        axis.axvspan(-margin, margin, **BAND)
         axis.axvline(0, color=INK, lw=0.8)
-        for row in data.itertuples():
-            y = places[row.contrast] + (-0.17 if row.difficulty == "easy" else 0.17)
-            colour = SHADE[row.difficulty]
-            axis.plot([row.low, row.high], [y, y], color=colour, lw=1.2, solid_capstyle="butt")
-            axis.plot(
-                [row.tost_low, row.tost_high], [y, y], color=colour, lw=3.2, solid_capstyle="butt"
-            )
-            axis.plot(
-                [row.effect],
-                [y],
-                marker=SHAPE[row.difficulty],
-                ms=4,
-                mfc="white",
-                mec=colour,
-                mew=1.3,
-            )
-            if row.seeds > 1:
-                axis.plot(
-                    [row.seed_low, row.seed_high],
-                    [y + 0.13] * 2,
-                    color=INK,
-                    lw=0.7,
-                    marker="|",
-                    ms=3,
-                )
+        for difficulty, rows in data.groupby("difficulty"):
+            colour = SHADE[difficulty]
+            y = rows.contrast.map(places) + (-0.17 if difficulty == "easy" else 0.17)
+            axis.hlines(y, rows.low, rows.high, color=colour, lw=1.2)
+            axis.hlines(y, rows.tost_low, rows.tost_high, color=colour, lw=3.2)
+            axis.plot(rows.effect, y, ls="none", color=colour, **_point(difficulty))
+            if rows.seeds.max() > 1:
+                for ends in (rows.seed_low, rows.seed_high):
+                    axis.plot(ends, y + 0.13, color=INK, ls="none", marker="|", ms=3)
+                axis.hlines(y + 0.13, rows.seed_low, rows.seed_high, color=INK, lw=0.7)
         axis.set_xlabel("difference of scores")
-        style.quiet(axis)
+        axis.tick_params(axis="y", length=0)
+        axis.grid(axis="x")
     titles = data.drop_duplicates("contrast").set_index("contrast").title
-    names = [style.wrapped(titles[name]) for name in SHOWN]
-    grid[0, 0].set_yticks([places[name] for name in SHOWN], names)
-    grid[0, 0].tick_params(axis="y", length=0)
-    grid[0, 0].invert_yaxis()
-    reach = max(
-        4 * margin,
-        1.15 * data[data.contrast.isin(["aligned", "gain"])][["low", "high"]].abs().max().max(),
-    )
-    grid[0, 1].set_xlim(-reach, reach)
-    grid[0, 1].set_title("the same, near zero")
-    _effect_legend(figure, data, margin)
+    names = [
+        titles[name].replace(" − ", "\n− ") if len(titles[name]) > 28 else titles[name]
+        for name in SHOWN
+    ]
+    left, right = grid[0]
+    left.set_yticks(list(places.values()), names)
+    left.invert_yaxis()
+    small = data[data.contrast.isin(["aligned", "gain"])][["low", "high"]].abs().max().max()
+    reach = max(4 * margin, 1.15 * small)
+    right.set(xlim=(-reach, reach), title="the same, near zero")
+    figure.legend(handles=_marks(data), loc="outside lower center", ncols=3, columnspacing=1.4)
     return figure
 
 
-def _effect_legend(figure: Figure, data: pd.DataFrame, margin: float) -> None:
-    counts = data.groupby("difficulty").n.max()
-    marks: list[Artist] = []
-    for d in counts.index.intersection(DIFFICULTIES):
-        label = f"{d} (n = {counts[d]} tasks), {data.level.iloc[0]:.0%}"
-        marks.append(
-            Line2D(
-                [],
-                [],
-                color=SHADE[d],
-                marker=SHAPE[d],
-                mfc="white",
-                mew=1.3,
-                ms=4,
-                lw=1.2,
-                label=label,
-            )
-        )
-    marks.append(
-        Line2D([], [], color=SOFT, lw=3.2, label=f"{data.tost_level.iloc[0]:.0%}, for equivalence")
-    )
-    marks.append(Patch(color="#56B4E9", alpha=0.25, lw=0, label=f"margin ±{margin:g}"))
-    if data.seeds.max() > 1:
-        marks.append(
-            Line2D(
-                [],
-                [],
-                color=INK,
-                lw=0.7,
-                marker="|",
-                ms=3,
-                label=f"range of {data.seeds.max():.0f} training seeds",
-            )
-        )
-    figure.legend(handles=marks, loc="outside lower center", ncols=3, columnspacing=1.4)
+def _point(difficulty: str) -> dict:
+    return {"marker": SHAPE[difficulty], "ms": 4, "mfc": "white", "mew": 1.3}
 
 
+def _marks(data: pd.DataFrame) -> list[Artist]:
+    """The legend of the contrasts."""
+    one, seeds = data.iloc[0], data.seeds.max()
+    marks: list[Artist] = [
+        sample(f"{d} (n = {n} tasks), {one.level:.0%}", color=SHADE[d], lw=1.2, **_point(d))
+        for d, n in data.groupby("difficulty").n.max().items()
+    ]
+    marks.append(sample(f"{one.tost_level:.0%}, for equivalence", color=SOFT, lw=3.2))
+    marks.append(Patch(label=f"margin ±{one.margin:g}", **BAND))
+    if seeds > 1:
+        marks.append(sample(f"range of {seeds:.0f} training seeds", lw=0.7, marker="|", ms=3))
+    return marks
+
+
+@house_style()
 def draw_power(data: pd.DataFrame) -> Figure:
     """Power of the paired comparison of the two aligned cells, by the true difference of their
     scores."""
-    figure, grid = style.new_figure(1, 1, (3.4, 2.3))
+    figure, grid = new_figure(1, 1, (3.4, 2.3))
     axis = grid[0, 0]
-    sns.lineplot(
-        data,
-        x="difference",
-        y="power",
-        hue="difficulty",
-        style="difficulty",
-        palette=SHADE,
-        ax=axis,
-        errorbar=None,
-        legend=False,
-        lw=1.8,
-    )
+    for difficulty, rows in data.groupby("difficulty"):
+        one = rows.iloc[0]
+        label = f"{difficulty}: n = {one.n}, spread {one.spread:.3f}"
+        line = "-" if difficulty == "easy" else (0, (4, 2))
+        axis.plot(
+            rows.difference, rows.power, color=SHADE[difficulty], ls=line, lw=1.8, label=label
+        )
     axis.axhline(data.wanted.iloc[0], color=SOFT, lw=0.8, ls=":")
-    axis.set(
-        xlabel="true difference of scores",
-        ylabel="power",
-        ylim=(0, 1.02),
-        xlim=(0, data.difference.max()),
-    )
+    axis.set(xlabel="true difference of scores", ylabel="power", ylim=(0, 1.02))
+    axis.set_xlim(0, data.difference.max())
     axis.yaxis.set_major_formatter(PercentFormatter(1))
     axis.grid()
-    one = data.drop_duplicates("difficulty").set_index("difficulty")
-    lines = [
-        Line2D(
-            [],
-            [],
-            color=SHADE[d],
-            ls="-" if d == "easy" else (0, (4, 2)),
-            lw=1.8,
-            label=f"{d}: n = {one.n[d]}, spread {one.spread[d]:.3f}",
-        )
-        for d in DIFFICULTIES
-        if d in one.index
-    ]
-    axis.legend(handles=lines, loc="lower right")
+    axis.legend(loc="lower right")
     return figure
