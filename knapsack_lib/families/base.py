@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -130,6 +130,8 @@ class Family(ABC):
     tools_text: ClassVar[Mapping[str, str]]
     task_text: ClassVar[Mapping[str, str]]
     metrics: ClassVar[Mapping[str, Metric]] = {}  # column -> number of a result
+    # What reports on published files add: name -> number of a file's metrics, NaN where it is not recorded.
+    published_metrics: ClassVar[Mapping[str, Metric]] = {}
     # What its expert says, for the tokenizer of a base made from scratch
     sentences: ClassVar[tuple[str, ...]] = ()
 
@@ -165,6 +167,19 @@ class Family(ABC):
     def explored(self, result: Mapping[str, Any]) -> bool:
         """Whether the result shows that a tool was used (the authors' files do not record calls)."""
         return self.attempted(result)
+
+    def from_published(self, metrics: Mapping[str, float]) -> dict[str, Any]:
+        """The metrics of a published result file as a world's result, without score and solved."""
+        return dict(metrics)
+
+    def to_published(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        """The metrics of a result file for a world's result; from_published reads them again."""
+        return {name: value for name, value in result.items() if name not in ("score", "solved")}
+
+    def tasks_from_config(self, section: Any, *, seed: int, run_name: str) -> Iterable[Task]:
+        """The tasks that the family's section of a config in the authors' shape describes. Raises
+        pydantic's ValidationError for a bad section, UserError where the family reads none."""
+        raise UserError(f"family {self.name} has no config in the authors' shape; use a profile")
 
     def progress(
         self, turns: Sequence[Calls], result: Mapping[str, Any], task: Task | None

@@ -1,17 +1,17 @@
 """Opaque Knapsack: fill a knapsack when weights, values and classes are hidden until they are inspected, inspections
 are limited, and only some classes may be taken, which is found out by being refused (arXiv 2603.01209).
 
-tasks.py draws and solves instances, world.py is one being played, expert.py plays it, view.py draws it. What the rest of
-the library knows of the family is the object FAMILY.
+tasks.py draws and solves instances, world.py is one being played, expert.py plays it, view.py draws it, published.py
+translates the authors' files. What the rest of the library knows of the family is the object FAMILY.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from knapsack_lib.families.base import Calls, Expert, Family, Metric, Task, World
-from knapsack_lib.families.knapsack import view
+from knapsack_lib.families.knapsack import published, view
 from knapsack_lib.families.knapsack.expert import SAYINGS, ScriptedExpert
 from knapsack_lib.families.knapsack.tasks import SIZES, Size, make_task
 from knapsack_lib.families.knapsack.world import TOOLS, KnapsackWorld
@@ -55,6 +55,7 @@ class Knapsack(Family):
             "capacity used", lambda r: r["weight_used"] / r["capacity"], form=".0%"
         ),
     }
+    published_metrics = published.METRICS
     sentences = tuple(sentence for group in SAYINGS.values() for sentence in group)
 
     def make_task(self, size: Size | str, *, seed: int, split: str, index: int) -> Task:
@@ -77,6 +78,15 @@ class Knapsack(Family):
 
     def explored(self, result: Mapping[str, Any]) -> bool:
         return bool(result["items_inspected"] or result["items_taken"])
+
+    def from_published(self, metrics: Mapping[str, float]) -> dict[str, Any]:
+        return published.from_published(metrics)
+
+    def to_published(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        return published.to_published(result)
+
+    def tasks_from_config(self, section: Any, *, seed: int, run_name: str) -> Iterable[Task]:
+        return published.tasks_from_config(section, seed=seed, run_name=run_name)
 
     def progress(
         self, turns: Sequence[Calls], result: Mapping[str, Any], task: Task | None
