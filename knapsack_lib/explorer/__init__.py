@@ -15,11 +15,10 @@ from typing import Any
 
 from knapsack_lib.errors import UserError
 from knapsack_lib.profiles import COMMITTED, Run, load_profile
+from knapsack_lib.progress import FEED, progress
 from knapsack_lib.store import find_stores
 
 __all__ = ["episodes_of", "explore", "glance"]
-
-SAMPLE = 6
 
 
 def episodes_of(run: Run, source: str = "") -> list[str]:
@@ -33,52 +32,42 @@ def episodes_of(run: Run, source: str = "") -> list[str]:
     return [str(kept) if kept.exists() else COMMITTED]
 
 
-def explore(*sources: str | Path, study: str | None = None) -> Any:
-    """The explorer of these sources (a profile's name, a folder, a store). `study`: the profile
-    whose limits count when an episode is played again; by default the first source, where it is a
-    profile.
+def explore(*sources: str | Path, profile: str | None = None) -> Any:
+    """The explorer of these sources (a profile's name, a folder, a store). `profile`: whose limits
+    count when an episode is played again; by default the first source, where it is a profile.
 
-    Where nobody can click (KNAPSACK_PROGRESS is set: a notebook run by make) the same is shown as
-    static pages.
+    Where nobody can click (a notebook run by make) the same is shown as static pages.
     """
     from knapsack_lib.explorer.catalogue import open_catalogue
 
-    if os.environ.get("KNAPSACK_PROGRESS"):
+    if os.environ.get(FEED):
         return glance(*sources)
     from knapsack_lib.explorer.widget import Explorer
-    from knapsack_lib.progress import progress
 
     catalogue = open_catalogue(*sources, progress=progress("reading episodes", "files"))
     try:
-        profile = load_profile(study or str(sources[0]))
+        limits = load_profile(profile or str(sources[0]))
     except UserError:
-        if study:
+        if profile:
             raise
-        profile = None
-    return Explorer(catalogue, profile)
+        limits = None
+    return Explorer(catalogue, limits)
 
 
-def glance(*sources: str | Path, count: int = SAMPLE) -> Any:
-    """A static view for an executed notebook: a few episodes as a table, each folded open turn by
-    turn.
-
-    The episodes are spread over the index; whatever they hold is shown as text.
-    """
+def glance(*sources: str | Path, count: int = 6) -> Any:
+    """A static view for an executed notebook: a few episodes, spread over the index, as a table,
+    and each folded open turn by turn."""
     from IPython.display import HTML
 
     from knapsack_lib.explorer.catalogue import open_catalogue
-    from knapsack_lib.explorer.markup import CSS, text
-    from knapsack_lib.explorer.pages import cell_of, episode_page, rows_table
-    from knapsack_lib.explorer.reading import read
+    from knapsack_lib.explorer.markup import fragment, text
+    from knapsack_lib.explorer.pages import arms, episodes_page, rows_table
 
     catalogue = open_catalogue(*sources)
-    step = max(1, len(catalogue) // count)
-    places = list(range(0, len(catalogue), step))[:count]
-    parts = [rows_table(catalogue.frame.loc[places])]
+    places = range(0, len(catalogue), max(1, len(catalogue) // count))[:count]
+    body = rows_table(catalogue.frame.loc[list(places)])
     for place in places:
-        episode = catalogue.open(place)
-        title = text(f"{cell_of(episode)}, {episode.task_id}")
-        parts.append(
-            f"<details><summary>{title}</summary>{episode_page(episode, read(episode, catalogue.task(place)))}</details>"
-        )
-    return HTML(f'<style>{CSS}</style><div class="ks">{"".join(parts)}</div>')
+        episode, readings = catalogue.read(place)
+        title = f"<summary>{text(arms(episode))}, {text(episode.task_id)}</summary>"
+        body += f"<details>{title}{episodes_page([(episode, readings)])}</details>"
+    return HTML(fragment(body))

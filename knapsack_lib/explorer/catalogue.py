@@ -13,19 +13,19 @@ from __future__ import annotations
 
 import gzip
 import json
-import math
 import mmap
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from knapsack_lib.analysis.metrics import CELL, episode_frame, labels
-from knapsack_lib.episodes import Episode
+from knapsack_lib.episodes import Episode, reporting_line, whole_lines
 from knapsack_lib.errors import UserError
+from knapsack_lib.explorer.reading import Reading, read
 from knapsack_lib.families import Task, family_named
 from knapsack_lib.files import project_root
 from knapsack_lib.profiles import Run, load_profile
@@ -34,77 +34,51 @@ from knapsack_lib.store import find_stores, read_timings
 
 __all__ = ["Catalogue", "open_catalogue"]
 
-COLUMNS = [
-    "train",
-    "runtime",
-    "difficulty",
-    "train_seed",
-    "task_id",
-    "score",
-    "solved",
-    "finish_reason",
-    "failure",
-    "steps",
-    "tokens",
-    "missing_variable",
-    "first_missing_turn",
-    "errors",
-    "tool_calls",
-    "items_taken",
-]
-QUICK = ("score", "tokens", "steps", "errors")
+Clock = Callable[[int, Episode], float | None]  # number of the line, episode -> seconds
 
 
-@dataclass
+@dataclass(frozen=True)
 class Source:
-    """One file of episodes: where each line begins and ends, and what its tasks are drawn from."""
+    """Lines of episodes, and the run that drew their tasks, where it is known."""
 
     name: str
+    path: Path
     data: bytes | mmap.mmap
-    spans: list[tuple[int, int]]
-    sizes: dict[str, str] = field(
-        default_factory=dict
-    )  # difficulty -> size in the family; empty: not known
-    seed: int = 0
-    family: str = ""
-    notes: tuple[str, ...] = ()  # what could not be read, or is not recorded
-
-    def line(self, number: int) -> bytes:
-        start, end = self.spans[number]
-        return bytes(self.data[start:end])
+    run: Run | None = None
 
 
 class Catalogue:
-    """`frame` has a row per episode with the columns of COLUMNS, `run` and `seconds`; its index is
-    the episode's place."""
+    """`frame` has a row per episode: the columns of `episode_frame`, then `run` and `seconds`. Its
+    index is the episode's place here."""
 
-    def __init__(
-        self, sources: Sequence[Source], frame: pd.DataFrame, places: Sequence[tuple[int, int]]
-    ):
-        self.sources, self.frame, self._places = list(sources), frame, list(places)
+    def __init__(self, frame: pd.DataFrame, lines: Sequence[tuple[Source, slice]]):
+        self.frame, self._lines = frame, lines
 
     def __len__(self) -> int:
         return len(self.frame)
 
     def open(self, place: int) -> Episode:
         """Read one episode."""
-        source, number = self._places[place]
-        return _episode(self.sources[source].line(number))
+        source, line = self._lines[place]
+        return _episode(source.data[line])
+
+    def read(self, place: int) -> tuple[Episode, list[Reading]]:
+        """Read one episode, and what each of its turns did."""
+        episode = self.open(place)
+        return episode, read(episode, self.task(place))
 
     def task(self, place: int) -> Task | None:
-        """The episode's task, drawn again from its seed; None where the source does not say from
-        what."""
-        source = self.sources[self._places[place][0]]
-        row = self.frame.loc[place]
-        found = re.fullmatch(r".*-(train|validation|easy|medium)-(\d+)", row.task_id)
-        if not source.sizes or not found:
+        """The episode's task, drawn again from its seed; None where its source does not say by
+        which run."""
+        run, task_id = self._lines[place][0].run, self.frame.task_id[place]
+        found = re.fullmatch(r".*-(train|validation|easy|medium)-(\d{1,9})", task_id)
+        if run is None or found is None:
             return None
-        split = found[1]
-        size = source.sizes[split if split in source.sizes else "easy"]
-        task = family_named(source.family).make_task(
-            size, seed=source.seed, split=split, index=int(found[2])
-        )
-        return task if task.task_id == row.task_id else None
+        split, sizes = found[1], run.profile.difficulties
+        size = sizes["medium" if split == "medium" else "easy"]
+        family = family_named(run.profile.family)
+        task = family.make_task(size, seed=run.seed, split=split, index=int(found[2]))
+        return task if task.task_id == task_id else None
 
     def find(
         self, text: str = "", order: str = "", descending: bool = False, **wanted: Any
@@ -112,7 +86,7 @@ class Catalogue:
         """Rows that match. `wanted`: a column's value, a tuple (lowest, highest), or None for any;
         `text` is looked for in all messages, in any case. Raises UserError for a column that does
         not exist."""
-        unknown = [name for name in [*wanted, *filter(None, [order])] if name not in self.frame]
+        unknown = [name for name in [*wanted, order] if name and name not in self.frame]
         if unknown:
             raise UserError(
                 f"episodes have no column {unknown[0]!r}; choose one of: {', '.join(self.frame)}"
@@ -124,27 +98,17 @@ class Catalogue:
             elif value is not None:
                 rows = rows[rows[name] == value]
         if text:
-            rows = rows[
-                pd.Series(
-                    [self._says(place, text) for place in rows.index], index=rows.index, dtype=bool
-                )
-            ]
+            rows = rows.loc[[place for place in rows.index if self._contains(place, text)]]
         return rows.sort_values(order, ascending=not descending, kind="stable") if order else rows
 
-    def _says(self, place: int, text: str) -> bool:
-        source, number = self._places[place]
-        start, end = self.sources[source].spans[number]
+    def _contains(self, place: int, text: str) -> bool:
+        source, line = self._lines[place]
         if text.isascii():  # as it stands in a line of JSON: most lines need not be read
-            inside = re.escape(json.dumps(text)[1:-1]).encode()
-            if re.compile(inside, re.I).search(self.sources[source].data, start, end) is None:
+            spelt = re.escape(json.dumps(text)[1:-1]).encode()
+            if re.compile(spelt, re.I).search(source.data, line.start, line.stop) is None:
                 return False
-        told = json.loads(self.sources[source].line(number))
-        said = [message["content"] for message in told["opening"]]
-        said += [
-            part for turn in told["turns"] for part in (turn["reply"], turn["observation"]) if part
-        ]
-        wanted = text.casefold()
-        return any(wanted in part.casefold() for part in said)
+        messages = [message["content"].casefold() for message in self.open(place).messages()]
+        return any(text.casefold() in message for message in messages)
 
     def same_task(self, place: int) -> pd.DataFrame:
         """The other episodes of the same task in the same run."""
@@ -157,109 +121,88 @@ def open_catalogue(
     *sources: str | Path, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Catalogue:
     """Index the episodes of every source. Raises UserError for a source that holds none, naming
-    what makes them."""
+    what makes them, and for a line that is no episode."""
     if not sources or not all(map(str, sources)):
         raise UserError("no source was given; give a profile's name, a run's folder or a store")
-    files = [entry for source in sources for entry in _files(str(source))]
-    opened: list[Source] = []
-    frames, places = [], []
-    for number, (name, path, run) in enumerate(files):
-        source, episodes, clock = _index(name, path, run) if path else _foreign(name)
-        frame = episode_frame(episodes)[COLUMNS]
-        order = {tuple(labels(episode).values()): i for i, episode in enumerate(episodes)}
-        keys = list(
-            zip(
-                frame.train,
-                frame.runtime,
-                frame.difficulty,
-                frame.train_seed,
-                frame.task_id,
-                strict=True,
-            )
-        )
-        places += [(number, order[key]) for key in keys]
-        seconds = _seconds(path, frame) if path else [clock[order[key]] for key in keys]
-        frames.append(frame.assign(run=source.name, seconds=seconds))
-        opened.append(source)
-        progress(number + 1, len(files))
-    return Catalogue(opened, pd.concat(frames, ignore_index=True), places)
+    opened = [entry for given in sources for entry in _sources(str(given))]
+    frames, lines = [], []
+    for number, (source, clock) in enumerate(opened, start=1):
+        frame, found = _index(source, clock)
+        frames.append(frame)
+        lines += found
+        progress(number, len(opened))
+    return Catalogue(pd.concat(frames, ignore_index=True), lines)
 
 
-def _foreign(given: str) -> tuple[Source, list[Episode], list[float]]:
-    """A source in the authors' formats."""
-    try:
-        found = read_source(given)
-    except UserError as error:
-        raise UserError(f"no episodes in {given} ({error}); run first: make paper") from None
-    lines = [episode.to_line().encode() for episode in found.episodes]
-    spans, start = [], 0
-    for line in lines:
-        spans.append((start, start + len(line)))
-        start += len(line) + 1
-    source = Source(Path(given).name, b"\n".join(lines), spans, notes=found.notes)
-    return source, list(found.episodes), [math.nan if s is None else s for s in found.seconds]
-
-
-def _index(name: str, path: Path, run: Run | None) -> tuple[Source, list[Episode], list[float]]:
-    data: bytes | mmap.mmap
-    if path.suffix == ".gz":
-        data = gzip.decompress(path.read_bytes())
-    else:
-        with open(path, "rb") as file:
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    spans, start = [], 0
-    while (
-        end := data.find(b"\n", start)
-    ) >= 0:  # a last line without its end was cut short by a kill
-        spans.append((start, end))
-        start = end + 1
-    source = Source(name, data, spans)
-    if run:
-        source.sizes = {
-            str(difficulty): size for difficulty, size in run.profile.difficulties.items()
-        }
-        source.seed, source.family = run.seed, run.profile.family
-    return source, [_episode(source.line(i)) for i in range(len(spans))], []
-
-
-def _files(given: str) -> list[tuple[str, Path | None, Run | None]]:
-    """(name of the run, file, the run) for everything that a source holds; no file where it is in
-    the authors' formats."""
+def _sources(given: str) -> Iterator[tuple[Source, Clock]]:
     root, path, run = project_root(), Path(given), None
     if not path.exists() and (root / "params" / f"{given}.yaml").is_file():
         run = load_profile(given).run()
         played = any(find_stores(run.root))
         path = run.root if played else run.published_root / "results" / run.profile.name
-    if path.is_file():
-        ours = path.name.startswith(("episodes.jsonl", "cells.jsonl"))
-        found = [path] if ours and _begun(path) else []
-    else:
-        found = [p for p in find_stores(path) if _begun(p)]
-        found = found or sorted(path.glob("cells.jsonl.gz"))
-    if not found and run is None:
-        return [(given, None, None)]
-    if not found:
+    files = [file for file in _files(path) if any(whole_lines(file))]
+    if not files and run:
         raise UserError(f"no episodes in {given}; run first: make paper PROFILE={given}")
-    name = run.profile.name if run else path.name
-    return [(name, file, run or _run_of(file)) for file in found]
+    if not files:
+        yield _published(given)
+    for file in files:
+        yield _ours(run.profile.name if run else path.name, file, run or _run_of(file))
 
 
-def _seconds(path: Path, frame: pd.DataFrame) -> list[float]:
-    """Wall-clock of every episode of a frame; NaN where nobody kept it."""
-    beside = path.with_name("timings.csv")
-    if path.name == "episodes.jsonl":
-        known = read_timings(path.parent)
-        return [known.get(task, math.nan) for task in frame.task_id]
-    if not beside.exists():
-        return [math.nan] * len(frame)
-    keys = [*CELL, "train_seed", "task_id"]
-    return frame[keys].merge(pd.read_csv(beside), on=keys, how="left").seconds.tolist()
+def _files(path: Path) -> list[Path]:
+    """The files of episodes in our own format that a source holds."""
+    if path.is_file():
+        return [path] if path.name.startswith(("episodes.jsonl", "cells.jsonl")) else []
+    if (path / "episodes.jsonl").is_file():  # of any key, also one that is not current
+        return [path / "episodes.jsonl"]
+    return [*find_stores(path)] or [*path.glob("cells.jsonl.gz")]
 
 
-def _begun(file: Path) -> bool:
-    """Whether there is a whole line in it, or it is compressed."""
-    with open(file, "rb") as lines:
-        return file.suffix == ".gz" or lines.readline().endswith(b"\n")
+def _ours(name: str, file: Path, run: Run | None) -> tuple[Source, Clock]:
+    if file.suffix == ".gz":
+        source = Source(name, file, gzip.decompress(file.read_bytes()), run)
+    else:
+        with open(file, "rb") as opened:
+            source = Source(name, file, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ), run)
+    if file.name == "episodes.jsonl":
+        timings = read_timings(file.parent)
+        return source, lambda number, episode: timings.get(episode.episode_id)
+    table, known = file.with_name("timings.csv"), {}
+    if table.exists():
+        known = pd.read_csv(table).set_index([*CELL, "train_seed", "task_id"]).seconds.to_dict()
+    return source, lambda number, episode: known.get(tuple(labels(episode).values()))
+
+
+def _published(given: str) -> tuple[Source, Clock]:
+    """A source in the authors' formats."""
+    try:
+        found = read_source(given)
+    except UserError as error:
+        raise UserError(f"no episodes in {given} ({error}); run first: make paper") from None
+    data = "".join(episode.to_line() + "\n" for episode in found.episodes).encode()
+    return Source(Path(given).name, Path(given), data), lambda number, _: found.seconds[number]
+
+
+def _index(source: Source, clock: Clock) -> tuple[pd.DataFrame, list[tuple[Source, slice]]]:
+    """A frame of a source's episodes, and the lines of its rows. One episode is in memory at a time."""
+    found: list[tuple[tuple, float | None, slice]] = []
+
+    def episodes() -> Iterator[Episode]:
+        start = 0
+        # A last line without its end was cut short by a kill.
+        while (end := source.data.find(b"\n", start)) >= 0:
+            with reporting_line(source.path, len(found) + 1):
+                episode = _episode(source.data[start:end])
+            seconds = clock(len(found), episode)
+            found.append((tuple(labels(episode).values()), seconds, slice(start, end)))
+            start = end + 1
+            yield episode
+
+    frame = episode_frame(episodes())
+    found.sort(key=lambda entry: entry[0])  # as the frame is
+    seconds = pd.Series([entry[1] for entry in found], dtype="float64")
+    lines = [(source, entry[2]) for entry in found]
+    return frame.assign(run=source.name, seconds=seconds), lines
 
 
 def _episode(line: bytes) -> Episode:
@@ -271,10 +214,9 @@ def _episode(line: bytes) -> Episode:
 
 
 def _run_of(file: Path) -> Run | None:
-    """The run that a store lies in, from the record beside it."""
-    record = file.parent / "provenance.json"
+    """The run that a file of episodes belongs to, from the record next to it."""
     try:
-        made = json.loads(record.read_text())
-        return load_profile(made["profile"]).run(made["seed"])
+        record = json.loads(file.with_name("provenance.json").read_text())
+        return load_profile(record["profile"]).run(record["seed"])
     except (OSError, ValueError, KeyError, UserError):
         return None

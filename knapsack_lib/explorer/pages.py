@@ -1,12 +1,13 @@
-"""Episodes as HTML: one turn, a whole episode, two side by side, an index. The same for widgets and
-for files.
+"""Episodes as HTML: one turn, a whole episode, two next to each other, a table, an index. The same
+for widgets and for files.
 
 write_pages(catalogue, places, folder)      # index.html and a page per episode; they need no kernel and no network
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +16,27 @@ import pandas as pd
 from knapsack_lib.episodes import Episode, Turn
 from knapsack_lib.explorer import plots
 from knapsack_lib.explorer.catalogue import Catalogue
-from knapsack_lib.explorer.markup import CSS, chip, code, page, text
-from knapsack_lib.explorer.reading import Reading, read
+from knapsack_lib.explorer.markup import chip, code, drawing, fragment, page, text
+from knapsack_lib.explorer.reading import Reading
 
 __all__ = [
-    "cell_of",
-    "comparison",
-    "episode_page",
+    "arms",
+    "episodes_page",
     "heading",
+    "messages",
+    "numbers",
     "rows_table",
     "turn",
     "view",
     "write_pages",
 ]
 
-HEADS = {  # column -> (heading, format; "" is text)
+COLUMNS = {  # column -> (heading, format; "" is text)
     "run": ("run", ""),
-    "train": ("trained on", ""),
-    "runtime": ("acts in", ""),
-    "difficulty": ("tasks", ""),
-    "train_seed": ("seed", "d"),
+    "train": ("train", ""),
+    "runtime": ("runtime", ""),
+    "difficulty": ("difficulty", ""),
+    "train_seed": ("train seed", "d"),
     "task_id": ("task", ""),
     "score": ("score", ".3f"),
     "finish_reason": ("ended by", ""),
@@ -44,70 +46,72 @@ HEADS = {  # column -> (heading, format; "" is text)
     "errors": ("errors", "d"),
     "seconds": ("seconds", ".1f"),
 }
+ENDED = "<p class=soft>this episode has ended</p>"
 
 
-def cell_of(episode: Episode) -> str:
-    """trained on → acts in."""
+def arms(episode: Episode) -> str:
+    """train → runtime."""
     return f"{episode.train} → {episode.runtime}"
 
 
+def numbers(result: Mapping[str, Any]) -> list[str]:
+    """The numbers of a result besides its score, in words."""
+    return [
+        f"{name.replace('_', ' ')} {value:g}"
+        for name, value in result.items()
+        if name not in ("score", "solved") and isinstance(value, (int, float))
+    ]
+
+
 def heading(episode: Episode) -> str:
-    """The episode's title line and how it ended."""
-    out = episode.result
-    score = f"score {out['score']:.3f}" if out.get("score") is not None else "no score"
-    kind = "good" if (out.get("score") or 0) > 0 and episode.finish_reason == "finish" else "bad"
-    chips = (
-        chip(score, kind)
-        + chip(f"ended by {episode.finish_reason}")
-        + chip(f"{len(episode.turns)} turns")
-    )
-    numbers = {
-        n: v for n, v in out.items() if n not in ("score", "solved") and isinstance(v, (int, float))
-    }
-    chips += "".join(chip(f"{name.replace('_', ' ')} {value:g}") for name, value in numbers.items())
-    return f"<h1>{text(cell_of(episode))} <span class='soft'>{text(episode.task_id)}</span></h1><p>{chips}</p>"
+    """The episode's title line, how it ended, and its prompt, folded away."""
+    score = episode.result.get("score", math.nan)
+    score = math.nan if score is None else score
+    kind = "good" if score > 0 and episode.finish_reason == "finish" else "bad"
+    chips = [chip("no score" if math.isnan(score) else f"score {score:.3f}", kind)]
+    facts = [f"ended by {episode.finish_reason}", f"{len(episode.turns)} turns"]
+    chips += map(chip, facts + numbers(episode.result))
+    title = f"{text(arms(episode))} <span class='soft'>{text(episode.task_id)}</span>"
+    prompt = f"<details><summary>prompt</summary>{messages(episode.opening)}</details>"
+    return f"<h1>{title}</h1><p>{''.join(chips)}</p>{prompt}"
 
 
-def opening(episode: Episode) -> str:
-    """What the model was told, folded away."""
-    told = "".join(
-        f'<pre class="out">{text(m["role"])}: {text(m["content"])}</pre>' for m in episode.opening
+def messages(given: Sequence[Mapping[str, str]]) -> str:
+    """Messages as they were sent."""
+    return "".join(
+        f'<pre class="out">{text(one["role"])}: {text(one["content"])}</pre>' for one in given
     )
-    return f"<details><summary>what the model was told</summary>{told}</details>"
 
 
 def turn(reading: Reading) -> str:
-    """One turn: what was said, the block, what came back, what it did to the state."""
-    one, bad = reading.turn, bool(reading.trouble)
+    """One turn: what the model wrote, the block, what came back, what it did to the state."""
+    one, trouble = reading.turn, reading.trouble
     tokens = f"{one.prompt_tokens:,} + {one.completion_tokens:,} tokens, {reading.tokens:,} so far"
-    facts = [f"{name} {value:g}" for name, value in reading.progress.items()]
-    parts = [
-        f'<h2>turn {reading.number} <span class="soft">{tokens}</span> {chip(reading.trouble, "bad") if bad else ""}</h2>',
-        f'<div class="say">{text(reading.reasoning)}</div>',
-        f"<pre>{code(one.code, reading.marks)}</pre>"
-        if one.code is not None
-        else chip(f"not run: {one.parse_status}", "bad"),
-        f'<div class="say soft">{text(reading.after)}</div>' if reading.after else "",
-        f'<pre class="out{" bad" if bad else ""}">{text(_shown(one))}</pre>',
-        _calls(one.tool_calls),
-        _bindings(reading),
-        f'<div class="soft">{text(" · ".join(facts))}</div>{reading.picture}',
-    ]
-    return "".join(parts)
-
-
-def _shown(one: Turn) -> str:
-    """What came back; of a last turn, which nothing answered, what it printed and how it failed."""
-    if one.observation is not None:
-        return one.observation or "(nothing was shown)"
-    failed = (
-        f"{one.error_type}: {one.error}"
-        if one.error_type
-        else f"stopped: {one.killed_by}"
-        if one.killed_by
-        else ""
+    facts = " · ".join(f"{name} {value:g}" for name, value in reading.progress.items())
+    return "".join(
+        [
+            f'<h2>turn {reading.number} <span class="soft">{tokens}</span> {trouble and chip(trouble, "bad")}</h2>',
+            f'<div class="prose">{text(reading.reasoning)}</div>',
+            f"<pre>{code(one.code, reading.marks)}</pre>"
+            if one.code is not None
+            else chip(f"not run: {one.parse_status}", "bad"),
+            f'<div class="prose soft">{text(reading.after)}</div>' if reading.after else "",
+            f'<pre class="out{trouble and " bad"}">{text(_observation(one))}</pre>',
+            _calls(one.tool_calls),
+            _bindings(reading),
+            f'<div class="soft">{text(facts)}</div>{reading.picture and drawing(reading.picture)}',
+        ]
     )
-    return "\n".join(filter(None, [one.stdout.rstrip("\n"), failed])) or "(nothing was shown)"
+
+
+def _observation(one: Turn) -> str:
+    """What came back; of a last turn, which nothing answered, what it printed and how it failed."""
+    lines = [one.observation]
+    if one.observation is None:
+        failed = f"{one.error_type}: {one.error}" if one.error_type else ""
+        stopped = f"stopped: {one.killed_by}" if one.killed_by else ""
+        lines = [one.stdout.rstrip("\n"), failed or stopped]
+    return "\n".join(filter(None, lines)) or "(nothing was shown)"
 
 
 def _calls(calls: Sequence[dict]) -> str:
@@ -122,77 +126,79 @@ def _calls(calls: Sequence[dict]) -> str:
 
 
 def _bindings(reading: Reading) -> str:
-    groups = [(reading.new, "new"), (reading.changed, "changed"), (reading.lost, "lost")]
-    kept = [name for name in reading.before if name not in {*reading.changed, *reading.lost}]
-    chips = "".join(chip(name, kind) for names, kind in [*groups, (kept, "")] for name in names)
+    gone = {*reading.changed, *reading.lost}
+    groups = {
+        "new": reading.new,
+        "changed": reading.changed,
+        "lost": reading.lost,
+        "": [name for name in reading.before if name not in gone],
+    }
+    chips = "".join(chip(name, kind) for kind, names in groups.items() for name in names)
     lost = chip("all state was lost", "bad") if reading.turn.state_lost else ""
     return f"<div>bindings: {chips or '<span class=soft>none</span>'}{lost}</div>"
 
 
-def episode_page(episode: Episode, readings: Sequence[Reading]) -> str:
-    """The whole episode, every turn open."""
-    turns = "".join(f'<div class="turn" id="turn-{r.number}">{turn(r)}</div>' for r in readings)
-    return heading(episode) + opening(episode) + plots.svg({cell_of(episode): readings}) + turns
-
-
-def comparison(pair: Sequence[tuple[Episode, Sequence[Reading]]], cursor: int = 0) -> str:
-    """Two episodes side by side, turn by turn, over one set of plots. `cursor`: that turn alone (0:
-    all)."""
-    names = [cell_of(episode) for episode, _ in pair]
-    if names[0] == names[1]:
+def episodes_page(found: Sequence[tuple[Episode, Sequence[Reading]]], cursor: int = 0) -> str:
+    """One episode, or two next to each other, turn by turn, under one set of plots. `cursor`: that
+    turn alone (0: all)."""
+    names = [arms(episode) for episode, _ in found]
+    if names[1:] == names[:1]:
         names = [f"{name} ({letter})" for name, letter in zip(names, "AB", strict=True)]
-    plot = plots.svg(dict(zip(names, (readings for _, readings in pair), strict=True)), cursor)
-    last = max(len(readings) for _, readings in pair)
-    rows = []
-    for number in range(1, last + 1) if not cursor else [cursor]:
-        cells = (
-            turn(r[number - 1]) if number <= len(r) else "<p class=soft>this episode has ended</p>"
-            for _, r in pair
+    both = [readings for _, readings in found]
+    body = _columns("", [heading(episode) for episode, _ in found])
+    body += plots.svg(dict(zip(names, both, strict=True)), cursor)
+    if cursor and len(found) == 1:
+        kinds = {cursor: "changed"}
+        body += "".join(
+            chip(one.number, f"{one.trouble and 'bad'} {kinds.get(one.number, '')}")
+            for one in both[0]
         )
-        rows.append(
-            f'<div class="pair turn">{"".join(f"<div>{cell}</div>" for cell in cells)}</div>'
-        )
-    heads = "".join(f"<div>{heading(episode)}</div>" for episode, _ in pair)
-    return f'<div class="pair">{heads}</div>{plot}{"".join(rows)}'
+    for number in [cursor] if cursor else range(1, max(map(len, both)) + 1):
+        turns = [turn(one[number - 1]) if number <= len(one) else ENDED for one in both]
+        body += _columns("turn", turns)
+    return body
+
+
+def _columns(kind: str, cells: Sequence[str]) -> str:
+    columns = "".join(f"<div>{cell}</div>" for cell in cells)
+    return f'<div class="{kind}{" pair" if len(cells) > 1 else ""}">{columns}</div>'
 
 
 def rows_table(
-    rows: pd.DataFrame, chosen: Sequence[int] = (), order: str = "", descending: bool = False
+    rows: pd.DataFrame,
+    chosen: int = -1,
+    order: str = "",
+    descending: bool = False,
+    links: Mapping[int, str] | None = None,
 ) -> str:
-    """Rows of a catalogue. `data-place` and `data-order` are what the widget listens to."""
-    arrow = " ▾" if descending else " ▴"
+    """Rows of a catalogue. `data-place` and `data-order` are what the widget listens to. `links`:
+    HTML of a first column, by the row's place."""
+    arrow = {order: " ▾" if descending else " ▴"}
     heads = "".join(
-        f'<th class="{"n" if form else ""}" data-order="{name}" tabindex="0">{label}{arrow if name == order else ""}</th>'
-        for name, (label, form) in HEADS.items()
+        f'<th class="{form and "n"}" data-order="{name}" tabindex="0">{label}{arrow.get(name, "")}</th>'
+        for name, (label, form) in COLUMNS.items()
     )
     lines = []
-    for place, row in zip(rows.index, rows[list(HEADS)].itertuples(index=False), strict=True):
-        cells = "".join(
-            f'<td class="n">{"–" if value != value else format(value, form)}</td>'
+    for place, row in zip(rows.index, rows[list(COLUMNS)].itertuples(index=False), strict=True):
+        cells = [] if links is None else [f"<td>{links[place]}</td>"]
+        cells += [
+            f'<td class="n">{format(value, form) if value == value else "–"}</td>'
             if form
             else f"<td>{text(value)}</td>"
-            for value, (_, form) in zip(row, HEADS.values(), strict=True)
-        )
-        lines.append(
-            f'<tr data-place="{place}" class="{"chosen" if place in chosen else ""}">{cells}</tr>'
-        )
-    return f'<table class="rows"><thead><tr>{heads}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
+            for value, (_, form) in zip(row, COLUMNS.values(), strict=True)
+        ]
+        kind = "chosen" if place == chosen else ""
+        lines.append(f'<tr data-place="{place}" class="{kind}">{"".join(cells)}</tr>')
+    first = "" if links is None else "<th></th>"
+    return f'<table class="rows"><thead><tr>{first}{heads}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
 
 
 def view(catalogue: Catalogue, *places: int) -> Any:
-    """One episode whole, or two side by side, as something that a notebook shows without a widget."""
+    """One episode whole, or two next to each other, as something that a notebook shows without a
+    widget."""
     from IPython.display import HTML
 
-    read_ = [
-        (episode, read(episode, catalogue.task(place)))
-        for place in places
-        for episode in [catalogue.open(place)]
-    ]
-    body = episode_page(*read_[0]) if len(read_) == 1 else comparison(read_[:2])
-    return HTML(f'<style>{CSS}</style><div class="ks">{body}</div>')
-
-
-# Files --------------------------------------------------------------------------------------------
+    return HTML(fragment(episodes_page([catalogue.read(place) for place in places[:2]])))
 
 
 def write_pages(catalogue: Catalogue, places: Sequence[int], folder: Path) -> Path:
@@ -201,25 +207,14 @@ def write_pages(catalogue: Catalogue, places: Sequence[int], folder: Path) -> Pa
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("episode-*.html"):
         old.unlink()
-    lines = []
+    links = {}
     for place in places:
-        episode, name = catalogue.open(place), f"episode-{place:06d}.html"
-        readings = read(episode, catalogue.task(place))
-        title = f"{cell_of(episode)}, {episode.task_id}"
-        back = '<p><a href="index.html">all episodes</a></p>'
-        (folder / name).write_text(
-            page(title, back + episode_page(episode, readings)), encoding="utf-8"
-        )
-        row = catalogue.frame.loc[place]
-        lines.append(
-            f'<tr><td><a href="{name}">{plots.thumbnail(readings)}</a></td><td><a href="{name}">{text(title)}</a></td>'
-            f"<td>{text(row.difficulty)}</td><td class=n>{row.score:.3f}</td><td>{text(row.failure)}</td>"
-            f"<td class=n>{row.steps}</td><td class=n>{row.tokens:,}</td></tr>"
-        )
-    head = "<tr><th>by turn</th><th>episode</th><th>tasks</th><th>score</th><th>failure</th><th>turns</th><th>tokens</th></tr>"
+        episode, readings = catalogue.read(place)
+        name, title = f"episode-{place:06d}.html", f"{arms(episode)}, {episode.task_id}"
+        body = f'<p><a href="index.html">all episodes</a></p>{episodes_page([(episode, readings)])}'
+        (folder / name).write_text(page(title, body), encoding="utf-8")
+        links[place] = f'<a href="{name}">{plots.thumbnail(readings)}read</a>'
+    table = rows_table(catalogue.frame.loc[list(places)], links=links)
     index = folder / "index.html"
-    index.write_text(
-        page("Episodes", f"<h1>{len(lines)} episodes</h1><table>{head}{''.join(lines)}</table>"),
-        encoding="utf-8",
-    )
+    index.write_text(page("Episodes", f"<h1>{len(links)} episodes</h1>{table}"), encoding="utf-8")
     return index

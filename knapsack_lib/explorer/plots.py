@@ -13,98 +13,87 @@ from knapsack_lib.explorer.reading import Reading
 
 __all__ = ["svg", "thumbnail"]
 
-SERIES = 2  # of the family's numbers, before the tokens
+Episodes = Mapping[str, Sequence[Reading]]  # what they are called -> turns
+
 TOKENS = "tokens so far"
 COLOURS = ("#0072b2", "#d55e00")
 WIDTH, HEIGHT, LEFT, TOP, GAP = 215, 92, 44, 16, 14
+BOTTOM = TOP + HEIGHT
 
 
-def svg(episodes: Mapping[str, Sequence[Reading]], cursor: int = 0) -> str:
+def svg(episodes: Episodes, cursor: int = 0) -> str:
     """One panel per measure, a line per episode; a cross is a turn that went wrong, the grey line
     the turn `cursor`."""
-    turns = max((len(readings) for readings in episodes.values()), default=1)
-    panels = _panels(episodes)
-    parts = [_panel(i, measure, episodes, turns, cursor) for i, measure in enumerate(panels)]
+    measures = _measures(*episodes.values())
+    panels = [_panel(place, measure, episodes, cursor) for place, measure in enumerate(measures)]
     names = "".join(
-        f'<text x="{LEFT + 180 * i}" y="{TOP + HEIGHT + 34}" fill="{COLOURS[i % 2]}">■ {text(name)}</text>'
+        f'<text x="{LEFT + 180 * i}" y="{BOTTOM + 34}" fill="{COLOURS[i % 2]}">■ {text(name)}</text>'
         for i, name in enumerate(episodes)
     )
-    width, height = len(panels) * (WIDTH + LEFT + GAP), TOP + HEIGHT + 40
+    width, height = len(panels) * (WIDTH + LEFT + GAP), BOTTOM + 40
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'role="img" font-family="sans-serif" font-size="11">{"".join(parts)}{names}</svg>'
+        f'role="img" font-family="sans-serif" font-size="11">{"".join(panels)}{names}</svg>'
     )
 
 
-def _panels(episodes: Mapping[str, Sequence[Reading]]) -> list[str]:
-    """What is drawn: the first of the family's numbers, and the tokens."""
-    first = next((readings[0] for readings in episodes.values() if readings), None)
-    return [*([] if first is None else list(first.progress)[:SERIES]), TOKENS]
+def _measures(*episodes: Sequence[Reading]) -> list[str]:
+    """What is drawn: the first two of the family's numbers, and the tokens."""
+    first = next((list(readings[0].progress) for readings in episodes if readings), [])
+    return [*first[:2], TOKENS]
 
 
-def _value(reading: Reading, measure: str) -> float:
-    return float(reading.tokens if measure == TOKENS else reading.progress.get(measure, 0.0))
+def _values(readings: Sequence[Reading], measure: str) -> list[float]:
+    return [float({TOKENS: one.tokens, **one.progress}.get(measure, 0)) for one in readings]
 
 
-def _panel(
-    place: int, measure: str, episodes: Mapping[str, Sequence[Reading]], turns: int, cursor: int
-) -> str:
+def _panel(place: int, measure: str, episodes: Episodes, cursor: int) -> str:
     left = place * (WIDTH + LEFT + GAP) + LEFT
-    top = (
-        max(
-            (_value(r, measure) for readings in episodes.values() for r in readings),
-            default=0.0,
-        )
-        or 1.0
-    )
+    curves = [_values(readings, measure) for readings in episodes.values()]
+    turns = max(map(len, curves), default=1)
+    top = max(map(max, filter(None, curves)), default=0.0) or 1.0
 
-    def x(turn: int) -> float:
-        return round(left + WIDTH * (turn - 1) / max(1, turns - 1), 1)
-
-    def y(value: float) -> float:
-        return round(TOP + HEIGHT * (1 - value / top), 1)
-
+    step = WIDTH / max(1, turns - 1)
     out = [
         f'<text x="{left}" y="11" fill="#222">{text(measure)}</text>',
         f'<rect x="{left}" y="{TOP}" width="{WIDTH}" height="{HEIGHT}" fill="none" stroke="#ccc"/>',
         f'<text x="{left - 4}" y="{TOP + 9}" text-anchor="end" fill="#666">{top:,.0f}</text>',
-        f'<text x="{left - 4}" y="{TOP + HEIGHT}" text-anchor="end" fill="#666">0</text>',
-        f'<text x="{left}" y="{TOP + HEIGHT + 13}" fill="#666">1</text>',
-        f'<text x="{left + WIDTH}" y="{TOP + HEIGHT + 13}" text-anchor="end" fill="#666">{turns}</text>',
+        f'<text x="{left - 4}" y="{BOTTOM}" text-anchor="end" fill="#666">0</text>',
+        f'<text x="{left}" y="{BOTTOM + 13}" fill="#666">1</text>',
+        f'<text x="{left + WIDTH}" y="{BOTTOM + 13}" text-anchor="end" fill="#666">{turns}</text>',
     ]
     if cursor:
+        across = left + step * (cursor - 1)
         out.append(
-            f'<line x1="{x(cursor)}" x2="{x(cursor)}" y1="{TOP}" y2="{TOP + HEIGHT}" stroke="#888" stroke-width="1.5"/>'
+            f'<line x1="{across:.1f}" x2="{across:.1f}" y1="{TOP}" y2="{BOTTOM}" stroke="#888" stroke-width="1.5"/>'
         )
-    for number, readings in enumerate(episodes.values()):
+    for number, (readings, curve) in enumerate(zip(episodes.values(), curves, strict=True)):
         colour, dash = COLOURS[number % 2], ' stroke-dasharray="5 3"' if number % 2 else ""
-        line = " ".join(f"{x(r.number)},{y(_value(r, measure))}" for r in readings)
+        points = [(left + step * i, BOTTOM - HEIGHT * value / top) for i, value in enumerate(curve)]
+        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         out.append(
             f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.7"{dash}/>'
         )
-        for r in readings:
-            if r.trouble:
-                cx, cy = x(r.number), y(_value(r, measure))
-                cross = f"M{cx - 3} {cy - 3}l6 6m0-6l-6 6"
-                out.append(
-                    f'<path d="{cross}" stroke="{colour}" stroke-width="1.6"><title>{text(r.trouble)}</title></path>'
-                )
+        out += [
+            f'<path d="M{x - 3:.1f} {y - 3:.1f}l6 6m0-6l-6 6" stroke="{colour}" stroke-width="1.6">'
+            f"<title>{text(reading.trouble)}</title></path>"
+            for reading, (x, y) in zip(readings, points, strict=True)
+            if reading.trouble
+        ]
     return "".join(out)
 
 
 def thumbnail(readings: Sequence[Reading]) -> str:
     """The first number by turn and a tick for every turn that went wrong, in a corner's size."""
-    measure = _panels({"": readings})[0]
-    top = max((_value(r, measure) for r in readings), default=0) or 1
-    step = 116 / max(1, len(readings) - 1)
+    curve = _values(readings, _measures(readings)[0])
+    top, step = max(curve, default=0) or 1, 116 / max(1, len(curve) - 1)
     line = " ".join(
-        f"{2 + step * i:.1f},{22 - 18 * _value(r, measure) / top:.1f}"
-        for i, r in enumerate(readings)
+        f"{2 + step * i:.1f},{22 - 18 * value / top:.1f}" for i, value in enumerate(curve)
     )
     ticks = "".join(
         f'<rect x="{1 + step * i:.1f}" y="24" width="3" height="4" fill="#d55e00"/>'
-        for i, r in enumerate(readings)
-        if r.trouble
+        for i, reading in enumerate(readings)
+        if reading.trouble
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 120 30" width="120" height="30"><polyline points="{line}" '

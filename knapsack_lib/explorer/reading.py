@@ -1,5 +1,5 @@
-"""One episode, turn by turn, as facts: what each block did to the state, to the task and to the
-bill. No markup here.
+"""One episode, turn by turn, as facts: what each block did to the state and to the task, and what
+it cost. No markup here.
 
 for turn in read(episode, task):
     turn.number, turn.reasoning, turn.marks, turn.new, turn.lost, turn.progress, ...
@@ -7,7 +7,6 @@ for turn in read(episode, task):
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
@@ -22,9 +21,8 @@ from knapsack_lib.families import Task, family_or_unknown
 
 __all__ = ["Mark", "Reading", "read"]
 
-Helpers = dict[
-    str, tuple[frozenset[str], frozenset[str]]
-]  # function -> globals that it binds, names that it takes
+# Function -> globals that it binds, names that it takes
+Helpers = dict[str, tuple[frozenset[str], frozenset[str]]]
 
 
 @dataclass(frozen=True)
@@ -39,8 +37,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Reading:
-    """A turn and what it means. Sums are up to and with this turn; None where the task is not
-    known."""
+    """A turn and what it means. Sums include this turn."""
 
     number: int
     turn: Turn
@@ -53,18 +50,13 @@ class Reading:
     lost: tuple[str, ...]
     trouble: str
     tokens: int
-    progress: Mapping[
-        str, float
-    ]  # what the family says the tool calls had brought (Family.progress)
-    picture: str  # SVG of the state of the task, or ""
+    progress: Mapping[str, float]  # what the tool calls had brought (Family.progress)
+    picture: str  # SVG of the state of the task (Family.picture), or ""
 
 
 def read(episode: Episode, task: Task | None = None) -> list[Reading]:
     """Every turn of an episode."""
-    return list(_read(episode, task))
-
-
-def _read(episode: Episode, task: Task | None) -> Iterator[Reading]:
+    found = []
     shown = set(WORD.findall(" ".join(message["content"] for message in episode.opening)))
     before: tuple[str, ...] = ()
     helpers: Helpers = {}
@@ -73,67 +65,69 @@ def _read(episode: Episode, task: Task | None) -> Iterator[Reading]:
     calls = [turn.tool_calls for turn in episode.turns]
     progress = family.progress(calls, episode.result, task)
     for number, turn in enumerate(episode.turns, start=1):
-        tree = parsed(turn)
-        names, tree = _names(tree)
+        names, literals = _walked(turn, shown, helpers)
         after = tuple(turn.bindings)
-        helpers |= _helpers(tree)
         # A block that was stopped has been undone.
-        written = (
-            set() if turn.killed_by else names.bound | _made(names.needed | names.bound, helpers)
-        )
+        bound = set() if turn.killed_by else names.bound | _bound_by_calls(names, helpers)
         tokens += turn.prompt_tokens + turn.completion_tokens
-        said, rest = _around(turn)
-        yield Reading(
-            number=number,
-            turn=turn,
-            reasoning=said,
-            after=rest,
-            marks=tuple(_marks(turn, tree, names, {*before, *family.tools}, shown)),
-            before=before,
-            new=tuple(name for name in after if name not in before),
-            changed=tuple(name for name in after if name in before and name in written),
-            lost=tuple(name for name in before if name not in after),
-            trouble=trouble(turn),
-            tokens=tokens,
-            progress=progress[number - 1],
-            picture=family.picture(calls[:number], task),
+        reasoning, rest = _prose(turn)
+        missing = names.needed - {*before, *family.tools} - BUILTINS
+        marked = [(node, "missing") for node in names.places if node.id in missing]
+        marked += [(node, "restated") for node in literals]
+        found.append(
+            Reading(
+                number=number,
+                turn=turn,
+                reasoning=reasoning,
+                after=rest,
+                marks=tuple(_marks(turn.code or "", marked)),
+                before=before,
+                new=tuple(name for name in after if name not in before),
+                changed=tuple(name for name in after if name in before and name in bound),
+                lost=tuple(name for name in before if name not in after),
+                trouble=trouble(turn),
+                tokens=tokens,
+                progress=progress[number - 1],
+                picture=family.picture(calls[:number], task),
+            )
         )
         before = after
         shown |= set(WORD.findall(turn.observation or ""))
-
-
-def _names(tree: ast.Module | None) -> tuple[Names, ast.Module | None]:
-    """The names of a block; a block that is nested too deep to be walked is read as text."""
-    try:
-        return (Names.of(tree), tree) if tree is not None else (Names(), None)
-    except RecursionError:
-        return Names(), None
-
-
-def _helpers(tree: ast.Module | None) -> Helpers:
-    """The functions that a block defines, each by itself."""
-    found = {}
-    for node in tree.body if tree is not None else []:
-        if isinstance(node, FUNCTIONS):
-            names = Names()
-            names.visit(node)
-            found[node.name] = names.helpers
     return found
 
 
-def _made(names: set[str], helpers: Helpers) -> set[str]:
-    """Globals that these functions bind, and those that they call."""
-    made: set[str] = set()
-    todo, seen = [name for name in names if name in helpers], set(names)
+def _walked(turn: Turn, shown: set[str], helpers: Helpers) -> tuple[Names, list[Any]]:
+    """Names and restated literals of a block, whose functions join `helpers`. None of a block that
+    is no Python or nested too deep to be walked."""
+    tree = parsed(turn)
+    if tree is None:
+        return Names(), []
+    try:
+        names, literals = Names.of(tree), list(restated(tree, shown))
+    except RecursionError:
+        return Names(), []
+    for node in tree.body:
+        if isinstance(node, FUNCTIONS):  # each by itself
+            alone = Names()
+            alone.visit(node)
+            helpers[node.name] = alone.helpers
+    return names, literals
+
+
+def _bound_by_calls(names: Names, helpers: Helpers) -> set[str]:
+    """Globals that the functions named in a block bind, and those that they call."""
+    bound: set[str] = set()
+    seen = names.needed | names.bound
+    todo = [name for name in seen if name in helpers]
     while todo:
         binds, takes = helpers[todo.pop()]
-        made |= binds
+        bound |= binds
         todo += [name for name in takes - seen if name in helpers]
         seen |= takes
-    return made
+    return bound
 
 
-def _around(turn: Turn) -> tuple[str, str]:
+def _prose(turn: Turn) -> tuple[str, str]:
     """What a reply says before and behind its one block."""
     found = FENCE.search(turn.reply)
     if turn.code is None or found is None:
@@ -141,35 +135,16 @@ def _around(turn: Turn) -> tuple[str, str]:
     return turn.reply[: found.start()].strip(), turn.reply[found.end() :].strip()
 
 
-def _marks(
-    turn: Turn, tree: ast.Module | None, names: Names, known: set[str], shown: set[str]
-) -> Iterator[Mark]:
-    if tree is None or turn.code is None:
-        return
-    try:
-        literals = list(restated(tree, shown))
-    except RecursionError:
-        return
-    missing = names.needed - known - BUILTINS
-    places = _Places(turn.code)
-    for node in names.places:
-        if node.id in missing:
-            yield places.mark(node, "missing")
-    for literal in literals:
-        yield places.mark(literal, "restated")
-
-
-class _Places:
+def _marks(code: str, marked: list[tuple[Any, str]]) -> Iterator[Mark]:
     """From ast's lines and byte columns to characters of the text."""
+    if not marked:  # only of what is Python: another text may have no bytes
+        return
+    whole = code.encode()
+    starts = [0, *accumulate(map(len, whole.splitlines(keepends=True)))]
 
-    def __init__(self, code: str):
-        self.bytes = code.encode()
-        self.starts = [0, *accumulate(len(line) for line in self.bytes.splitlines(keepends=True))]
+    def character(line: int, column: int) -> int:
+        return len(whole[: starts[line - 1] + column].decode(errors="ignore"))
 
-    def mark(self, node: Any, kind: str) -> Mark:
-        ends = (
-            self.starts[node.lineno - 1] + node.col_offset,
-            self.starts[node.end_lineno - 1] + node.end_col_offset,
-        )
-        start, end = (len(self.bytes[:place].decode(errors="ignore")) for place in ends)
-        return Mark(start, end, kind)
+    for node, kind in marked:
+        start = character(node.lineno, node.col_offset)
+        yield Mark(start, character(node.end_lineno, node.end_col_offset), kind)

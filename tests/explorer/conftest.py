@@ -24,7 +24,8 @@ from knapsack_lib.profiles import Profile, load_profile
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMMITTED = REPOSITORY / "results" / "pocket-seeds"
 TASKS = ("knapsack-easy-00000", "knapsack-easy-00001", "knapsack-medium-00000")
-CASTS = (("base", "persistent", 0), ("persistent", "reset", 1), ("persistent", "reset", 2))
+KEY = "0123456789abcdef"
+CELLS = (("base", "persistent", 0), ("persistent", "reset", 1), ("persistent", "reset", 2))
 
 # Episodes -----------------------------------------------------------------------------------------
 
@@ -59,9 +60,9 @@ def made_turn(
 
 
 def made_episode(
-    *turns: Turn, task: str = TASKS[0], cast: tuple = CASTS[0], shown: str = "", **other: object
+    *turns: Turn, task: str = TASKS[0], cell: tuple = CELLS[0], shown: str = "", **other: object
 ) -> Episode:
-    outcome = {
+    result = {
         "value": 20,
         "optimal_value": 40,
         "score": 0.5,
@@ -72,7 +73,7 @@ def made_episode(
         "items_inspected": 3,
     }
     opening = [{"role": "system", "content": "Act."}, {"role": "user", "content": shown}]
-    train, runtime, seed = cast
+    train, runtime, seed = cell
     plain = Episode(
         task,
         task,
@@ -84,7 +85,7 @@ def made_episode(
         opening,
         list(turns),
         "finish",
-        outcome,
+        result,
         seed,
     )
     return replace(plain, **other)
@@ -117,17 +118,17 @@ def holding() -> Callable[[str], Episode]:
         quoted = made_turn(
             f"print(nowhere, {text!r})", text, made_call("inspect", text, result=text)
         )
-        last = made_turn(None, None, **{**said, "reply": f"{text}\n{text}", "outcome": text})
+        last = made_turn(None, None, **{**said, "reply": f"{text}\n{text}", "parse_status": text})
         opening = [{"role": text, "content": text}]
         return made_episode(
             first,
             quoted,
             last,
-            cast=(text, text, 1),
+            cell=(text, text, 1),
             episode_id=text,
             task_id=text,
             difficulty=text,
-            finish=text,
+            finish_reason=text,
             opening=opening,
             family=text,
         )
@@ -138,8 +139,13 @@ def holding() -> Callable[[str], Episode]:
 # Stores -------------------------------------------------------------------------------------------
 
 
-def write_store(folder: Path, episodes: list[Episode], after: str = "") -> Path:
-    """A store as a stage leaves it; `after` is what stands behind its last whole line."""
+def write_store(folder: Path, episodes: list[Episode], after: str = "", key: str = "") -> Path:
+    """A store as it is imported, or as a stage leaves it (with a key, whose folder becomes the current
+    one). Returns where its files are; `after` is what stands behind the last whole line."""
+    if key:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "current").write_text(key + "\n")
+    folder = folder / key
     folder.mkdir(parents=True)
     (folder / "episodes.jsonl").write_text("".join(e.to_line() + "\n" for e in episodes) + after)
     clock = [
@@ -151,14 +157,14 @@ def write_store(folder: Path, episodes: list[Episode], after: str = "") -> Path:
     return folder
 
 
-def cell_episodes(cast: tuple) -> list[Episode]:
+def cell_episodes(cell: tuple) -> list[Episode]:
     """Three episodes: of one, two and three turns; the base's score 0, others' rise with the turns."""
     found = []
     for count, task in enumerate(TASKS, start=1):
-        score = 0.0 if cast[0] == "base" else count / 4
-        turns = [made_turn(f"x = {n}", f"{cast[0]}{cast[2]} saw {n}") for n in range(count)]
-        one = made_episode(*turns, task=task, cast=cast)
-        found.append(replace(one, outcome={**one.result, "score": score}))
+        score = 0.0 if cell[0] == "base" else count / 4
+        turns = [made_turn(f"x = {n}", f"{cell[0]}{cell[2]} saw {n}") for n in range(count)]
+        one = made_episode(*turns, task=task, cell=cell)
+        found.append(replace(one, result={**one.result, "score": score}))
     return found
 
 
@@ -169,15 +175,16 @@ def store() -> Callable[..., Path]:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with runs/smoke of three stores of three episodes, and the same nine as
-    results/pocket-seeds."""
+    """A project with runs/smoke of three stores of three episodes, each under KEY, and the same nine
+    as results/pocket-seeds."""
     shutil.copytree(REPOSITORY / "params", tmp_path / "params")
     (tmp_path / "notebooks").mkdir()
     lines = ""
-    for cast in CASTS:
+    for cell in CELLS:
         folder = write_store(
-            tmp_path / "runs" / "smoke" / "cells" / f"{cast[0]}-{cast[1]}-easy-train{cast[2]}",
-            cell_episodes(cast),
+            tmp_path / "runs" / "smoke" / "cells" / f"{cell[0]}-{cell[1]}-easy-train{cell[2]}",
+            cell_episodes(cell),
+            key=KEY,
         )
         lines += (folder / "episodes.jsonl").read_text()
     kept = tmp_path / "results" / "pocket-seeds"
@@ -255,10 +262,10 @@ def parse() -> Callable[[str], Parsed]:
 
 @pytest.fixture
 def no_session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The module of sessions with none open; what a test opened is closed behind it."""
+    """Sessions, with none open; what a test opened is closed behind it."""
     from knapsack_lib.explorer import session
 
-    monkeypatch.setattr(session, "last", None)
-    yield session
-    if session.last is not None:
-        session.last.close()
+    monkeypatch.setattr(session.Session, "last", None)
+    yield session.Session
+    if session.Session.last is not None:
+        session.Session.last.close()

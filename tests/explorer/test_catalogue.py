@@ -12,10 +12,11 @@ from knapsack_lib.episodes import Episode
 from knapsack_lib.errors import UserError
 from knapsack_lib.explorer import episodes_of
 from knapsack_lib.explorer.catalogue import Catalogue, open_catalogue
-from knapsack_lib.families.knapsack import make_task
+from knapsack_lib.families import family_named
 from knapsack_lib.profiles import load_profile
 
 CELL = "runs/smoke/cells/persistent-reset-easy-train2"
+KEY = "0123456789abcdef"
 WORDS = 'He said "hi"\nGröße: C:\\new\ttab 日本 🎒 /a{1}(.*) </b>'
 
 
@@ -34,7 +35,8 @@ def labels(one: Episode) -> tuple:
         ("results/pocket-seeds", 9, "pocket-seeds"),
         ("smoke", 9, "smoke"),
         ("pocket-seeds", 9, "pocket-seeds"),  # nothing was run: the results that are kept
-        (f"{CELL}/episodes.jsonl", 3, "episodes.jsonl"),
+        (f"{CELL}/{KEY}", 3, KEY),
+        (f"{CELL}/{KEY}/episodes.jsonl", 3, "episodes.jsonl"),
     ],
 )
 def test_a_source_gives_a_row_per_episode_and_each_row_opens_its_own(
@@ -83,16 +85,23 @@ def test_a_last_line_that_a_kill_cut_short_is_left_out(
     ]
 
 
-def test_stores_that_were_set_aside_and_those_without_a_whole_line_are_not_read(
+def test_of_a_store_only_the_current_key_is_listed_and_nothing_of_one_without_a_whole_line(
     project: Path, store, episode, turn
 ):
     cells = project / "runs" / "smoke" / "cells"
-    store(cells / "base-reset-easy.was-1ba9d574", [episode(turn(), cast=("old", "reset", 1))])
+    changed = cells / "base-persistent-easy-train0"
+    store(changed, [episode(turn(), cell=("old", "reset", 1))], key="fedcba9876543210")
+    (changed / "current").write_text(KEY + "\n")  # the settings are again as they were before
     store(cells / "base-reset-easy", [])
     store(
         cells / "reset-reset-easy", [], after='{"episode_id": "knap'
     )  # under way, in its first line
-    assert len(open_catalogue("smoke")) == 9
+    assert open_catalogue("smoke").frame.groupby("train").size().to_dict() == {
+        "base": 3,
+        "persistent": 6,
+    }
+    old = open_catalogue(changed / "fedcba9876543210")  # unless it is what one asks for
+    assert old.frame.train.tolist() == ["old"]
 
 
 def test_several_sources_stand_in_one_index_each_under_its_name(project: Path):
@@ -112,7 +121,7 @@ def test_several_sources_stand_in_one_index_each_under_its_name(project: Path):
     assert catalogue.frame.index.tolist() == list(range(12)) and seen == [(1, 2), (2, 2)]
 
 
-def test_seconds_are_those_of_the_store_or_of_the_file_beside_the_results(
+def test_seconds_are_those_of_the_store_or_of_the_file_next_to_the_results(
     nine: Catalogue, committed: Catalogue
 ):
     assert (
@@ -154,6 +163,28 @@ def test_what_is_explored_is_the_source_given_else_the_run_else_the_committed_re
     smoke, pocket = load_profile("smoke").run(), load_profile("pocket").run()
     assert episodes_of(smoke, "elsewhere") == ["elsewhere"]
     assert episodes_of(smoke) == [str(smoke.root)] and episodes_of(pocket) == ["pocket-seeds"]
+
+
+def test_episodes_that_only_their_text_tells_apart_are_each_opened(
+    tmp_path: Path, store, episode, turn
+):
+    """Files from elsewhere may hold a task twice in the same cell."""
+    twice = [episode(turn("first")), episode(turn("second"), turn())]
+    catalogue = open_catalogue(store(tmp_path / "cell", twice))
+    assert [catalogue.open(place) for place in (0, 1)] == twice
+    assert catalogue.frame.steps.tolist() == [1, 2]
+
+
+def test_a_line_that_is_no_episode_is_one_line_that_names_it(tmp_path: Path, store, episode, turn):
+    folder = store(tmp_path / "cell", [episode(turn())], after='{"episode_id": 1}\n')
+    with pytest.raises(UserError, match=r"^line 2 of \S*cell/episodes.jsonl is no episode") as error:
+        open_catalogue(folder)
+    assert "\n" not in str(error.value)
+
+
+def test_a_column_of_a_family_is_there_to_be_found_by(nine: Catalogue):
+    assert nine.find(items_taken=2).index.tolist() == [*range(9)]
+    assert nine.find(capacity_utilisation=(0.5, 1)).empty
 
 
 # Find ---------------------------------------------------------------------------------------------
@@ -282,24 +313,24 @@ def test_opening_an_episode_reads_one_line_and_no_episode_was_kept(
 @pytest.mark.parametrize(
     ("place", "size"), [(0, "pocket-easy"), (1, "pocket-easy"), (2, "pocket-medium")]
 )
-def test_a_task_is_drawn_again_as_the_profile_beside_the_store_says(
+def test_a_task_is_drawn_again_as_the_record_next_to_the_store_says(
     project: Path, place: int, size: str
 ):
     split, index = size.removeprefix("pocket-"), int(place == 1)
-    expected = make_task(size, seed=1, split=split, index=index)
+    expected = family_named("knapsack").make_task(size, seed=1, split=split, index=index)
     assert open_catalogue(CELL).task(place) == expected == open_catalogue("smoke").task(place)
 
 
 def test_every_committed_task_is_the_one_that_was_played(committed: Catalogue):
     for place in committed.frame.drop_duplicates("task_id").index[::4]:
-        task, outcome = committed.task(place), committed.open(place).outcome
-        assert task is not None and task.reference["optimal_value"] == outcome["optimal_value"]
-        assert task.public["capacity"] == outcome["capacity"]
+        task, result = committed.task(place), committed.open(place).result
+        assert task is not None and task.reference["optimal_value"] == result["optimal_value"]
+        assert task.public["capacity"] == result["capacity"]
 
 
 @pytest.mark.parametrize("record", [None, "no JSON", "{}", '{"profile": "gone", "seed": 1}'])
 def test_a_task_of_an_unknown_source_is_none(project: Path, record: str | None):
-    file = project / CELL / "provenance.json"
+    file = project / CELL / KEY / "provenance.json"
     file.unlink() if record is None else file.write_text(record)
     assert open_catalogue(CELL).task(0) is None
 
@@ -307,7 +338,7 @@ def test_a_task_of_an_unknown_source_is_none(project: Path, record: str | None):
 def test_a_task_id_that_names_no_split_is_no_task(project: Path, store, episode, turn):
     odd = [
         episode(turn(), task=name)
-        for name in ("knapsack-hard-00001", "made-up-x", "other-easy-00000")
+        for name in ("knapsack-hard-1", "made-up-x", "other-easy-0", f"knapsack-easy-{'9' * 5000}")
     ]
     catalogue = open_catalogue(store(project / "odd", odd))
-    assert [catalogue.task(place) for place in range(3)] == [None, None, None]
+    assert [catalogue.task(place) for place in range(4)] == [None] * 4

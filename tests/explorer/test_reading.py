@@ -4,6 +4,7 @@ worked by hand."""
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +16,11 @@ BAFE, BOKU = '{"class":"A","value":9,"weight":4}', '{"class":"B","value":7,"weig
 
 def columns(readings, *names: str) -> list[tuple]:
     return [tuple(getattr(one, name) for name in names) for one in readings]
+
+
+def drawn(**public):
+    """A task, as far as the explorer looks at it."""
+    return SimpleNamespace(public={"capacity": 20, "inspect_budget": 3, **public})
 
 
 # The task and the bill ----------------------------------------------------------------------------
@@ -44,38 +50,37 @@ def played(episode, turn, call):
     )
 
 
-def test_value_weight_and_what_is_left_are_those_that_one_adds_up(played):
-    task = SimpleNamespace(public={"inspect_budget": 3})
-    readings = read(played, task)
-    assert columns(
-        readings, "number", "value", "weight", "inspected", "capacity_left", "budget_left"
-    ) == [
-        (1, 0, 0, 1, 20, 2),
-        (2, 9, 4, 1, 16, 2),
-        (3, 9, 4, 1, 16, 2),
-        (4, 9, 4, 2, 16, 1),
-        (5, 16, 9, 2, 11, 1),
+def test_each_turn_has_the_numbers_of_its_family_so_far_and_the_tokens(played):
+    readings = read(played, drawn())
+    names = ("value taken", "weight used", "capacity left", "inspected", "inspections left")
+    assert [list(one.progress.items()) for one in readings] == [
+        list(zip(names, numbers, strict=True))
+        for numbers in (
+            (0, 0, 20, 1, 2),
+            (9, 4, 16, 1, 2),
+            (9, 4, 16, 1, 2),
+            (9, 4, 16, 2, 1),
+            (16, 9, 11, 2, 1),
+        )
     ]
     assert [one.tokens for one in readings] == [15, 30, 130, 145, 160]
     assert [one.turn for one in readings] == played.turns
 
 
-def test_what_only_the_task_or_the_outcome_knows_is_none_without_it(played, episode):
-    assert {(one.capacity_left is None, one.budget_left) for one in read(played)} == {(False, None)}
-    (one,) = read(episode(played.turns[0], outcome={}))
-    assert one.capacity_left is None and read(episode()) == []
+def test_each_turn_has_the_picture_of_its_own_state(played):
+    pictures = [one.picture for one in read(played, drawn())]
+    assert ["value 0" in one for one in pictures] == [True, False, False, False, False]
+    assert pictures[1] == pictures[2] and len(set(pictures)) == 4
 
 
-@pytest.mark.parametrize(
-    "result", [None, "<b>", "[9, 4]", "9", "null", '{"value": "9", "weight": null}', "NaN", {}]
-)
-def test_an_answer_that_is_no_item_counts_as_inspected_and_is_worth_nothing(
-    episode, turn, call, result
-):
-    (one,) = read(
-        episode(turn("a", "", call("inspect", "bafe", result=result), call("take_item", "bafe")))
-    )
-    assert (one.inspected, one.value, one.weight, one.capacity_left) == (1, 0, 0, 20)
+def test_an_episode_of_an_unknown_family_has_neither_numbers_nor_a_picture(played):
+    readings = read(replace(played, family="somebody else's"))
+    assert columns(readings, "progress", "picture") == [({}, "")] * 5
+    assert [one.tokens for one in readings] == [15, 30, 130, 145, 160]
+
+
+def test_an_episode_without_a_turn_has_no_reading(episode):
+    assert read(episode()) == []
 
 
 # State --------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 from knapsack_lib.errors import UserError
 from knapsack_lib.explorer.catalogue import open_catalogue
 from knapsack_lib.explorer.session import play, register_magic, rerun
-from knapsack_lib.families.knapsack import make_task
+from knapsack_lib.families import family_named
 
 pytestmark = pytest.mark.usefixtures("no_session")
 
@@ -32,7 +32,7 @@ def kept(committed):
 
 @pytest.fixture(scope="module")
 def task():
-    return make_task("pocket-easy", seed=3, split="easy", index=0)
+    return family_named("knapsack").make_task("pocket-easy", seed=3, split="easy", index=0)
 
 
 def limited(study, **limits):
@@ -53,7 +53,7 @@ def test_an_episode_played_again_prints_what_it_printed_and_scores_what_it_score
 ):
     episode, task = kept(regime, difficulty)
     with rerun(episode, task, study) as session:
-        assert session.mode.name == regime and len(session.turns) == len(episode.turns) > 3
+        assert session.persistence.name == regime and len(session.turns) == len(episode.turns) > 3
         assert [one.observation for one in session.turns[:-1]] == [
             one.observation for one in episode.turns[:-1]
         ]
@@ -65,14 +65,14 @@ def test_a_persistent_episode_meets_a_missing_name_in_the_second_turn_when_every
     kept, study
 ):
     episode, task = kept("persistent")
-    with rerun(episode, task, study, mode="reset", turns=2) as session:
+    with rerun(episode, task, study, runtime="reset", turns=2) as session:
         first, second = session.turns
         assert first.same and not second.same and second.before == episode.turns[1].observation
         assert "NameError" in second.observation and "not as in the episode" in second._repr_html_()
         assert session.result["value"] == 0
 
 
-def test_one_goes_on_by_hand_where_the_episode_was_stopped(kept, study):
+def test_one_continues_by_hand_where_the_episode_was_stopped(kept, study):
     episode, task = kept("persistent")
     with rerun(episode, task, study, turns=2) as session:
         assert len(session.turns) == 2 and session.turns_left == study.limits.turns - 2
@@ -107,22 +107,22 @@ def test_a_reply_that_was_not_run_is_a_turn_too(kept, study):
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("asked", "problem"),
     [
         (
-            {"mode": "forgetful"},
+            {"runtime": "forgetful"},
             "runtime = 'forgetful' is unknown; choose one of: persistent, reset",
         ),
-        ({"mode": "ttl:k"}, "runtime = 'ttl:k' is unknown"),
+        ({"runtime": "ttl:k"}, "runtime = 'ttl:k' is unknown"),
         ({"turns": 99}, "turns = 99: the episode has "),
         ({"turns": -1}, "turns = -1: the episode has "),
     ],
 )
-def test_what_cannot_be_played_again_is_one_line(kept, study, no_session, asked, said):
+def test_what_cannot_be_played_again_is_one_line(kept, study, no_session, asked, problem):
     before = below()
     with pytest.raises(UserError) as error:
         rerun(*kept("persistent"), study, **asked)
-    assert str(error.value).startswith(said) and "\n" not in str(error.value)
+    assert str(error.value).startswith(problem) and "\n" not in str(error.value)
     assert below() == before and no_session.last is None
 
 
@@ -161,14 +161,14 @@ def test_an_episode_longer_than_the_study_allows_is_one_line_and_leaves_no_proce
 # By hand ------------------------------------------------------------------------------------------
 
 
-def test_a_player_is_told_what_an_agent_is_told_and_is_scored_against_the_optimum(task, study):
+def test_a_player_reads_what_an_agent_reads_and_is_scored_against_the_optimum(task, study):
     best = task.reference["optimal_item_ids"]
     with play(task, study) as session:
         html = session._repr_html_()
         assert f"Capacity {task.public['capacity']}" in html and "at most 4 tool calls" in html
-        assert (
-            session.score
-            == f"value 0 of {task.reference['optimal_value']} (score 0.000), 16 turns left"
+        assert session.score == (
+            f"score 0.000 (value 0, optimal value {task.reference['optimal_value']}, weight used 0, "
+            f"capacity {task.public['capacity']}, items taken 0, items inspected 0), 16 turns left"
         )
         assert (
             "'weight'"
@@ -181,7 +181,7 @@ def test_a_player_is_told_what_an_agent_is_told_and_is_scored_against_the_optimu
         assert (
             session.result["score"] == 1
             and session.result["solved"]
-            and "(score 1.000)" in session.score
+            and session.score.startswith("score 1.000 (value ")
         )
 
 
@@ -203,14 +203,14 @@ def test_an_agent_s_limits_are_a_player_s(task, study):
         )
         session.run("pass")
         with pytest.raises(
-            UserError, match=r"^no turn is left: value 0 of \d+ .*; start again with play"
+            UserError, match=r"^no turn is left: score 0.000 \(.*; start again with play"
         ) as error:
             session.run("pass")
         assert "\n" not in str(error.value) and len(session.turns) == 6
 
 
 @pytest.mark.parametrize(
-    ("mode", "seen"),
+    ("runtime", "seen"),
     [
         ("persistent", "3"),
         ("data", "3"),
@@ -220,8 +220,8 @@ def test_an_agent_s_limits_are_a_player_s(task, study):
         ("stateless", "Name"),
     ],
 )
-def test_a_player_chooses_what_is_left_of_a_block(task, study, mode, seen):
-    with play(task, study, mode=mode) as session:
+def test_a_player_chooses_what_is_left_of_a_block(task, study, runtime, seen):
+    with play(task, study, runtime=runtime) as session:
         session.run("x = 3")
         assert session.run("print(x)").observation.startswith(seen)
 
@@ -229,7 +229,7 @@ def test_a_player_chooses_what_is_left_of_a_block(task, study, mode, seen):
 def test_a_finished_task_takes_no_more_blocks(task, study):
     with play(task, study) as session:
         session.run("finish()")
-        with pytest.raises(UserError, match="^the task is finished: value 0 of ") as error:
+        with pytest.raises(UserError, match="^the task is finished: score 0.000 ") as error:
             session.run("print(1)")
         assert "\n" not in str(error.value) and len(session.turns) == 1
 
@@ -276,7 +276,7 @@ def test_a_new_session_closes_the_one_before_it_and_leaves_no_process_and_no_ope
     with pytest.raises(UserError, match="^the session is closed"):
         first.run("x")
     with pytest.raises(UserError, match="is unknown"):
-        play(task, study, mode="forgetful")
+        play(task, study, runtime="forgetful")
     assert not no_session.last.closed and no_session.last.run("print(x)").observation == "1"
     no_session.last.close()
     assert below() == processes and open_files() == files

@@ -35,7 +35,7 @@ def places(parse):
     ]
 
 
-def told(explorer: Explorer, content: object) -> None:
+def send(explorer: Explorer, content: object) -> None:
     """A message as it comes from the page."""
     for callback in explorer.table._msg_callbacks.callbacks:
         callback(explorer.table, content, [])
@@ -72,7 +72,7 @@ def test_at_first_a_page_of_all_episodes_is_shown_and_none_is_open(explorer, com
         ({"train": "base"}, [0, 1, 2]),
         ({"runtime": "reset", "difficulty": "medium"}, [5, 8]),
         ({"failure": WELL}, [*range(9)]),
-        ({"finish": "finish"}, [*range(9)]),
+        ({"finish_reason": "finish"}, [*range(9)]),
     ],
 )
 def test_a_choice_narrows_the_rows_and_the_table(small, places, chosen, expected):
@@ -90,16 +90,16 @@ def test_ranges_and_words_narrow_the_rows_too_down_to_none(small, places):
     assert places(small) == [3, 4, 6, 7]
     small.tokens.value = (30, 45)
     assert places(small) == [4, 7]
-    small.words.value = "PERSISTENT2 saw"
+    small.phrase.value = "PERSISTENT2 saw"
     assert places(small) == [7]
-    small.words.value = "said by nobody"
+    small.phrase.value = "said by nobody"
     assert places(small) == [] and small.count.value == "0–0 of 0 episodes (9 in all)"
     small.choices["train"].value = "base"  # no row is left whose text could be looked at
-    small.words.value = "nor by anybody"
-    told(small, {"order": "tokens"})
+    small.phrase.value = "nor by anybody"
+    send(small, {"order": "tokens"})
     small.press("ArrowDown")
     assert places(small) == [] and small.place == -1
-    small.choices["train"].value, small.words.value, small.score.value, small.tokens.value = (
+    small.choices["train"].value, small.phrase.value, small.score.value, small.tokens.value = (
         "any",
         "",
         (0, 1),
@@ -109,16 +109,16 @@ def test_ranges_and_words_narrow_the_rows_too_down_to_none(small, places):
 
 
 def test_pages_end_at_the_first_and_the_last_and_a_choice_starts_at_its_first(explorer, places):
-    told(explorer, {"key": "PageUp"})
+    send(explorer, {"key": "PageUp"})
     assert explorer.page == 0
-    told(explorer, {"key": "PageDown"})
+    send(explorer, {"key": "PageDown"})
     assert explorer.page == 1 and places(explorer) == [*range(PAGE, 2 * PAGE)]
     explorer.choices["train"].value = "base"
     explorer.choices["difficulty"].value = "medium"
     assert explorer.page == 0 and places(explorer) == explorer.rows.index[:PAGE].tolist()
     last = (len(explorer.rows) - 1) // PAGE
     for _ in range(last + 3):
-        told(explorer, {"key": "PageDown"})
+        send(explorer, {"key": "PageDown"})
     assert explorer.page == last and explorer.rows.index[-1] in places(explorer)
     assert explorer.count.value.startswith(f"{last * PAGE + 1}–{len(explorer.rows)} of ")
 
@@ -126,17 +126,17 @@ def test_pages_end_at_the_first_and_the_last_and_a_choice_starts_at_its_first(ex
 @pytest.mark.parametrize("column", ["tokens", "score", "task_id"])
 def test_a_click_on_a_heading_sorts_and_another_turns_the_order_round(explorer, places, column):
     values = explorer.catalogue.frame[column]
-    told(explorer, {"order": column})
+    send(explorer, {"order": column})
     assert (
         values.loc[places(explorer)].tolist() == sorted(values)[:PAGE]
         and "▴" in explorer.table.html
     )
-    told(explorer, {"order": column})
+    send(explorer, {"order": column})
     assert (
         values.loc[places(explorer)].tolist() == sorted(values)[: -PAGE - 1 : -1]
         and "▾" in explorer.table.html
     )
-    told(explorer, {"order": "steps"})
+    send(explorer, {"order": "steps"})
     assert not explorer.descending and explorer.order == "steps"
 
 
@@ -144,7 +144,7 @@ def test_a_click_on_a_heading_sorts_and_another_turns_the_order_round(explorer, 
 
 
 def test_a_click_opens_the_episode_of_that_row(explorer, parse):
-    told(explorer, {"place": "3"})
+    send(explorer, {"place": "3"})
     assert explorer.place == 3 and parse(explorer.reader.html).text.count("turn 1") == 1
     assert explorer.catalogue.frame.task_id[3] in explorer.reader.html
     chosen = [
@@ -156,37 +156,37 @@ def test_a_click_opens_the_episode_of_that_row(explorer, parse):
 
 
 def test_keys_step_through_the_turns_and_stop_at_both_ends(small, parse):
-    told(small, {"place": 8})
+    send(small, {"place": 8})
     keys = "ArrowRight ArrowLeft ArrowLeft ArrowRight End ArrowRight ArrowRight ArrowLeft Home ArrowLeft End Home"
     for key, turn in zip(keys.split(), [2, 1, 1, 2, 3, 3, 3, 2, 1, 1, 3, 1], strict=True):
-        told(small, {"key": key})
+        send(small, {"key": key})
         assert small.turn == turn and f"x = {turn - 1}" in parse(small.reader.html).text
 
 
 def test_keys_walk_through_the_rows_across_pages_in_their_order(explorer, places):
-    told(explorer, {"order": "tokens"})
+    send(explorer, {"order": "tokens"})
     order = explorer.rows.index.tolist()
     for place in order[: PAGE + 2]:
-        told(explorer, {"key": "ArrowDown"})
+        send(explorer, {"key": "ArrowDown"})
         assert explorer.place == place and place in places(explorer)
     assert explorer.page == 1
     for place in [*order[PAGE::-1], order[0]]:  # and stays at the first
-        told(explorer, {"key": "ArrowUp"})
+        send(explorer, {"key": "ArrowUp"})
         assert explorer.place == place
     assert explorer.page == 0
     for message in ({"place": order[-1]}, {"key": "ArrowDown"}):
-        told(explorer, message)
+        send(explorer, message)
     assert explorer.place == order[-1] and explorer.page == (len(order) - 1) // PAGE
 
 
-def test_another_episode_of_the_task_is_set_beside_and_stays_while_the_turns_move(small, parse):
-    told(small, {"place": 2})
-    assert small.beside.options[1:] == (
-        ("persistent → reset, seed 1", 5),
-        ("persistent → reset, seed 2", 8),
+def test_another_episode_of_the_task_is_compared_with_and_stays_while_the_turns_move(small, parse):
+    send(small, {"place": 2})
+    assert small.other.options[1:] == (
+        ("persistent → reset, train seed 1", 5),
+        ("persistent → reset, train seed 2", 8),
     )
-    small.beside.value = 8
-    told(small, {"key": "ArrowRight"})
+    small.other.value = 8
+    send(small, {"key": "ArrowRight"})
     shown = parse(small.reader.html)
     assert (
         len(shown.all("h1")) == 2
@@ -195,16 +195,16 @@ def test_another_episode_of_the_task_is_set_beside_and_stays_while_the_turns_mov
     )
     small.whole.value = True
     assert parse(small.reader.html).text.count("turn 3") == 2
-    told(small, {"place": 1})  # another task: nothing beside it
-    assert small.beside.value == -1 and len(parse(small.reader.html).all("h1")) == 1
+    send(small, {"place": 1})  # another task: nothing to compare with
+    assert small.other.value == -1 and len(parse(small.reader.html).all("h1")) == 1
     assert parse(small.reader.html).text.count("turn ") == 2
 
 
 def test_an_episode_without_a_turn_is_shown_too(tmp_path: Path, store, episode, turn, parse):
     both = [episode(shown="Fill it."), episode(turn(), task="knapsack-easy-00001")]
     explorer = Explorer(open_catalogue(store(tmp_path / "cell", both)))
-    told(explorer, {"place": 0})
-    told(explorer, {"key": "ArrowRight"})
+    send(explorer, {"place": 0})
+    send(explorer, {"key": "ArrowRight"})
     explorer.whole.value = True
     assert "0 turns" in parse(explorer.reader.html).text and "Fill it." in explorer.reader.html
 
@@ -249,9 +249,9 @@ NONSENSE = [
 @pytest.mark.parametrize("content", NONSENSE, ids=lambda content: repr(content)[:30])
 def test_a_message_that_is_nonsense_changes_nothing_and_raises_nothing(small, content):
     for message in ({"order": "tokens"}, {"place": 5}, {"key": "ArrowRight"}):
-        told(small, message)
+        send(small, message)
     before = state(small)
-    told(small, content)
+    send(small, content)
     assert state(small) == before
 
 
@@ -260,8 +260,8 @@ def test_a_message_that_is_nonsense_changes_nothing_and_raises_nothing(small, co
 
 def test_playing_again_stands_at_the_turn_that_is_shown(explorer, no_session):
     rows = explorer.catalogue.find(train="persistent", runtime="persistent", solved=True, errors=0)
-    told(explorer, {"place": int(rows.index[0])})
-    told(explorer, {"key": "ArrowRight"})
+    send(explorer, {"place": int(rows.index[0])})
+    send(explorer, {"key": "ArrowRight"})
     alive = len(psutil.Process().children())
     explorer.again.click()
     first = explorer.session
@@ -271,39 +271,41 @@ def test_playing_again_stands_at_the_turn_that_is_shown(explorer, no_session):
     assert (
         "explorer.session.run(...)" in explorer.result.value and "turn 2" in explorer.result.value
     )
-    explorer.mode.value = "reset"
+    explorer.runtime.value = "reset"
     explorer.again.click()
-    assert explorer.session is not first and explorer.session.mode.name == "reset"
+    assert explorer.session is not first and explorer.session.persistence.name == "reset"
     assert "NameError" in explorer.result.value and "not as in the episode" in explorer.result.value
     assert len(psutil.Process().children()) == alive + 1  # the first one was closed
 
 
 def test_every_mode_that_is_offered_can_be_played(explorer):
-    assert [persistence_named(mode).name for mode in explorer.mode.options] == list(
-        explorer.mode.options
+    assert [persistence_named(mode).name for mode in explorer.runtime.options] == list(
+        explorer.runtime.options
     )
 
 
-def test_without_a_study_or_a_task_nothing_can_be_played_again(
+def test_without_a_profile_or_a_task_nothing_can_be_played_again(
     small, committed, study, tmp_path, store, episode, turn
 ):
-    told(small, {"place": 4})
+    send(small, {"place": 4})
     assert small.again.disabled
     odd = store(tmp_path / "odd", [episode(turn(), task="made-up-x")])
     unknown = Explorer(open_catalogue(odd), study)
-    told(unknown, {"place": 0})
+    send(unknown, {"place": 0})
     assert unknown.again.disabled
     for one in (small, unknown, Explorer(committed, study)):
         one.rerun()
         assert one.session is None and "no task to play again" in one.result.value
 
 
-def test_explore_knows_the_study_of_a_profile_and_is_static_where_nobody_can_click(
+def test_explore_knows_the_limits_of_a_profile_and_is_static_where_nobody_can_click(
     project, monkeypatch, parse
 ):
-    assert explore("smoke").study.name == "smoke" and explore("runs/smoke").study is None
-    assert explore("runs/smoke", "pocket-seeds", study="pocket-seeds").study.name == "pocket-seeds"
+    assert explore("smoke").profile.name == "smoke" and explore("runs/smoke").profile is None
+    assert (
+        explore("runs/smoke", "pocket-seeds", profile="pocket-seeds").profile.name == "pocket-seeds"
+    )
     with pytest.raises(UserError, match="profile 'gone' has no file"):
-        explore("smoke", study="gone")
+        explore("smoke", profile="gone")
     monkeypatch.setenv("KNAPSACK_PROGRESS", "1")
     assert "tokens" in parse(explore("smoke").data).text
