@@ -1,0 +1,127 @@
+"""Where the project is, files that are written whole or not at all, and digests of contents."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from common import one_line
+
+from knapsack_lib.errors import UserError
+from knapsack_lib.files import digest_of, path_digest, project_root, shown, write_whole
+
+# The project --------------------------------------------------------------------------------------
+
+
+def test_the_project_is_found_from_any_folder_in_it(project, monkeypatch):
+    monkeypatch.delenv("KNAPSACK_ROOT")
+    inner = project / "runs" / "pocket"
+    inner.mkdir(parents=True)
+    monkeypatch.chdir(inner)
+    assert project_root() == project and shown(inner / "tasks") == "runs/pocket/tasks"
+
+
+def test_outside_any_project_the_error_says_how_to_name_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("KNAPSACK_ROOT", str(tmp_path))
+    with pytest.raises(UserError, match="KNAPSACK_ROOT") as caught:
+        project_root()
+    one_line(caught)
+
+
+# Whole or not at all ------------------------------------------------------------------------------
+
+
+def test_text_bytes_and_parts_are_written_as_they_are(tmp_path):
+    path = tmp_path / "a" / "b" / "file"
+    for content in ("é\n", "é\n".encode(), iter(["é".encode(), b"\n"])):
+        assert write_whole(path, content).read_bytes() == b"\xc3\xa9\n"
+    assert [p.name for p in path.parent.iterdir()] == ["file"]
+
+
+def test_what_cannot_be_made_whole_leaves_the_old_content(tmp_path):
+    path = write_whole(tmp_path / "file", "old")
+
+    def parts():
+        yield b"half"
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_whole(path, parts())
+    assert path.read_text() == "old"
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from knapsack_lib.files import write_whole
+print("ready", flush=True)
+while True:
+    for letter in "ab":
+        write_whole(Path(sys.argv[1]), (letter * 1000 for letter in [letter.encode()] * 500))
+"""
+
+
+def test_a_kill_at_any_moment_leaves_the_old_content_or_the_new(tmp_path):
+    path = tmp_path / "file"
+    for pause in range(8):
+        command = [sys.executable, "-c", WRITER, str(path)]
+        writer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert writer.stdout.readline() == "ready\n"
+        while not path.exists():
+            time.sleep(0.001)
+        time.sleep(0.007 * pause)
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+        assert path.read_bytes() in (b"a" * 500_000, b"b" * 500_000)
+
+
+# Digests ------------------------------------------------------------------------------------------
+
+
+def test_the_digest_of_values_does_not_depend_on_the_order_of_keys():
+    assert digest_of({"a": 1, "b": [1, 2]}) == digest_of({"b": [1, 2], "a": 1})
+    assert digest_of({"a": 1}) != digest_of({"a": 2})
+
+
+def test_the_digest_of_a_folder_ignores_clocks_halves_and_locks(tmp_path):
+    (tmp_path / "key").mkdir()
+    (tmp_path / "key" / "episodes.jsonl").write_text("{}\n")
+    before = path_digest(tmp_path)
+    for name in ("timings.jsonl", "turns.jsonl", "provenance.json", ".lock", "episodes.jsonl.part"):
+        (tmp_path / "key" / name).write_text("another")
+    assert path_digest(tmp_path) == before
+    (tmp_path / "key" / "episodes.jsonl").write_text("{ }\n")
+    assert path_digest(tmp_path) != before
+
+
+def test_the_digest_of_a_folder_knows_names_and_contents(tmp_path):
+    def made(**files):
+        folder = tmp_path / "-".join(files)
+        folder.mkdir()
+        for name, text in files.items():
+            (folder / name).write_text(text)
+        return path_digest(folder)
+
+    assert len({made(a="1", b="2"), made(a="1"), made(b="1"), made(c="12")}) == 4
+
+
+def test_a_missing_input_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="input absent of this output is not there") as caught:
+        path_digest(tmp_path / "absent")
+    one_line(caught)
+
+
+def test_a_digest_does_not_depend_on_where_the_folder_lies(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name / "inner").mkdir(parents=True)
+        (tmp_path / name / "inner" / "file").write_text("same")
+    assert path_digest(tmp_path / "one") == path_digest(tmp_path / "two")
+    os.utime(tmp_path / "two" / "inner" / "file", (1, 1))
+    assert path_digest(tmp_path / "one") == path_digest(tmp_path / "two")
+
+
+def test_nothing_is_shown_with_a_folder_of_this_machine(project):
+    assert not Path(shown(project / "runs")).is_absolute()
