@@ -12,10 +12,14 @@ of a rule landlock(7).
 """
 
 import ctypes
+import errno
 import os
 import resource
+import signal
 import struct
 import sys
+from collections.abc import Iterable
+from itertools import groupby
 
 PROTECTIONS = {
     "files": "no file outside Python's own library is read, none is written (Landlock)",
@@ -24,213 +28,85 @@ PROTECTIONS = {
     "privileges": "no capability of root is kept, none can be gained",
 }
 
-# name: (x86-64, aarch64); None where the architecture has no such call.
-ALLOWED = {
-    "read": (0, 63),
-    "write": (1, 64),
-    "open": (2, None),
-    "close": (3, 57),
-    "stat": (4, None),
-    "fstat": (5, 80),
-    "lstat": (6, None),
-    "poll": (7, None),
-    "lseek": (8, 62),
-    "mmap": (9, 222),
-    "mprotect": (10, 226),
-    "munmap": (11, 215),
-    "brk": (12, 214),
-    "rt_sigaction": (13, 134),
-    "rt_sigprocmask": (14, 135),
-    "rt_sigreturn": (15, 139),
-    "pread64": (17, 67),
-    "pwrite64": (18, 68),
-    "readv": (19, 65),
-    "writev": (20, 66),
-    "access": (21, None),
-    "pipe": (22, None),
-    "select": (23, None),
-    "sched_yield": (24, 124),
-    "mremap": (25, 216),
-    "mincore": (27, 232),
-    "madvise": (28, 233),
-    "dup": (32, 23),
-    "dup2": (33, None),
-    "pause": (34, None),
-    "nanosleep": (35, 101),
-    "getitimer": (36, 102),
-    "alarm": (37, None),
-    "setitimer": (38, 103),
-    "getpid": (39, 172),
-    "sendmsg": (46, 211),
-    "recvmsg": (47, 212),
-    "exit": (60, 93),
-    "uname": (63, 160),
-    "getcwd": (79, 17),
-    "chdir": (80, 49),
-    "fchdir": (81, 50),
-    "readlink": (89, None),
-    "umask": (95, 166),
-    "gettimeofday": (96, 169),
-    "getrlimit": (97, 163),
-    "getrusage": (98, 165),
-    "sysinfo": (99, 179),
-    "times": (100, 153),
-    "getuid": (102, 174),
-    "getgid": (104, 176),
-    "geteuid": (107, 175),
-    "getegid": (108, 177),
-    "getppid": (110, 173),
-    "getpgrp": (111, None),
-    "getgroups": (115, 158),
-    "getresuid": (118, 148),
-    "getresgid": (120, 150),
-    "getpgid": (121, 155),
-    "getsid": (124, 156),
-    "capget": (125, 90),
-    "rt_sigpending": (127, 136),
-    "rt_sigtimedwait": (128, 137),
-    "rt_sigsuspend": (130, 133),
-    "sigaltstack": (131, 132),
-    "statfs": (137, 43),
-    "fstatfs": (138, 44),
-    "getpriority": (140, 141),
-    "sched_getparam": (143, 121),
-    "sched_getscheduler": (145, 120),
-    "sched_get_priority_max": (146, 125),
-    "sched_get_priority_min": (147, 126),
-    "arch_prctl": (158, None),
-    "gettid": (186, 178),
-    "time": (201, None),
-    "futex": (202, 98),
-    "sched_getaffinity": (204, 123),
-    "epoll_create": (213, None),
-    "getdents64": (217, 61),
-    "set_tid_address": (218, 96),
-    "restart_syscall": (219, 128),
-    "fadvise64": (221, 223),
-    "clock_gettime": (228, 113),
-    "clock_getres": (229, 114),
-    "clock_nanosleep": (230, 115),
-    "exit_group": (231, 94),
-    "epoll_wait": (232, None),
-    "epoll_ctl": (233, 21),
-    "openat": (257, 56),
-    "newfstatat": (262, 79),
-    "readlinkat": (267, 78),
-    "faccessat": (269, 48),
-    "pselect6": (270, 72),
-    "ppoll": (271, 73),
-    "set_robust_list": (273, 99),
-    "get_robust_list": (274, 100),
-    "epoll_pwait": (281, 22),
-    "eventfd2": (290, 19),
-    "epoll_create1": (291, 20),
-    "dup3": (292, 24),
-    "pipe2": (293, 59),
-    "preadv": (295, 69),
-    "pwritev": (296, 70),
-    "getcpu": (309, 168),
-    "getrandom": (318, 278),
-    "membarrier": (324, 283),
-    "statx": (332, 291),
-    "rseq": (334, 293),
-    "close_range": (436, 436),
-    "faccessat2": (439, 439),
-    "futex_waitv": (449, 449),
-}
-CLONE_THREAD, COPY_FLAGS, COPY_DETAILS = (
-    0x10000,
-    17,
-    0x01200000,
-)  # SIGCHLD; CLONE_CHILD_SETTID, CLONE_CHILD_CLEARTID
-F_SETFL, PIPE_AND_COPY = 4, (1030, 1031, 1032)  # F_DUPFD_CLOEXEC, F_SETPIPE_SZ, F_GETPIPE_SZ
-# Is it a terminal, its size, bytes to read, flags
-TERMINAL_QUESTIONS = (
-    0x5401,
-    0x5413,
-    0x541B,
-    0x5421,
-    0x5450,
-    0x5451,
-)
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NAME, PR_GET_NAME, PR_SET_NO_NEW_PRIVS, SIGKILL = (
-    1,
-    4,
-    15,
-    16,
-    38,
-    9,
-)
-SPECIAL = {
-    "ioctl": (16, 29),
-    "clone": (56, 220),
-    "fork": (57, None),
-    "fcntl": (72, 25),
-    "prctl": (157, 167),
-    "wait4": (61, 260),
-    "waitid": (247, 95),
-    "prlimit64": (302, 261),
-    "clone3": (435, 435),
-}
-CALLS = {
-    "seccomp": (317, 277),
-    "capset": (126, 91),
-    "landlock_create_ruleset": (444, 444),
-    "landlock_add_rule": (445, 445),
-    "landlock_restrict_self": (446, 446),
-    "close_range": (436, 436),
-}
-# Column above, AUDIT_ARCH of linux/audit.h
-MACHINES = {
-    "x86_64": (0, 0xC000003E),
-    "aarch64": (1, 0xC00000B7),
-}
+# Name, number on x86-64, number on aarch64; a dash where the architecture has no such call.
+# ALLOWED: with any arguments. LIMITED: with some arguments only. OWN: what this file itself calls.
+ALLOWED = """
+read 0 63, write 1 64, open 2 -, close 3 57, stat 4 -, fstat 5 80, lstat 6 -, poll 7 -, lseek 8 62,
+mmap 9 222, mprotect 10 226, munmap 11 215, brk 12 214, rt_sigaction 13 134, rt_sigprocmask 14 135,
+rt_sigreturn 15 139, pread64 17 67, pwrite64 18 68, readv 19 65, writev 20 66, access 21 -,
+pipe 22 -, select 23 -, sched_yield 24 124, mremap 25 216, mincore 27 232, madvise 28 233,
+dup 32 23, dup2 33 -, pause 34 -, nanosleep 35 101, getitimer 36 102, alarm 37 -, setitimer 38 103,
+getpid 39 172, sendmsg 46 211, recvmsg 47 212, exit 60 93, uname 63 160, getcwd 79 17, chdir 80 49,
+fchdir 81 50, readlink 89 -, umask 95 166, gettimeofday 96 169, getrlimit 97 163, getrusage 98 165,
+sysinfo 99 179, times 100 153, getuid 102 174, getgid 104 176, geteuid 107 175, getegid 108 177,
+getppid 110 173, getpgrp 111 -, getgroups 115 158, getresuid 118 148, getresgid 120 150,
+getpgid 121 155, getsid 124 156, capget 125 90, rt_sigpending 127 136, rt_sigtimedwait 128 137,
+rt_sigsuspend 130 133, sigaltstack 131 132, statfs 137 43, fstatfs 138 44, getpriority 140 141,
+sched_getparam 143 121, sched_getscheduler 145 120, sched_get_priority_max 146 125,
+sched_get_priority_min 147 126, arch_prctl 158 -, gettid 186 178, time 201 -, futex 202 98,
+sched_getaffinity 204 123, epoll_create 213 -, getdents64 217 61, set_tid_address 218 96,
+restart_syscall 219 128, fadvise64 221 223, clock_gettime 228 113, clock_getres 229 114,
+clock_nanosleep 230 115, exit_group 231 94, epoll_wait 232 -, epoll_ctl 233 21, openat 257 56,
+newfstatat 262 79, readlinkat 267 78, faccessat 269 48, pselect6 270 72, ppoll 271 73,
+set_robust_list 273 99, get_robust_list 274 100, epoll_pwait 281 22, eventfd2 290 19,
+epoll_create1 291 20, dup3 292 24, pipe2 293 59, preadv 295 69, pwritev 296 70, getcpu 309 168,
+getrandom 318 278, membarrier 324 283, statx 332 291, rseq 334 293, close_range 436 436,
+faccessat2 439 439, futex_waitv 449 449
+"""
+LIMITED = """
+ioctl 16 29, clone 56 220, fork 57 -, fcntl 72 25, prctl 157 167, wait4 61 260, waitid 247 95,
+prlimit64 302 261, clone3 435 435
+"""
+OWN = """
+seccomp 317 277, capset 126 91, landlock_create_ruleset 444 444, landlock_add_rule 445 445,
+landlock_restrict_self 446 446, close_range 436 436
+"""
+# Column of the tables above, AUDIT_ARCH of linux/audit.h
+MACHINES = {"x86_64": (1, 0xC000003E), "aarch64": (2, 0xC00000B7)}
 
-KILL, ALLOW, NOTIFY = 0x80000000, 0x7FFF0000, 0x7FC00000
-REFUSE, UNKNOWN, CHILDLESS = (
-    0x00050000 | 1,
-    0x00050000 | 38,
-    0x00050000 | 10,
-)  # EPERM, ENOSYS, ECHILD
-LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = (
-    0x20,
-    0x15,
-    0x35,
-    0x45,
-    0x06,
-)  # of linux/bpf_common.h, combined
+
+def numbers(table: str) -> dict[str, int]:
+    """Name -> number of the calls of a table that this machine has; none for a system other than
+    Linux or a machine that is not known."""
+    column = MACHINES.get(os.uname().machine, (0, 0))[0] if sys.platform == "linux" else 0
+    rows = [row.split() for row in table.split(",")] if column else []
+    return {row[0]: int(row[column]) for row in rows if row[column] != "-"}
+
+
+NUMBERS = numbers(LIMITED) | numbers(OWN)
+SIGKILL = int(signal.SIGKILL)
+CLONE_THREAD, CLONE_SETTID_CLEARTID = 0x10000, 0x01200000
+PIPE_SIZE = (1031, 1032)  # F_SETPIPE_SZ, F_GETPIPE_SZ
+F_SETFL, F_DUPFD_CLOEXEC = 4, 1030
+# Is it a terminal, its size, bytes to read, flags
+TERMINAL_QUESTIONS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NAME, PR_GET_NAME, PR_SET_NO_NEW_PRIVS = 1, 4, 15, 16, 38
+
+KILL, ERROR, ALLOW, NOTIFY = 0x80000000, 0x00050000, 0x7FFF0000, 0x7FC00000
+REFUSE, UNKNOWN, CHILDLESS = ERROR | errno.EPERM, ERROR | errno.ENOSYS, ERROR | errno.ECHILD
+# Of linux/bpf_common.h, combined
+LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 NUMBER, ARCH, ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
-MOST_FILES = 1 << 20  # where there is no limit
 ASKED = 16  # offset of struct seccomp_data in struct seccomp_notif
+MOST_FILES = 1 << 20  # where there is no limit
 
 WRITE_FILE, READ_FILE, READ_DIR, TRUNCATE = 1 << 1, 1 << 2, 1 << 3, 1 << 14  # LANDLOCK_ACCESS_FS_*
 # By ABI; from 5 on one more
-RIGHTS = {
-    1: (1 << 13) - 1,
-    2: (1 << 14) - 1,
-    3: (1 << 15) - 1,
-    4: (1 << 15) - 1,
-}
+RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1}
 Line = tuple[int, int, int, int]  # struct sock_filter: code, jump if true, jump if false, value
 
 libc = ctypes.CDLL(None, use_errno=True)
-prctl = getattr(
-    libc, "prctl", lambda *_: -1
-)  # elsewhere than on Linux a child may outlive its parent
+# Elsewhere than on Linux a child may outlive its parent.
+prctl = getattr(libc, "prctl", lambda *_: -1)
 
 
 class Unavailable(Exception):
-    """A protection does not work here. `name` is its name in PROTECTIONS."""
-
-    def __init__(self, name: str, why: str):
-        super().__init__(why)
-        self.name = name
+    """A protection does not work here: its name in PROTECTIONS, why."""
 
 
 def call(name: str, *args: object) -> int:
-    """A system call by name. Raises OSError."""
-    number = CALLS[name][MACHINES[os.uname().machine][0]]
-    result = int(libc.syscall(ctypes.c_long(number), *args))
+    """A system call by name. Raises OSError; KeyError on a machine that the tables do not know."""
+    result = int(libc.syscall(ctypes.c_long(NUMBERS[name]), *args))
     if result < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return result
@@ -244,21 +120,21 @@ class Confinement:
         self.active = tuple(name for name in PROTECTIONS if name not in without)
         self._descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         needs_linux = [name for name in self.active if name != "limits"]
-        if needs_linux and sys.platform != "linux":
-            raise Unavailable(needs_linux[0], f"it exists on Linux only, this is {sys.platform}")
-        if needs_linux and os.uname().machine not in MACHINES:
-            raise Unavailable(needs_linux[0], f"machine type {os.uname().machine} is unknown")
+        if needs_linux and not NUMBERS:
+            linux_only = f"it exists on Linux only, this is {sys.platform}"
+            unknown = f"machine type {os.uname().machine} is unknown"
+            raise Unavailable(needs_linux[0], unknown if sys.platform == "linux" else linux_only)
         if needs_linux:
             prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        if "syscalls" in self.active:
-            self._filter = filter_program(MACHINES[os.uname().machine])
-            _check_seccomp()
-        if "privileges" in self.active:
-            drop_privileges()
-        if "files" in self.active:
-            close_file_system()
+        for name, (start, by, since) in STARTS.items():
+            try:
+                if name in self.active:
+                    start()
+            except OSError as error:
+                raise Unavailable(name, f"{by}: {error.strerror}{since}") from None
+        self._filter = filter_program() if "syscalls" in self.active else b""
 
-    def separate(self) -> None:
+    def close_to_others(self) -> None:
         """No other child reads, writes or traces this one by way of /proc: all have the same user,
         and a pipe is no file that Landlock guards. The filter refuses to undo it; copies have it
         from their original."""
@@ -266,96 +142,70 @@ class Confinement:
             prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
     def close(self, memory: int) -> int | None:
-        """Bound this child for good. Returns the descriptor on which its attempts to fork are
-        reported, if any."""
+        """Bound this child for good, to so many bytes of memory. Returns the descriptor on which
+        its attempts to fork are reported, if any."""
         if "limits" in self.active:
-            for what, value in (
+            for what, most in (
                 (resource.RLIMIT_AS, memory),
                 (resource.RLIMIT_FSIZE, 0),
                 (resource.RLIMIT_CORE, 0),
                 (resource.RLIMIT_NOFILE, 128),
             ):
-                resource.setrlimit(what, (value, value))
-        return install_filter(self._filter) if "syscalls" in self.active else None
+                resource.setrlimit(what, (most, most))
+        return install_filter(self._filter) if self._filter else None
 
     def close_descriptors(self, low: int) -> None:
         """From `low` on. A limit lowered since leaves those above it open, so it is not the limit
         that says how many."""
         try:
-            if sys.platform != "linux":
-                raise OSError
             call("close_range", low, ctypes.c_uint(0xFFFFFFFF), 0)
-        except (
-            OSError,
-            KeyError,
-        ):  # an older system, or a machine whose numbers are not in the tables above
-            os.closerange(
-                low, min(self._descriptors if self._descriptors > 0 else MOST_FILES, MOST_FILES)
-            )
+        except (OSError, KeyError):  # an older system, or one that the tables do not know
+            limit = self._descriptors if self._descriptors > 0 else MOST_FILES
+            os.closerange(low, min(limit, MOST_FILES))
 
 
-# Privileges ---------------------------------------------------------------------------------------
+# Privileges and files -----------------------------------------------------------------------------
 
 
 def drop_privileges() -> None:
     """Give up every capability, so that being root helps nothing."""
-    header, nothing = struct.pack("Ii", 0x20080522, 0), bytes(24)
-    try:
-        call("capset", header, nothing)
-    except OSError as error:
-        raise Unavailable("privileges", f"capset: {error.strerror}") from None
-
-
-# Files --------------------------------------------------------------------------------------------
+    call("capset", struct.pack("Ii", 0x20080522, 0), bytes(24))
 
 
 def readable_paths() -> list[tuple[str, int]]:
     """(path, rights) of everything a child may open: the standard library, shared libraries, three
     devices."""
     library = os.path.dirname(os.__file__)
-    found = [(library, READ_DIR)]
-    for name in sorted(os.listdir(library)):
-        if name not in (
-            "site-packages",
-            "dist-packages",
-        ):  # packages, and perhaps the study's own files, live there
-            found.append((os.path.join(library, name), READ_FILE | READ_DIR))
-    found += [(path, READ_FILE) for path in shared_libraries()]
-    files = ("/etc/ld.so.cache", "/dev/zero", "/dev/urandom", "/usr/share/zoneinfo")
-    found += [(path, READ_FILE | READ_DIR) for path in files]
-    return [*found, ("/dev/null", READ_FILE | WRITE_FILE | TRUNCATE)]
+    # Packages, and perhaps the study's own files, live in the two that are left out.
+    names = set(os.listdir(library)) - {"site-packages", "dist-packages"}
+    trees = ["/etc/ld.so.cache", "/dev/zero", "/dev/urandom", "/usr/share/zoneinfo"]
+    trees += [os.path.join(library, name) for name in sorted(names)]
+    return [
+        (library, READ_DIR),
+        *((path, READ_FILE | READ_DIR) for path in trees),
+        *((path, READ_FILE) for path in shared_libraries()),
+        ("/dev/null", READ_FILE | WRITE_FILE | TRUNCATE),
+    ]
 
 
 def shared_libraries() -> list[str]:
-    """Those beside the ones that Python is made of: modules of the standard library load them when
+    """Those next to the ones that Python is made of: modules of the standard library load them when
     they are imported.
 
     Each file by itself, never its folder, in which packages may lie too.
     """
     with open("/proc/self/maps") as maps:
-        mapped = {line.split(maxsplit=5)[5].strip() for line in maps if line.count("/")}
-    folders = sorted({os.path.dirname(path) for path in mapped if ".so" in os.path.basename(path)})
-    entries = [
-        entry
-        for folder in folders
-        for entry in os.scandir(folder)
-        if ".so" in entry.name and entry.is_file()
-    ]
-    links = {entry.path: os.readlink(entry.path) for entry in entries if entry.is_symlink()}
-    # Is listed itself
-    beside = {path for path, target in links.items() if "/" not in target and ".so" in target}
-    return sorted({entry.path for entry in entries} - beside)
+        mapped = {line.split(maxsplit=5)[5].strip() for line in maps if "/" in line}
+    folders = {os.path.dirname(path) for path in mapped if ".so" in os.path.basename(path)}
+    entries = [entry for folder in folders for entry in os.scandir(folder)]
+    found = {os.path.realpath(e.path) for e in entries if ".so" in e.name and e.is_file()}
+    return sorted(found)
 
 
 def close_file_system() -> None:
     """From here on, this process and its children open what `readable_paths` lists and nothing
     else."""
-    try:
-        abi = call("landlock_create_ruleset", None, ctypes.c_size_t(0), ctypes.c_uint32(1))
-    except OSError as error:
-        raise Unavailable(
-            "files", f"Landlock: {error.strerror}; it needs Linux 5.13 or newer"
-        ) from None
+    abi = call("landlock_create_ruleset", None, ctypes.c_size_t(0), ctypes.c_uint32(1))
     handled = RIGHTS.get(abi, (1 << 16) - 1)
     ruleset = call("landlock_create_ruleset", struct.pack("Q", handled), ctypes.c_size_t(8), 0)
     for path, rights in readable_paths():
@@ -363,10 +213,10 @@ def close_file_system() -> None:
             beneath = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except FileNotFoundError:
             continue
-        if rights & READ_DIR and not os.path.isdir(path):
+        if not os.path.isdir(path):
             rights &= ~READ_DIR  # a plain file has no rights of folders
-        rights &= handled
-        call("landlock_add_rule", ruleset, 1, struct.pack("=Qi", rights, beneath), 0)
+        rule = struct.pack("=Qi", rights & handled, beneath)
+        call("landlock_add_rule", ruleset, 1, rule, 0)
         os.close(beneath)
     call("landlock_restrict_self", ruleset, 0)
     os.close(ruleset)
@@ -375,83 +225,59 @@ def close_file_system() -> None:
 # System calls -------------------------------------------------------------------------------------
 
 
-def filter_program(machine: tuple[int, int]) -> bytes:
+def check_seccomp() -> None:
+    call("seccomp", 2, 0, struct.pack("I", NOTIFY))  # SECCOMP_GET_ACTION_AVAIL
+
+
+def filter_program() -> bytes:
     """The seccomp filter. A copy of the process is a question to the host (NOTIFY); threads are not
     processes."""
-    column, arch = machine
-    number = {name: numbers[column] for name, numbers in {**ALLOWED, **SPECIAL}.items()}
+    arch = MACHINES[os.uname().machine][1]
 
-    def only(
-        name: str, cases: list[list[tuple[int, int, int]]], otherwise: int = REFUSE
-    ) -> list[Line]:
-        """Allow a call when all tests of some case hold: (kind, half word of the arguments, value)."""
+    def only(name: str, cases: Iterable[list[tuple[int, int, int]]], otherwise: int) -> list[Line]:
+        """Allow a call when all tests of some case hold: (kind, half word of the arguments,
+        value)."""
         body: list[Line] = []
         for tests in cases:
             for done, (kind, half, value) in enumerate(tests):
-                body += [
-                    (LOAD, 0, 0, ARGUMENTS + 4 * half),
-                    (kind, 0, 2 * (len(tests) - done) - 1, value),
-                ]
+                failed = 2 * (len(tests) - done) - 1
+                body += [(LOAD, 0, 0, ARGUMENTS + 4 * half), (kind, 0, failed, value)]
             body.append((RETURN, 0, 0, ALLOW))
         body.append((RETURN, 0, 0, otherwise))
-        return [(EQUAL, 0, len(body), number[name] or 0), *body]
+        return [(EQUAL, 0, len(body), NUMBERS[name]), *body]
 
     program = [(LOAD, 0, 0, ARCH), (EQUAL, 1, 0, arch), (RETURN, 0, 0, KILL), (LOAD, 0, 0, NUMBER)]
-    if arch == MACHINES["x86_64"][1]:
-        program += [
-            (AT_LEAST, 0, 1, 0x40000000),
-            (RETURN, 0, 0, REFUSE),
-        ]  # the x32 spelling of the same calls
-    for low, high in _ranges([number[name] for name in ALLOWED]):
-        if low == high:
-            program += [(EQUAL, 0, 1, low), (RETURN, 0, 0, ALLOW)]
-        else:
-            program += [(AT_LEAST, 0, 2, low), (AT_LEAST, 1, 0, high + 1), (RETURN, 0, 0, ALLOW)]
+    if arch == MACHINES["x86_64"][1]:  # the x32 spelling of the same calls
+        program += [(AT_LEAST, 0, 1, 0x40000000), (RETURN, 0, 0, REFUSE)]
+    allowed = enumerate(sorted(numbers(ALLOWED).values()))
+    for _, consecutive in groupby(allowed, lambda pair: pair[1] - pair[0]):
+        run = [number for _, number in consecutive]
+        program += [(AT_LEAST, 0, 2, run[0]), (AT_LEAST, 1, 0, run[-1] + 1), (RETURN, 0, 0, ALLOW)]
     program += only("clone", [[(ANY_BIT, 0, CLONE_THREAD)]], NOTIFY)
-    if number["fork"] is not None:
-        program += [(EQUAL, 0, 1, number["fork"]), (RETURN, 0, 0, NOTIFY)]
-    program += [
-        (EQUAL, 0, 1, number["clone3"] or 0),
-        (RETURN, 0, 0, UNKNOWN),
-    ]  # its flags are out of sight: use clone
-    program += only("ioctl", [[(EQUAL, 2, request)] for request in TERMINAL_QUESTIONS])
+    if "fork" in NUMBERS:
+        program += only("fork", [], NOTIFY)
+    program += only("clone3", [], UNKNOWN)  # its flags are out of sight: use clone
+    program += only("ioctl", [[(EQUAL, 2, request)] for request in TERMINAL_QUESTIONS], REFUSE)
     # No F_SETOWN, which would let the kernel send signals to any process.
-    program += only("fcntl", [[(EQUAL, 2, what)] for what in (*range(F_SETFL + 1), *PIPE_AND_COPY)])
-    program += only(
-        "prctl",
-        [
-            [(EQUAL, 0, PR_SET_NAME)],
-            [(EQUAL, 0, PR_GET_NAME)],
-            [(EQUAL, 0, PR_SET_PDEATHSIG), (EQUAL, 2, SIGKILL)],
-        ],
-    )
-    program += only(
-        "prlimit64", [[(EQUAL, 4, 0), (EQUAL, 5, 0)]]
-    )  # limits may be read: no pointer to new ones
-    # The copies of its state are no children of a block's: it may wait for one by number and
-    # otherwise has none.
+    commands = (*range(F_SETFL + 1), F_DUPFD_CLOEXEC, *PIPE_SIZE)
+    program += only("fcntl", [[(EQUAL, 2, command)] for command in commands], REFUSE)
+    ends_with_parent = [(EQUAL, 0, PR_SET_PDEATHSIG), (EQUAL, 2, SIGKILL)]
+    named = [[(EQUAL, 0, option)] for option in (PR_SET_NAME, PR_GET_NAME)]
+    program += only("prctl", [*named, ends_with_parent], REFUSE)
+    # Limits may be read: no pointer to new ones.
+    program += only("prlimit64", [[(EQUAL, 4, 0), (EQUAL, 5, 0)]], REFUSE)
+    # The copies of its state are no children of a block's: it may wait for one by number, above 0
+    # as a signed word, and otherwise has none.
     program += [
-        (EQUAL, 0, 5, number["wait4"] or 0),
+        (EQUAL, 0, 5, NUMBERS["wait4"]),
         (LOAD, 0, 0, ARGUMENTS),
         (AT_LEAST, 2, 0, 1 << 31),
         (AT_LEAST, 0, 1, 1),
         (RETURN, 0, 0, ALLOW),
         (RETURN, 0, 0, CHILDLESS),
-        (LOAD, 0, 0, NUMBER),
     ]
-    program += [(EQUAL, 0, 1, number["waitid"] or 0), (RETURN, 0, 0, CHILDLESS)]
-    program.append((RETURN, 0, 0, REFUSE))
+    program += [*only("waitid", [], CHILDLESS), (RETURN, 0, 0, REFUSE)]
     return b"".join(struct.pack("=HBBI", *line) for line in program)
-
-
-def _ranges(numbers: list[int | None]) -> list[tuple[int, int]]:
-    found: list[tuple[int, int]] = []
-    for number in sorted(n for n in numbers if n is not None):
-        if found and number == found[-1][1] + 1:
-            found[-1] = (found[-1][0], number)
-        else:
-            found.append((number, number))
-    return found
 
 
 def install_filter(program: bytes) -> int:
@@ -459,27 +285,21 @@ def install_filter(program: bytes) -> int:
     for the answer."""
     code = ctypes.create_string_buffer(program, len(program))
     order = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
-    return call(
-        "seccomp", 1, ctypes.c_uint(8), order
-    )  # SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER
-
-
-def _check_seccomp() -> None:
-    try:
-        call("seccomp", 2, 0, struct.pack("I", NOTIFY))  # SECCOMP_GET_ACTION_AVAIL
-    except OSError as error:
-        raise Unavailable(
-            "syscalls", f"seccomp: {error.strerror}; it needs Linux 5.5 or newer"
-        ) from None
+    # SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER
+    return call("seccomp", 1, ctypes.c_uint(8), order)
 
 
 def is_plain_copy(question: bytes) -> bool:
     """Whether struct seccomp_notif asks for a copy of the process and nothing with it, such as a
     name space."""
-    number, first = (
-        struct.unpack_from("=i", question, ASKED)[0],
-        struct.unpack_from("=Q", question, ASKED + ARGUMENTS)[0],
-    )
-    if number == SPECIAL["fork"][MACHINES[os.uname().machine][0]]:
-        return True
-    return bool(first & ~COPY_DETAILS == COPY_FLAGS)
+    (number,) = struct.unpack_from("=i", question, ASKED)
+    (flags,) = struct.unpack_from("=Q", question, ASKED + ARGUMENTS)
+    return number == NUMBERS.get("fork") or flags & ~CLONE_SETTID_CLEARTID == signal.SIGCHLD
+
+
+# Protection -> (what starts it, what it is called where it fails, and what it needs)
+STARTS = {
+    "syscalls": (check_seccomp, "seccomp", "; it needs Linux 5.5 or newer"),
+    "privileges": (drop_privileges, "capset", ""),
+    "files": (close_file_system, "Landlock", "; it needs Linux 5.13 or newer"),
+}

@@ -11,6 +11,7 @@ in what the next step finds (persistence.py).
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from typing import Any
 from knapsack_lib.interpreter.persistence import Persistence
 from knapsack_lib.interpreter.pool import COPY_SECONDS, Child, Pool
 from knapsack_lib.interpreter.step import Killed, Step, ToolCall, masked
-from knapsack_lib.profiles import Limits
+from knapsack_lib.interpreter.wire import Block, BlockError, Done
 
 __all__ = ["Interpreter", "Observation"]
 
@@ -51,7 +52,7 @@ class Observation:
     seconds: float = 0.0
 
 
-class Interpreter:
+class Interpreter(contextlib.AbstractContextManager["Interpreter"]):
     """Runs the blocks of one episode under one persistence mode."""
 
     def __init__(
@@ -71,13 +72,10 @@ class Interpreter:
         self._steps = 0
 
     def run(self, code: str) -> Observation:
-        """Run one block and say what happened. Never raises for anything that the code does."""
+        """Run one block and report on it. Never raises for anything that the code does."""
         seen = self._run(code)
-        if (
-            self._pool.lost_parent
-            and seen.killed_by
-            and not (seen.tool_calls or seen.state_lost or seen.restored)
-        ):
+        harmed = seen.tool_calls or seen.state_lost or seen.restored
+        if self._pool.lost_parent and seen.killed_by and not harmed:
             self._steps -= 1  # the child went with its parent, which is no doing of this block
             seen = self._run(code)
         return seen
@@ -88,39 +86,36 @@ class Interpreter:
         had_state, self._steps = self._used, self._steps + 1
         child = self._child = self._child or self._pool.take()
         step = Step(child, self._tools, self._pool.limits, self._steps)
-        request = {
+        block: Block = {
             "step": self._steps,
             "code": code,
             "mode": self.persistence.name,
             "tools": list(self._tools),
             "seed": self._seed + self._steps,
         }
-        killed, done = None, {}
+        done: Done = {"done": 0, "error": None, "bindings": [], "written": [], "shadowed": []}
+        killed = None
         try:
-            done = step.run(request)
+            done = step.run(block)
         except Killed as reason:
             killed = str(reason)
-        except (
-            BaseException
-        ):  # Ctrl-C, or a fault of a tool: the block must not go on while nobody listens
-            self._after(child, "interrupted")
+        except BaseException:
+            # Ctrl-C, or a fault of a tool: the block must not run on while nobody listens.
+            self._finish(child, "interrupted")
             raise
-        had_signal, restored = self._after(child, killed)
-        if (
-            killed == "exit" and had_signal and had_signal != 9
-        ):  # 9 is how the parent ends what had only closed its end
-            killed = f"signal {had_signal}"
+        signal, restored = self._finish(child, killed)
+        # 9 is how the parent ends what had only closed its end.
+        if killed == "exit" and signal not in (None, 0, 9):
+            killed = f"signal {signal}"
         if not restored:
-            names = done.get("bindings", ()) if self._used else ()
-            self._bindings = tuple(names)
-            self._shadowed = tuple(
-                n for n in self._tools if self._used and n in done.get("shadowed", ())
-            )
+            self._bindings = tuple(done["bindings"]) if self._used else ()
+            hidden = done["shadowed"] if self._used else ()
+            self._shadowed = tuple(name for name in self._tools if name in hidden)
         return Observation(
             stdout=step.text(),
-            **_error_fields(done.get("error"), self._pool.limits),
+            **self._error_fields(done["error"]),
             bindings=self._bindings,
-            written=tuple(done.get("written", ())),
+            written=tuple(done["written"]),
             shadowed=self._shadowed,
             tool_calls=tuple(step.calls),
             killed_by=killed,
@@ -129,26 +124,32 @@ class Interpreter:
             seconds=time.perf_counter() - start,
         )
 
-    def _after(self, child: Child, killed: str | None) -> tuple[int | None, bool]:
+    def _finish(self, child: Child, killed: str | None) -> tuple[int | None, bool]:
         """Bring about what the next step finds. Returns (signal that ended the child, whether a
         copy took over)."""
         copy, self._copy = self._copy, None
         restored = bool(killed) and copy is not None and copy.ready(COPY_SECONDS)
         signal = None
-        if killed:
-            signal = self._pool.end(child, copy if restored else None, tell=True)
-            self._child, self._used = copy if restored else None, restored
-        elif self.persistence.keeps:
-            self._used = True
-        else:
-            self._pool.end(child)
-            self._child, self._used = None, False
+        if killed or not self.persistence.keeps:
+            successor = copy if restored else None
+            signal = self._pool.end(child, successor, report=bool(killed))
+            self._child = successor
+        self._used = self._child is not None
         if copy is not None and not restored:
             self._pool.dismiss(copy, self._child)
         if self._child is not None and self._pool.after_kill == "restore":
             # Taken now rather than before the next step: the model thinks in between.
             self._copy = self._pool.copy(self._child)
         return signal, restored
+
+    def _error_fields(self, error: BlockError | None) -> dict[str, Any]:
+        if not error:
+            return {}
+        message = error["message"]
+        if error["type"] == "MemoryError" and not message:
+            message = f"the limit of {self._pool.limits.memory_mb} MB was reached"
+        shown = {"error_type": error["type"], "error": message, "traceback": error["trace"]}
+        return {**{key: masked(text) for key, text in shown.items()}, "line": error["line"]}
 
     def close(self) -> None:
         if self._child is not None:
@@ -158,18 +159,5 @@ class Interpreter:
             self._pool.dismiss(self._copy, None)
             self._copy = None
 
-    def __enter__(self) -> Interpreter:
-        return self
-
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _error_fields(error: dict | None, limits: Limits) -> dict[str, Any]:
-    if not error:
-        return {}
-    message = error["message"]
-    if error["type"] == "MemoryError" and not message:
-        message = f"the limit of {limits.memory_mb} MB was reached"
-    shown = {"error_type": error["type"], "error": message, "traceback": error["trace"]}
-    return {**{key: masked(text) for key, text in shown.items()}, "line": error["line"]}

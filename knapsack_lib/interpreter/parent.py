@@ -1,115 +1,84 @@
-"""The warm parent: a small confined process that forks a child in a moment, ends and reaps it when
-told.
+"""The warm parent: a small confined process that forks a child in a moment, and ends and reaps it on
+order.
 
-Run as a script by pool.py in an empty environment. It reads the files beside it as text, so that no
+Run as a script by pool.py in an empty environment. It reads the files next to it as text, so that no
 line of the package is imported and no hidden value was ever in this process or its children. The
 modules made from those files have a copy of the builtins to themselves and are in no list that
-model code sees.
-
-Messages on the control socket are a 4-byte length and that much JSON:
-  host -> parent  {"fork": n} with a child's end of its socket; n is the host's name for it
-                  {"allow": n}: child n may fork once, to keep a copy of its state
-                  {"end": n, "adopt": [m, pid] or null, "tell": true or false}: kill child n with all it left behind;
-                  the process `pid`, a copy that n kept, is child m from now on; tell which signal had ended n
-  parent -> host  {"active": [...]} or {"unavailable", "why"} once; {"signal": n} when asked to tell
+model code sees. Orders and answers (wire.py) go over the control socket.
 """
 
-import array
 import builtins
 import contextlib
 import errno
 import fcntl
 import gc
-import json
 import os
 import select
 import signal
 import socket
 import struct
 import sys
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
-FILES = ("confine", "persistence", "report", "worker")
+FILES = ("wire", "confine", "persistence", "report", "worker")
 PR_SET_CHILD_SUBREAPER = 36
 NOTIF_RECV, NOTIF_SEND, CONTINUE = 0xC0502100, 0xC0182101, 1  # ioctls and flag of linux/seccomp.h
 
 
-def load() -> dict[str, ModuleType]:
-    """The files beside this one as modules of the package, without the package."""
+def load() -> SimpleNamespace:
+    """The files next to this one as modules of the package, without the package."""
     private, found = dict(vars(builtins)), {}
-    for name in FILES:
-        full = f"knapsack_lib.interpreter.{name}"
+    names = {name: f"knapsack_lib.interpreter.{name}" for name in FILES}
+    for name, full in names.items():
         module = found[name] = sys.modules[full] = ModuleType(full)
         module.__dict__["__builtins__"] = private
-        with open(
-            os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.py"), encoding="utf-8"
-        ) as file:
+        folder = os.path.dirname(os.path.abspath(__file__))
+        with open(os.path.join(folder, f"{name}.py"), encoding="utf-8") as file:
             exec(compile(file.read(), "<interpreter>", "exec"), module.__dict__)
-    for name in FILES:
-        del sys.modules[f"knapsack_lib.interpreter.{name}"]
-    return found
+    for full in names.values():
+        del sys.modules[full]
+    return SimpleNamespace(**found)
 
 
 def main(control: socket.socket, memory: int, without: tuple[str, ...]) -> None:
-    control = lowered(control)
+    # The lowest descriptor that is free: a host with many open files hands over one beyond every
+    # limit here.
+    given, control = control, control.dup()
+    given.close()
     modules = load()
-    confine, worker = modules["confine"], modules["worker"]
-    confine.prctl(PR_SET_CHILD_SUBREAPER, 1)
-    listing = None
-    with contextlib.suppress(OSError):
-        listing = os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY | os.O_CLOEXEC)
+    modules.confine.prctl(PR_SET_CHILD_SUBREAPER, 1)
+    parent = Parent(control, modules, memory)
     try:
-        bounds = confine.Confinement(without)
-    except confine.Unavailable as missing:
-        return send(control, {"unavailable": missing.name, "why": str(missing)})
-    send(control, {"active": bounds.active})
+        parent.bounds = modules.confine.Confinement(without)
+    except modules.confine.Unavailable as lack:
+        name, why = lack.args
+        return modules.wire.send(control, {"missing": name, "why": why})
+    modules.wire.send(control, {"missing": None, "why": ""})
     gc.collect()
     gc.freeze()  # what exists now is never looked at again, so that pages stay shared
-    Parent(
-        control,
-        listing,
-        lambda *ends: worker.run_child(*ends, bounds, memory),
-        confine.is_plain_copy,
-    ).serve()
-
-
-def lowered(sock: socket.socket) -> socket.socket:
-    """With the lowest descriptor that is free: a host with many open files hands over one beyond
-    every limit here."""
-    lower = sock.dup()
-    sock.close()
-    return lower
-
-
-def send(sock: socket.socket, message: dict[str, Any]) -> None:
-    body = json.dumps(message).encode()
-    sock.sendall(struct.pack(">I", len(body)) + body)
+    parent.serve()
 
 
 class Parent:
-    """`children`: the host's name -> pid. `listeners`: name -> where the child's attempts to fork
-    are reported."""
+    """`children`: the host's name -> pid. `groups`: name -> process group of the child's first
+    process and its copies. `listeners`: name -> where the child's attempts to fork are reported.
+    `allowed`: children that may fork once."""
 
-    def __init__(
-        self, control: socket.socket, listing: int | None, run_child: Any, is_plain_copy: Any
-    ):
-        self.control, self.listing, self.run_child, self.is_plain_copy = (
-            control,
-            listing,
-            run_child,
-            is_plain_copy,
-        )
+    def __init__(self, control: socket.socket, modules: SimpleNamespace, memory: int):
+        self.control, self.modules, self.memory = control, modules, memory
+        self.bounds: Any = None  # the Confinement of every child
         self.children: dict[int, int] = {}
-        self.groups: dict[
-            int, int
-        ] = {}  # name -> process group: the child's first process and its copies
+        self.groups: dict[int, int] = {}
         self.listeners: dict[int, int] = {}
-        self.allowed: set[int] = set()  # children that may fork once
+        self.allowed: set[int] = set()
+        self.listing: int | None = None  # opened now: once confined, this process cannot
+        with contextlib.suppress(OSError):
+            path = f"/proc/self/task/{os.getpid()}/children"
+            self.listing = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self.reports, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        high = fcntl.fcntl(
-            theirs.detach(), fcntl.F_DUPFD_CLOEXEC, 64
-        )  # out of the way of a child's own descriptors
+        # Out of the way of a child's own descriptors.
+        high = fcntl.fcntl(theirs.detach(), fcntl.F_DUPFD_CLOEXEC, 64)
         self.reporting = socket.socket(fileno=high)
         self.poll, self.host = select.poll(), select.poll()
         for poll in (self.poll, self.host):
@@ -118,62 +87,45 @@ class Parent:
 
     def serve(self) -> None:
         """Until the host is gone; then everything ends."""
-        while True:
+        order: Any = {}
+        while order is not None:
             ready = dict(self.poll.poll(1000))
             if not ready:
                 self.end_orphans()
             elif self.reports.fileno() in ready:
                 self.watch()
             elif self.control.fileno() in ready:
-                if not self.obey():
-                    break
-            elif not self.host.poll(
-                0
-            ):  # the host's word first: it allows a fork before the child can ask for it
+                order, extra = self.modules.wire.receive(self.control, socket.CMSG_SPACE(8))
+                if order is not None:
+                    self.obey(order, self.modules.wire.descriptors(extra))
+            elif not self.host.poll(0):
+                # The host's orders came first: one allows a fork before the child can ask for it.
                 self.answer_all(ready)
         for pid in self.children.values():
             end_process(pid)
         self.children, self.groups = {}, {}
         self.end_orphans()
 
-    def answer_all(self, ready: dict[int, int]) -> None:
-        for name, listener in list(self.listeners.items()):
-            if ready.get(listener, 0) & select.POLLIN:
-                self.answer(name, listener)
-            elif listener in ready:  # every process behind it is gone
-                self.forget(name)
-
-    def obey(self) -> bool:
-        """Do what the host asks. False when it is gone."""
-        fds = array.array("i")
-        head, extra, _, _ = self.control.recvmsg(4, socket.CMSG_SPACE(fds.itemsize))
-        if not head:
-            return False
-        head += self._exactly(4 - len(head))
-        request = json.loads(self._exactly(struct.unpack(">I", head)[0]))
-        for level, kind, data in extra:
-            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-                fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
-        if "fork" in request:
-            self.fork(request["fork"], fds)
-        elif "allow" in request:
-            self.allowed.add(request["allow"])
+    def obey(self, order: Any, fds: list[int]) -> None:
+        if order["do"] == "fork":
+            self.fork(order["child"], fds)
+        elif order["do"] == "allow":
+            self.allowed.add(order["child"])
         else:
-            self.end(request)
-        return True
+            self.end(order["child"], order["adopt"], order["report"])
 
-    def _exactly(self, count: int) -> bytes:
-        return self.control.recv(count, socket.MSG_WAITALL) if count else b""
-
-    def fork(self, name: int, fds: array.array) -> None:
-        with contextlib.suppress(OSError):  # then the host finds the child's socket closed
+    def fork(self, name: int, fds: list[int]) -> None:
+        """`fds`: the child's end of its socket."""
+        with contextlib.suppress(OSError):  # then the host finds that end closed
             pid = os.fork()
             if pid == 0:
-                self.run_child(
+                self.modules.worker.run_child(
                     *fds,
-                    lambda listener: socket.send_fds(self.reporting, [b"%d" % name], [listener]),
+                    lambda found: socket.send_fds(self.reporting, [b"%d" % name], [found]),
+                    self.bounds,
+                    self.memory,
                 )
-            self.children[name], self.groups[name] = pid, pid
+            self.children[name] = self.groups[name] = pid
         for fd in fds:
             os.close(fd)
 
@@ -183,6 +135,13 @@ class Parent:
         self.listeners[int(name)] = fds[0]
         self.poll.register(fds[0], select.POLLIN)
 
+    def answer_all(self, ready: dict[int, int]) -> None:
+        for name, listener in list(self.listeners.items()):
+            if ready.get(listener, 0) & select.POLLIN:
+                self.answer(name, listener)
+            elif listener in ready:  # every process behind it is gone
+                self.forget(name)
+
     def answer(self, name: int, listener: int) -> None:
         """Answer an attempt to copy a process: yes to a child's main thread that the host allowed
         it, else no.
@@ -191,55 +150,49 @@ class Parent:
         space of its own.
         """
         question = bytearray(80)  # struct seccomp_notif
-        try:
-            signal.setitimer(
-                signal.ITIMER_REAL, 0.2
-            )  # who asked may be gone by now, and then this would wait
+        # Who asked may be gone by now, and then this would wait.
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        with contextlib.suppress(OSError):
             fcntl.ioctl(listener, NOTIF_RECV, question)
             number, thread = struct.unpack_from("QI", question)
-            allowed = (
+            if (
                 name in self.allowed
                 and thread == self.children.get(name)
-                and self.is_plain_copy(question)
-            )
-            reply = struct.pack(
-                "QqiI", number, 0, 0 if allowed else -errno.EPERM, CONTINUE if allowed else 0
-            )
-            self.allowed -= {name} if allowed else set()
+                and self.modules.confine.is_plain_copy(question)
+            ):
+                self.allowed.discard(name)
+                reply = struct.pack("QqiI", number, 0, 0, CONTINUE)
+            else:
+                reply = struct.pack("QqiI", number, 0, -errno.EPERM, 0)
             fcntl.ioctl(listener, NOTIF_SEND, bytearray(reply))
-        except OSError:
-            pass
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
     def forget(self, name: int) -> None:
         listener = self.listeners.pop(name)
         self.poll.unregister(listener)
         os.close(listener)
 
-    def end(self, request: dict[str, Any]) -> None:
-        old = request["end"]
-        pid, group = self.children.pop(old, None), self.groups.pop(old, 0)
-        self.allowed.discard(old)
-        if request["adopt"]:
-            name, copy = request["adopt"]
-            self.children[name], self.groups[name] = copy, group
-            if old in self.listeners:
-                self.listeners[name] = self.listeners.pop(
-                    old
-                )  # a copy has the filter of its original
-        elif old in self.listeners:
-            self.forget(old)
+    def end(self, name: int, adopt: tuple[int, int] | None, report: bool) -> None:
+        """Kill a child with all it left behind, but for the copy that takes its place."""
+        pid, group = self.children.pop(name, None), self.groups.pop(name, 0)
+        self.allowed.discard(name)
+        if adopt:
+            successor, copy = adopt
+            self.children[successor], self.groups[successor] = copy, group
+            if name in self.listeners:  # a copy has the filter of its original
+                self.listeners[successor] = self.listeners.pop(name)
+        elif name in self.listeners:
+            self.forget(name)
         ended_by = end_process(pid) if pid else 0
         self.end_orphans(group)
-        if request["tell"]:
-            send(self.control, {"signal": ended_by})
+        if report:
+            self.modules.wire.send(self.control, {"signal": ended_by})
 
     def end_orphans(self, ended: int = 0) -> None:
         """Kill what ended children left behind: orphans become this process's children. Copies of a
         child that is still the host's are left to it, also when the child itself has just died.
-        `ended`: the group of one that the host has let go; what it left is not wanted, whoever goes
-        on in its place."""
+        `ended`: the group of one that the host has let go; what it left is not wanted, whoever
+        continues in its place."""
         while self.listing is not None:
             listed = {int(pid) for pid in os.pread(self.listing, 1 << 20, 0).split()}
             orphans = listed - set(self.children.values())
@@ -261,40 +214,28 @@ def group_of(pid: int) -> int:
         return 0
 
 
-def too_long(number: int, frame: Any) -> None:
+def end_process(pid: int) -> int:
+    """Kill and reap a child, where the number is still that of one: a copy that has been reaped may
+    have left it to anybody. Returns the signal that ended it (0: it had exited, or was none)."""
+    with contextlib.suppress(ChildProcessError):
+        if sys.platform == "linux":
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        else:  # there, with its group
+            with contextlib.suppress(OSError):
+                os.killpg(pid, signal.SIGKILL)
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+        return os.WTERMSIG(os.waitpid(pid, 0)[1])
+    return 0
+
+
+def raise_timeout(number: int, frame: Any) -> None:
     raise TimeoutError
 
 
-def end_process(pid: int) -> int:
-    """Kill and reap a child with its group. Returns the signal that ended it (0: it had exited)."""
-    if not is_child(pid):
-        return 0
-    if sys.platform != "linux":
-        with contextlib.suppress(OSError):
-            os.killpg(pid, signal.SIGKILL)
-    with contextlib.suppress(OSError):
-        os.kill(pid, signal.SIGKILL)
-    try:
-        _, status = os.waitpid(pid, 0)
-    except ChildProcessError:
-        return 0
-    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-
-
-def is_child(pid: int) -> bool:
-    """Whether the number is still that of a child: a copy that has been reaped may have left it to
-    anybody."""
-    if sys.platform != "linux":
-        return True
-    try:
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True
-
-
 if __name__ == "__main__":
-    setattr(builtins, "exit", sys.exit)  # noqa: B010 - what an interactive Python offers; without site they do not exist
-    signal.signal(signal.SIGALRM, too_long)
+    # What an interactive Python offers; without site it does not exist.
+    setattr(builtins, "exit", sys.exit)  # noqa: B010
+    signal.signal(signal.SIGALRM, raise_timeout)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the host, which then ends us
     main(socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]), tuple(sys.argv[3:]))

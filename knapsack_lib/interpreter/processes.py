@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-__all__ = ["children_of", "end_family", "end_member", "fixed_addresses", "is_over"]
+__all__ = ["children_of", "end_member", "end_session", "fixed_addresses", "has_ended"]
 
 ADDR_NO_RANDOMIZE, ASK = 0x0040000, 0xFFFFFFFF  # of linux/personality.h
 
@@ -27,7 +27,7 @@ def fixed_addresses() -> Iterator[None]:
     allows that.
 
     An object without a hash of its own, None among them, is hashed by its address, and so the order
-    of a set would change from run to run. Said of this thread only; it is heard by what the thread
+    of a set would change from run to run. It is set for this thread only, and for what the thread
     starts.
     """
     personality = getattr(ctypes.CDLL(None), "personality", lambda _: -1)
@@ -48,19 +48,19 @@ def children_of(pid: int | None) -> list[int]:
     return []
 
 
-def is_over(leader: subprocess.Popen[bytes]) -> bool:
-    """Whether it has ended. It is not reaped by asking, so that its number stays its own."""
+def has_ended(leader: subprocess.Popen[bytes]) -> bool:
+    """It is not reaped by asking, so that its number stays its own."""
     if leader.returncode is None and sys.platform == "linux":
         with contextlib.suppress(ChildProcessError):
             return os.waitid(os.P_PID, leader.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     return leader.poll() is not None
 
 
-def end_family(leader: subprocess.Popen[bytes], seconds: float = 0.0) -> None:
+def end_session(leader: subprocess.Popen[bytes], seconds: float = 0.0) -> None:
     """Give a warm parent so long to end by itself, then end it and whatever is left of its session,
     and reap it."""
     deadline, pause = time.monotonic() + seconds, 0.0005
-    while not is_over(leader) and time.monotonic() < deadline:
+    while not has_ended(leader) and time.monotonic() < deadline:
         time.sleep(pause)
         pause = min(2 * pause, 0.02)
     ended: set[int] = set()
@@ -73,11 +73,10 @@ def end_family(leader: subprocess.Popen[bytes], seconds: float = 0.0) -> None:
 
 
 def members(session: int) -> set[int]:
-    try:
-        pids = {int(name) for name in os.listdir("/proc") if name.isdigit()}
-    except OSError:
-        return set()
-    return {pid for pid in pids if session_of(pid) == session}
+    with contextlib.suppress(OSError):
+        pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+        return {pid for pid in pids if session_of(pid) == session}
+    return set()
 
 
 def session_of(pid: int) -> int:
@@ -90,11 +89,11 @@ def session_of(pid: int) -> int:
 def end_member(pid: int, session: int) -> None:
     """Kill a process if it is of this session. The one that is looked at is the one that is killed,
     by a descriptor: its number may be another's a moment later."""
-    try:
+    # Either it is gone, or the system has no such call.
+    with contextlib.suppress(OSError, AttributeError):
         process = os.pidfd_open(pid)
-    except (OSError, AttributeError):  # it is gone, or the system has no such call
-        return
-    with contextlib.suppress(OSError):
-        if session_of(pid) == session:
-            signal.pidfd_send_signal(process, signal.SIGKILL)
-    os.close(process)
+        try:
+            if session_of(pid) == session:
+                signal.pidfd_send_signal(process, signal.SIGKILL)
+        finally:
+            os.close(process)

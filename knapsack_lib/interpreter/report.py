@@ -1,4 +1,4 @@
-"""What a child says of a block: its error in the block's own lines, the names it wrote. Standard
+"""What a child reports of a block: its error in the block's own lines, the names it wrote. Standard
 library only.
 
 Exceptions and namespaces are made by hostile code: attributes are read through the built-in types'
@@ -23,11 +23,15 @@ from collections.abc import Iterable
 from types import CodeType
 from typing import Any
 
+from knapsack_lib.interpreter.wire import BlockError
+
 STORES = frozenset(opcode.opmap[name] for name in ("STORE_NAME", "STORE_GLOBAL"))
 STORE_GLOBAL, EXTENDED = opcode.opmap["STORE_GLOBAL"], opcode.EXTENDED_ARG
 SCOPES = (FunctionDef, AsyncFunctionDef, ClassDef, Lambda)
 QUOTED = 1000  # blocks whose source is kept
 FRAMES = 12  # of a traceback: half from its start, half from its end
+CAUSED = "\nThe above exception was the direct cause of the following exception:\n\n"
+MEANWHILE = "\nDuring handling of the above exception, another exception occurred:\n\n"
 of_builtins = vars(builtins)
 lines_of: dict[str, list[str]] = {}
 # What tracebacks that the block prints itself look lines up in
@@ -41,6 +45,7 @@ _file = SyntaxError.__dict__["filename"].__get__
 _line = SyntaxError.__dict__["lineno"].__get__
 _name = type.__dict__["__name__"].__get__
 _bases = type.__dict__["__mro__"].__get__
+_plain = str.__str__  # the same text without the methods of a subclass
 
 
 def show(name: str, code: str) -> None:
@@ -54,13 +59,16 @@ def show(name: str, code: str) -> None:
     quotable[name] = (len(code), None, [line + "\n" for line in lines], name)
 
 
-def error_of(error: BaseException) -> dict[str, Any]:
-    """{"type", "message", "line", "trace"}; `type` is the name of what was raised, `line` the last
-    of the agent's."""
+# Errors -------------------------------------------------------------------------------------------
+
+
+def error_of(error: BaseException) -> BlockError:
+    """`type` is the name of what was raised, `line` the last of the agent's."""
+    places = places_of(error)
     return {
         "type": type_of(error),
         "message": message_of(error),
-        "line": line_of(error),
+        "line": places[-1][1] if places else None,
         "trace": traceback_of(error),
     }
 
@@ -68,34 +76,35 @@ def error_of(error: BaseException) -> dict[str, Any]:
 def message_of(error: BaseException) -> str:
     """One line or more, at most 300 characters. The block is not numbered in it: the same fault
     reads the same."""
-    text = text_of(error.code if type(error) is SystemExit else error)
-    unread = _unread(error)
+    try:
+        text = str(error.code if type(error) is SystemExit else error)
+        text = str.__getitem__(text, slice(300))
+    except BaseException:  # noqa: BLE001 - an exception's own __str__ may raise anything too
+        text = "(its message could not be made)"
+    unread = unread_of(error)
     return text.replace(f"({unread[0]}, ", "(<turn>, ") if unread else text
 
 
-def _unread(error: BaseException) -> tuple[str, int | None] | None:
+def unread_of(error: BaseException) -> tuple[str, int | None] | None:
     """(block, line) of a block that could not be read as Python."""
     if SyntaxError not in _bases(type(error)):
         return None
     name, line = _file(error), _line(error)
-    return (
-        (name, line if type(line) is int and abs(line) < 1 << 31 else None)
-        if type(name) is str and name in lines_of
-        else None
-    )
+    if type(name) is not str or name not in lines_of:
+        return None
+    return name, line if type(line) is int and abs(line) < 1 << 31 else None
 
 
-def text_of(value: Any) -> str:
-    try:
-        return str.__getitem__(str(value), slice(300))
-    except BaseException:  # noqa: BLE001 - an exception's own __str__ may raise anything too
-        return "(its message could not be made)"
+def name_of(error: BaseException) -> str:
+    return _plain(_name(type(error)))[:80]
 
 
 def type_of(error: BaseException) -> str:
-    own = plain(_name(type(error)))[:80]
+    """Its own name where a builtin exception more telling than Exception is among its bases; else
+    the builtin one's."""
+    own = name_of(error)
     for cls in _bases(type(error)):
-        name = plain(_name(cls))
+        name = _plain(_name(cls))
         if builtin(name) is cls:
             return name if own == name or name in ("Exception", "BaseException") else own
     return "Exception"
@@ -105,33 +114,23 @@ def builtin(name: str) -> Any:
     """What a block finds under this name among the builtins."""
     try:
         return of_builtins.get(name)
-    except BaseException:  # noqa: BLE001 - a key that a block put there may raise when it is compared
+    except BaseException:  # noqa: BLE001 - a key that a block put there may raise when compared
         return None
 
 
-def plain(text: str) -> str:
-    """The same text without the methods of a subclass."""
-    return str.__str__(text)
-
-
-def frames_of(error: BaseException) -> list[tuple[str, int, str]]:
-    """(block, line, function) of the agent's own frames, outermost first."""
-    found, trace = [], _trace(error)
+def places_of(error: BaseException) -> list[tuple[str, Any, str]]:
+    """(block, line, function) of the agent's own frames, outermost first, and last of a block that
+    could not be read, whose line may be None."""
+    found: list[tuple[str, Any, str]] = []
+    trace = _trace(error)
     while trace is not None:
         code = trace.tb_frame.f_code
-        block, line = plain(code.co_filename), trace.tb_lineno
+        block, line = _plain(code.co_filename), trace.tb_lineno
         if block in lines_of and type(line) is int:
-            found.append((block, line, plain(code.co_name)))
+            found.append((block, line, _plain(code.co_name)))
         trace = trace.tb_next
-    return found
-
-
-def line_of(error: BaseException) -> int | None:
-    unread = _unread(error)
-    if unread:
-        return unread[1]
-    frames = frames_of(error)
-    return frames[-1][1] if frames else None
+    unread = unread_of(error)
+    return [*found, (*unread, "<module>")] if unread else found
 
 
 def traceback_of(error: BaseException) -> str:
@@ -141,42 +140,32 @@ def traceback_of(error: BaseException) -> str:
     current: BaseException | None = error
     while current is not None and id(current) not in seen and len(parts) < 4:
         seen.add(id(current))
-        parts.append(_one_traceback(current))
-        cause, context = _cause(current), _context(current)
-        if cause is not None:
-            parts[-1] = (
-                "\nThe above exception was the direct cause of the following exception:\n\n"
-                + parts[-1]
-            )
-        elif context is not None and not _quiet(current):
-            parts[-1] = (
-                "\nDuring handling of the above exception, another exception occurred:\n\n"
-                + parts[-1]
-            )
-        current = cause if cause is not None else None if _quiet(current) else context
-    return (
-        "".join(reversed(parts))[-6000:].lstrip("\n") if len(parts) < 4 else _one_traceback(error)
-    )
+        cause = _cause(current)
+        context = None if _quiet(current) else _context(current)
+        link = CAUSED if cause is not None else MEANWHILE if context is not None else ""
+        parts.append(link + one_traceback(current))
+        current = cause if cause is not None else context
+    if len(parts) == 4:
+        return one_traceback(error)
+    return "".join(reversed(parts))[-6000:].lstrip("\n")
 
 
-def _one_traceback(error: BaseException) -> str:
+def one_traceback(error: BaseException) -> str:
     text = ["Traceback (most recent call last):"]
-    frames = frames_of(error)
-    unread = _unread(error)
-    if unread and unread[1]:
-        frames = [*frames, (unread[0], unread[1], "<module>")]
-    skipped = len(frames) - FRAMES
-    for place, (block, line, function) in enumerate(frames):
-        if skipped > 0 and place == FRAMES // 2:
+    places = places_of(error)
+    if unread_of(error) and not places[-1][1]:
+        places.pop()
+    half, skipped = FRAMES // 2, len(places) - FRAMES
+    for number, (block, line, function) in enumerate(places):
+        if skipped > 0 and number == half:
             text.append(f"  [{skipped} more calls]")
-        if skipped > 0 and FRAMES // 2 <= place < len(frames) - FRAMES // 2:
+        if skipped > 0 and half <= number < half + skipped:
             continue
         text.append(f'  File "{block}", line {line}, in {function[:80]}')
-        source = lines_of[block][line - 1].strip() if 0 < line <= len(lines_of[block]) else ""
-        text += [f"    {source[:200]}"] if source else []
+        quoted = lines_of[block][line - 1 : line] if line > 0 else []
+        text += [f"    {source.strip()[:200]}" for source in quoted if source.strip()]
     message = message_of(error)
-    name = plain(_name(type(error)))[:80]
-    return "\n".join([*text, name + (f": {message}" if message else "")]) + "\n"
+    return "\n".join([*text, name_of(error) + (f": {message}" if message else "")]) + "\n"
 
 
 # Names --------------------------------------------------------------------------------------------
@@ -191,10 +180,8 @@ def stored_names(code: CodeType, outermost: bool = True) -> set[str]:
         high = argument << 8 if operation == EXTENDED else 0
         if operation == STORE_GLOBAL or (outermost and operation in STORES):
             found.add(code.co_names[argument])
-    for inner in code.co_consts:
-        if type(inner) is CodeType:
-            found |= stored_names(inner, outermost=False)
-    return found
+    inner = (part for part in code.co_consts if type(part) is CodeType)
+    return found.union(*(stored_names(part, outermost=False) for part in inner))
 
 
 def imported_names(tree: Any) -> frozenset[str]:

@@ -1,30 +1,22 @@
-"""The child process: runs one block at a time and says what came of it. Standard library only (see
+"""The child process: runs one block at a time and reports on it. Standard library only (see
 parent.py).
 
 Everything here is inside the reach of the code it runs, so nothing here is trusted: the host checks
 every message and holds every secret. What is used is captured by name at the start, so that a block
 that patches `json`, `os` or `builtins` changes what it sees itself and not how its step is
-reported.
-
-Messages on descriptor 3 are a 4-byte length and that much JSON:
-  host -> child  {"output"} once, with the end of a pipe; {"step", "code", "mode", "seed", "tools"}; {"value"} or {"kind", "message"} in answer to a call;
-                 {"copy"} with the ends of a socket and of a pipe, when a copy of the state is wanted
-  child -> host  {"ready"}; {"call", "args"}; {"done", "error", "bindings", "written", "shadowed"}
+reported. Messages (wire.py) go over descriptor 3.
 """
 
 import builtins
 import contextlib
-import json
 import os
 import random
 import signal
 import sys
 from _ast import Expr, Expression, Module
-from _json import make_encoder, make_scanner
 from _random import Random
 from _signal import SIG_SETMASK, pthread_sigmask, valid_signals  # type: ignore[import-not-found]
-from _socket import CMSG_SPACE, SCM_RIGHTS, SOL_SOCKET, socket
-from _struct import pack, unpack
+from _socket import CMSG_SPACE, socket
 from _thread import allocate_lock as Lock
 from collections.abc import Callable
 from os import WNOHANG, _exit, close, dup2, fork, getpid, waitpid, write
@@ -41,95 +33,78 @@ from knapsack_lib.interpreter.report import (
     show,
     stored_names,
 )
+from knapsack_lib.interpreter.wire import (
+    Block,
+    BlockError,
+    Call,
+    Done,
+    Ready,
+    descriptors,
+    framed,
+)
+from knapsack_lib.interpreter.wire import receive as receive_from
 
-MAX_MESSAGE = 1 << 20  # bytes
 SOCKET = 3
+TWO_DESCRIPTORS = CMSG_SPACE(8)
 SIGNALS = frozenset(valid_signals())
 SPECIAL = frozenset(
     ("__builtins__", "__annotations__", "__warningregistry__", *vars(ModuleType("__main__")))
 )
 ONLY_TREE = 0x400  # PyCF_ONLY_AST of compile()
-read = os.read
 generator: Any = random._inst
-_quoted: Any = json.encoder.encode_basestring_ascii
-_scan: Any = make_scanner
-_decode = _scan(json.JSONDecoder())
+channel: socket
 
 
-def encode(message: Any) -> bytes:
-    """JSON of plain values. Raises TypeError or ValueError, whatever a block did to the json
-    module."""
-    return "".join(
-        make_encoder({}, refuse, _quoted, None, ":", ",", False, False, False)(message, 0)
-    ).encode()
-
-
-def refuse(value: Any) -> NoReturn:
-    raise TypeError(f"a tool takes plain JSON values, not {type(value).__name__}")
-
-
-def send(message: Any) -> None:
-    body = encode(message)
-    if len(body) > MAX_MESSAGE:
-        raise ValueError(f"more than {MAX_MESSAGE} bytes at once")
-    left = memoryview(pack(">I", len(body)) + body)
+def send(message: Call | Done | Ready) -> None:
+    left = framed(message, strict=True)
     while left:
         left = left[write(SOCKET, left) :]
 
 
 def receive() -> Any:
-    """The host's answer to a call. The process ends when the host is gone."""
-    return _decode(_exactly(unpack(">I", _exactly(4))[0]).decode(), 0)[0]
+    """The host's next message. The process ends when the host is gone."""
+    return receive_with_descriptors()[0]
 
 
-def receive_step() -> tuple[dict[str, Any], tuple[int, ...]]:
-    head, extra, _, _ = channel.recvmsg(4, CMSG_SPACE(8))
-    if not head:
+def receive_with_descriptors() -> tuple[Any, list[int]]:
+    message, extra = receive_from(channel, TWO_DESCRIPTORS)
+    if message is None:
         _exit(0)
-    head += _exactly(4 - len(head))
-    fds: tuple[int, ...] = ()
-    for level, kind, data in extra:
-        if (level, kind) == (
-            SOL_SOCKET,
-            SCM_RIGHTS,
-        ):  # fewer than were sent where the block left no room for them
-            fds += unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4])
-    return _decode(_exactly(unpack(">I", head)[0]).decode(), 0)[0], fds
-
-
-def _exactly(count: int) -> bytes:
-    data = b""
-    while len(data) < count:
-        part = read(SOCKET, count - len(data))
-        if not part:
-            _exit(0)
-        data += part
-    return data
+    return message, descriptors(extra)
 
 
 class Child:
     """What one child knows of its episode."""
 
     def __init__(self) -> None:
-        self.me = getpid()
-        self.lock, self.stream = Lock(), new_stream()
-        sys.stdout = sys.stderr = self.stream
-        self.mask: set[int] = set()
         self.module: ModuleType | None = None
         self.tools: dict[str, Callable[..., Any]] = {}
         self.copies: list[int] = []
         self.imported: frozenset[str] = frozenset()
         self.written: dict[str, int] = {}  # name -> step that last wrote it
+        self.mask: set[int] = set()  # signals that the block had blocked
+        self.stream = sys.stderr = sys.stdout
+        self.renew()
 
-    def begin(self, step: dict[str, Any]) -> None:
+    def renew(self) -> None:
+        """What belongs to one process: in a copy, what a thread of the original may have held when
+        it was made is held for ever."""
+        old, self.pid, self.lock = self.stream, getpid(), Lock()
+        self.stream = new_stream()
+        for name in ("stdout", "stderr"):
+            if getattr(sys, name, None) is old:
+                setattr(sys, name, self.stream)
+
+    def begin(self, block: Block) -> ModuleType:
         """Before the first block: an empty module, the tools among the builtins, a seeded
         generator."""
-        self.module = sys.modules["__main__"] = ModuleType("__main__")
-        self.module.__dict__["__builtins__"] = builtins
-        for name in step["tools"]:
-            self.tools[name] = self.tool(name)
-            setattr(builtins, name, self.tools[name])
-        random.seed(step["seed"])
+        module = self.module = sys.modules["__main__"] = ModuleType("__main__")
+        module.__dict__["__builtins__"] = builtins
+        self.tools = {name: self.tool(name) for name in block["tools"]}
+        for name, stub in self.tools.items():
+            setattr(builtins, name, stub)
+        random.seed(block["seed"])
+        return module
 
     def tool(self, name: str) -> Callable[..., Any]:
         """A stub that asks the host. Among the builtins, a block may shadow it and has it back with
@@ -138,7 +113,7 @@ class Child:
         def tool(*args: Any, **kwargs: Any) -> Any:
             if kwargs:
                 raise TypeError(f"{name}() takes no keyword arguments")
-            if getpid() != self.me:
+            if getpid() != self.pid:
                 raise RuntimeError("tools cannot be called from a forked process")
             with self.lock:  # one call at a time, so that each thread gets its own answer
                 self.flush()
@@ -159,72 +134,53 @@ class Child:
             except BaseException:  # noqa: BLE001 - the block may have closed it or replaced it
                 pass
 
-    def keep_copy(self, fds: tuple[int, ...]) -> None:
-        """Fork a copy of this state, which waits on `fds` for the case that this process is killed."""
+    def keep_copy(self, fds: list[int]) -> None:
+        """Fork a copy of this state, which waits on `fds` (a socket, an output) for the case that
+        this process is killed."""
         self.copies = [pid for pid in self.copies if not reaped(pid)]
-        state, pid = None, -1
+        state: Any = None
         try:
             state = Random.getstate(generator), generator.gauss_next
             pid = fork() if len(fds) == 2 else -1
-        except BaseException:  # noqa: BLE001 - a block may have broken what this is made of: then there is no copy
-            state = None
+        except BaseException:  # noqa: BLE001 - the block may have broken what this needs: no copy
+            pid = -1
         if pid == 0:
-            self.me = getpid()
             self.renew()
-            # The random module draws a new seed in every forked process; a copy goes on as the
+            # The random module draws a new seed in every forked process; a copy continues as the
             # original would.
-            if state is not None:
-                Random.setstate(generator, state[0])
-                generator.gauss_next = state[1]
+            Random.setstate(generator, state[0])
+            generator.gauss_next = state[1]
             for fd, place in ((fds[0], SOCKET), (fds[1], 1), (fds[1], 2)):
                 dup2(fd, place)
         self.copies = [*self.copies, pid] if pid > 0 else []
         for fd in fds:
             close(fd)
         if pid == 0:
-            send({"ready": True})
+            send({"ready": self.pid})
         else:
             self.rehearse()
-
-    def renew(self) -> None:
-        """In a copy: what a thread of the original may have held at that moment is held for ever."""
-        old, self.lock, self.stream = self.stream, Lock(), new_stream()
-        for name in ("stdout", "stderr"):
-            if getattr(sys, name, None) is old:
-                setattr(sys, name, self.stream)
 
     def rehearse(self) -> None:
         """Touch what a step touches, while nobody waits: after a fork the first touch of a page
         makes a copy of it."""
-        names: dict[str, Any] = {}
-        error, stored, imported = self.block("rehearsal = 0", "<block 0>", names)
+        error, stored, imported = self.execute("rehearsal = 0", "<block 0>", {})
         kept = survivors("persistent", {"rehearsal": 0}, imported, {"rehearsal": 0}, 0)
-        encode(
-            {
-                "done": 0,
-                "error": error,
-                "bindings": bindings_of(kept),
-                "written": bindings_of(sorted(stored)),
-            }
-        )
+        framed(closing(0, error, kept, stored, []), strict=True)
 
-    def run(self, step: dict[str, Any]) -> None:
-        """Run one block and report it."""
-        if self.module is None:
-            self.begin(step)
-        assert self.module is not None
-        names, number = self.module.__dict__, step["step"]
+    def run(self, block: Block) -> None:
+        """Run one block and report on it."""
+        names, number = (self.module or self.begin(block)).__dict__, block["step"]
         before = {name: mark(value) for name, value in dict(names).items() if type(name) is str}
         pthread_sigmask(SIG_SETMASK, self.mask)
-        error, stored, imported = self.block(step["code"], f"<block {number}>", names)
-        self.mask = pthread_sigmask(
-            SIG_SETMASK, SIGNALS
-        )  # between steps no handler of the block runs
-        if getpid() != self.me:  # a process that the block forked must not speak for the episode
+        error, stored, imported = self.execute(block["code"], f"<block {number}>", names)
+        # Between steps no handler of the block runs.
+        self.mask = pthread_sigmask(SIG_SETMASK, SIGNALS)
+        if getpid() != self.pid:  # a process that the block forked must not speak for the episode
             _exit(0)
         self.flush()
-        everything = dict(names)  # at one stroke: a thread of the block may be binding names
-        own = {k: v for k, v in everything.items() if type(k) is str and k not in SPECIAL}
+        # At one stroke: a thread of the block may be binding names.
+        everything = {k: v for k, v in dict(names).items() if type(k) is str}
+        own = {k: v for k, v in everything.items() if k not in SPECIAL}
         written = {
             name
             for name, value in own.items()
@@ -236,28 +192,19 @@ class Child:
         self.written = {
             name: number if name in written else self.written.get(name, number) for name in own
         }
-        kept = survivors(step["mode"], own, self.imported, self.written, number)
+        kept = survivors(block["mode"], own, self.imported, self.written, number)
         if len(kept) < len(own):
-            special = {k: v for k, v in everything.items() if type(k) is str and k in SPECIAL}
             names.clear()
-            names.update({**special, **kept})
+            names.update({k: v for k, v in everything.items() if k in SPECIAL or k in kept})
         del own, everything
         hidden = [
             name for name, stub in self.tools.items() if name in kept or builtin(name) is not stub
         ]
-        send(
-            {
-                "done": number,
-                "error": error,
-                "bindings": bindings_of(kept),
-                "written": bindings_of(sorted(written)),
-                "shadowed": hidden,
-            }
-        )
+        send(closing(number, error, kept, written, hidden))
 
-    def block(
+    def execute(
         self, code: str, name: str, names: dict[str, Any]
-    ) -> tuple[Any, set[str], frozenset[str]]:
+    ) -> tuple[BlockError | None, set[str], frozenset[str]]:
         """(error or None, names the code stores, names it imports)."""
         stored: set[str] = set()
         imported: frozenset[str] = frozenset()
@@ -273,15 +220,30 @@ class Child:
             names.setdefault("__builtins__", builtins)  # else exec would put ours there
             exec(body, names)
             names.setdefault("__builtins__", builtins)
+            # As a notebook shows a last expression.
             if value is not None:
                 result = eval(value, names)
-                if result is not None and not code.rstrip().endswith(
-                    ";"
-                ):  # as a notebook shows a last expression
+                if result is not None and not code.rstrip().endswith(";"):
                     sys.stdout.write(f"{result!r}\n")
-        except BaseException as error:  # noqa: BLE001 - model code may raise anything; the host reports it to the model
+        except BaseException as error:  # noqa: BLE001 - a block may raise anything; it is reported
             return error_of(error), stored, imported
         return None, stored, imported
+
+
+def closing(
+    step: int,
+    error: BlockError | None,
+    kept: dict[str, Any],
+    written: set[str],
+    shadowed: list[str],
+) -> Done:
+    return {
+        "done": step,
+        "error": error,
+        "bindings": bindings_of(kept),
+        "written": bindings_of(sorted(written)),
+        "shadowed": shadowed,
+    }
 
 
 def new_stream() -> TextIO:
@@ -317,18 +279,17 @@ def run_child(
     `report` hands the listener of confine.py to the parent, which answers attempts to fork.
     """
     with contextlib.suppress(BaseException):
-        bounds.separate()  # before there is a pipe that others could open
+        bounds.close_to_others()  # before there is a pipe that others could open
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         sys.argv, sys.orig_argv = [""], ["python"]
         os.setpgid(0, 0)  # by which the parent knows the copies of this child
-        dup2(
-            os.open("/dev/null", os.O_RDONLY), 0
-        )  # its own: flags of a shared one would be seen by others
+        # Its own: flags of a shared one would be seen by others.
+        dup2(os.open("/dev/null", os.O_RDONLY), 0)
         prctl(PR_SET_PDEATHSIG, SIGKILL)
         dup2(sock, SOCKET)
         global channel
         channel = socket(fileno=SOCKET)
-        _, (output,) = receive_step()
+        _, (output,) = receive_with_descriptors()
         for place in (1, 2):
             dup2(output, place)
         child = Child()
@@ -337,15 +298,12 @@ def run_child(
             report(listener)
         bounds.close_descriptors(SOCKET + 1)
         child.rehearse()
-        send({"ready": True})
+        send({"ready": child.pid})
         while True:
-            step, fds = receive_step()
-            if "copy" in step:
+            message, fds = receive_with_descriptors()
+            if "purpose" in message:
                 child.keep_copy(fds)
                 continue
             prctl(PR_SET_PDEATHSIG, SIGKILL)  # a copy that takes over has another parent
-            child.run(step)
+            child.run(message)
     _exit(70)
-
-
-channel: socket

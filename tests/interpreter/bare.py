@@ -28,9 +28,10 @@ from io import StringIO
 from pathlib import Path
 from socket import socketpair
 
-from knapsack_lib.families.knapsack import KnapsackWorld, make_task
+from knapsack_lib.families.knapsack.tasks import SIZES, make_task
+from knapsack_lib.families.knapsack.world import KnapsackWorld
 
-world = KnapsackWorld(make_task("pocket-easy", seed=5, split="easy", index=0))
+world = KnapsackWorld(make_task(SIZES["pocket-easy"], seed=5, split="easy", index=0))
 taking: list[list[object]] = []
 stream, shown = sys.stdout, 0
 

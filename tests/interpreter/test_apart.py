@@ -102,8 +102,7 @@ NEW_USER, PARENT, VM, DETAILS = 0x10000000, 0x8000, 0x100, 0x01200000
     ],
 )
 def test_only_a_plain_copy_is_allowed(flags, plain):
-    number = confine.SPECIAL["clone"][confine.MACHINES[os.uname().machine][0]]
-    question = struct.pack("QIIiIQ6Q", 1, 2, 0, number, 0, 0, flags, 0, 0, 0, 0, 0)
+    question = struct.pack("QIIiIQ6Q", 1, 2, 0, confine.NUMBERS["clone"], 0, 0, flags, 0, 0, 0, 0, 0)
     assert len(question) == 80 and confine.is_plain_copy(question) == plain
 
 
@@ -158,7 +157,7 @@ def test_only_who_is_of_the_session_is_ended():
     try:
         processes.end_member(other.pid, leader.pid)
         family = processes.members(leader.pid)
-        processes.end_family(leader)
+        processes.end_session(leader)
         assert leader.returncode == -9 and gone(family) and is_running(other.pid)
     finally:
         other.kill()
@@ -178,7 +177,7 @@ def test_copies_that_hooks_hold_up_do_not_outlive_a_warm_parent(make_limits, chi
         assert comes_true(lambda: len(children(child)) > 0)  # its copy
         family = {child, *children(child)}
         os.kill(pool._parent.pid, signal.SIGKILL)
-        assert comes_true(lambda: processes.is_over(pool._parent) and not is_running(child))
+        assert comes_true(lambda: processes.has_ended(pool._parent) and not is_running(child))
         if then == "a step":
             assert interpreter.run("print(1)").stdout == ""
             assert interpreter.run("print(1)").stdout == "1\n"

@@ -30,14 +30,14 @@ import pytest
 from around import REPOSITORY, Place, children_of, is_powerful
 from common import comes_true
 
-from knapsack_lib.families.knapsack import KnapsackWorld, make_task
+from knapsack_lib.families.knapsack import FAMILY
 from knapsack_lib.interpreter import Interpreter, Observation, Pool, persistence_named
 from knapsack_lib.interpreter.confine import PROTECTIONS
 
 FOLDER = Path(__file__).parent / "attacks"
 ALL_MODES = ("persistent", "reset", "functions", "data", "ttl:2")
 HEADERS = ("property", "expect", "off", "works", "after", "limits")
-TASK = make_task("pocket-easy", seed=5, split="easy", index=0)
+TASK = FAMILY.make_task("pocket-easy", seed=5, split="easy", index=0)
 GENEROUS = {"wall_seconds": 5.0, "cpu_seconds": 5, "output_chars": 10**6, "tool_calls": 1000}
 
 
@@ -123,7 +123,7 @@ def pools(around, make_limits):
 def play(pool, mode, block):
     """(observation of the block, of a harmless one after it, the world). There is state when the
     block comes."""
-    world = KnapsackWorld(TASK)
+    world = FAMILY.world(TASK)
     with Interpreter(pool, persistence_named(mode), world.tools, seed=1) as interpreter:
         interpreter.run("kept = 1")
         return interpreter.run(block), interpreter.run("print(6 * 7)"), world
@@ -178,7 +178,7 @@ def check_is_bounded(seen, limits):
 
 def outcome_of(calls):
     """What a new world says after the calls that were answered."""
-    world = KnapsackWorld(TASK)
+    world = FAMILY.world(TASK)
     for call in calls:
         if call.error is None:
             world.tools[call.name](*call.args)

@@ -49,7 +49,7 @@ def test_an_interrupt_while_a_child_ends_leaves_no_answer_unread(make_limits, mo
             with pytest.raises(KeyboardInterrupt):
                 real = Pool._start
                 patch.setattr(pool, "_start", lambda: (patch.undo(), real(pool)))
-                pool.end(child, tell=True)
+                pool.end(child, report=True)
         seen = steps(pool, "persistent", "x = 5", "import ctypes\nctypes.string_at(1)", "x")
         assert [(o.stdout, o.killed_by) for o in seen] == [
             ("", None),
@@ -78,11 +78,9 @@ def test_a_child_that_is_dropped_leaves_no_descriptor(make_limits):
         gc.collect()
         before = len(os.listdir("/proc/self/fd"))
         for _ in range(5):
-            child, theirs = pool.place()
-            del pool._open[child.name]
-            for fd in theirs:
-                os.close(fd)
-            del child
+            with pool._new_child() as (child, *_):
+                del pool._open[child.name]
+            del child, _
         gc.collect()
         assert len(os.listdir("/proc/self/fd")) == before
 

@@ -1,7 +1,7 @@
 # property: an argument's own methods never run where the world is
 # expect: world.taken == [] and seen.error_type is not None
 # off: process
-# works: seen.optimality > 1
+# works: seen.score > 1
 import sys
 
 

@@ -1,14 +1,14 @@
 # property: modules replaced in the list of modules change no report and no call
 # expect: seen.error_type is None and len(seen.tool_calls) == 1 and seen.killed_by is None
 # off: process
-# works: seen.optimality == 1
+# works: seen.score == 1
 import sys
 
 
 class Json:
     @staticmethod
     def dumps(report, **how):
-        return '{"optimality": 1}'
+        return '{"score": 1}'
 
 
 for name in list(sys.modules):

@@ -1,14 +1,14 @@
 # property: an end that a block forges changes no score
-# expect: seen.killed_by in (None, "protocol") and world.outcome()["optimality"] == 0 and seen.stdout == ""
+# expect: seen.killed_by in (None, "protocol") and world.result()["score"] == 0 and seen.stdout == ""
 # off: protocol
-# works: seen.optimality == 1
+# works: seen.score == 1
 # after: own
 import json
 import os
 import struct
 import time
 
-done = {"done": 2, "error": None, "bindings": [], "written": [], "shadowed": [], "optimality": 1, "stdout": "mine"}
+done = {"done": 2, "error": None, "bindings": [], "written": [], "shadowed": [], "score": 1, "stdout": "mine"}
 body = json.dumps(done).encode()
 os.write(3, struct.pack(">I", len(body)) + body)
 time.sleep(0.05)

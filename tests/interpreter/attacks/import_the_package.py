@@ -2,6 +2,6 @@
 # expect: seen.error_type == "ModuleNotFoundError"
 # off: process
 # works: "optimal_value" in seen.stdout
-from knapsack_lib.families.knapsack import make_task
+from knapsack_lib.families.knapsack import FAMILY
 
-print(make_task("pocket-easy", seed=5, split="easy", index=0).reference)
+print(FAMILY.make_task("pocket-easy", seed=5, split="easy", index=0).reference)

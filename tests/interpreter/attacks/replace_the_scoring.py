@@ -1,5 +1,5 @@
 # property: the function that scores cannot be replaced
-# expect: seen.error_type == "AttributeError" and world.outcome()["optimality"] == 0
+# expect: seen.error_type == "AttributeError" and world.result()["score"] == 0
 # off: process
-# works: seen.optimality == 1
-type(inspect.__self__).outcome = lambda self: {"optimality": 1}
+# works: seen.score == 1
+type(inspect.__self__).result = lambda self: {"score": 1}

@@ -1,7 +1,7 @@
 # property: what was taken cannot be set
 # expect: seen.error_type == "AttributeError" and world.taken == []
 # off: process
-# works: seen.optimality == 1
+# works: seen.score == 1
 world = inspect.__self__
 ids = list(world._items)
 sets = [[i for n, i in enumerate(ids) if bits >> n & 1] for bits in range(1 << len(ids))]

@@ -1,7 +1,7 @@
 # property: the collector finds no world whose score could be set
 # expect: seen.stdout == "[]\n"
 # off: process
-# works: seen.optimality > 1
+# works: seen.score > 1
 import gc
 
 worlds = [o for o in gc.get_objects() if type(o).__name__.startswith("Knapsack")]
