@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from types import MappingProxyType
 from typing import Any
 
@@ -42,32 +43,10 @@ __all__ = [
 
 PP, PR = ("persistent", "persistent"), ("persistent", "reset")
 RP, RR = ("reset", "persistent"), ("reset", "reset")
-COLUMNS = [
-    "outcome",
-    "difficulty",
-    "contrast",
-    "title",
-    "planned",
-    "effect",
-    "low",
-    "high",
-    "method",
-    "n",
-    "seeds",
-    "test",
-    "p",
-    "p_holm",
-    "rank_biserial",
-    "zeros",
-    "seed_low",
-    "seed_high",
-    "tost_low",
-    "tost_high",
-    "tost_p",
-    "tost",
-    "detectable",
-    "note",
-]
+COLUMNS = (
+    "outcome difficulty contrast title planned effect low high method n seeds test p p_holm rank_biserial zeros"
+    " seed_low seed_high tost_low tost_high tost_p tost detectable note"
+).split()
 OUTCOMES = MappingProxyType({"score": "score", "tokens": "tokens", "missing": "missing_variable"})
 
 
@@ -102,7 +81,7 @@ CONTRASTS = {**PLANNED, **SIMPLE}
 
 
 def values(cells: pd.DataFrame, outcome: str, contrast: Contrast) -> tuple[np.ndarray, str]:
-    """A number per task, and what has to be said about them. `cells` is of one difficulty.
+    """A number per task, and what must be noted about them. `cells` is of one difficulty.
 
     Tokens are taken as logarithms. Tasks that are not in every cell of the contrast are left out,
     and so are, for tokens, those on which a cell spent none (it never began); the note counts them.
@@ -131,20 +110,15 @@ def contrast_table(results: Results) -> pd.DataFrame:
     """A row per outcome, difficulty and contrast: effect with its interval over tasks, p and Holm's
     p, signed rank-biserial, TOST, the smallest detectable difference, and the range of the effect
     over training seeds."""
-    rows = []
-    for outcome in OUTCOMES:
-        for difficulty in DIFFICULTIES:
-            cells = results.cells[
-                (results.cells.difficulty == difficulty) & (results.cells.train != "base")
-            ]
-            if cells.empty:
-                continue
-            rows += [
-                _row(cells, outcome, name, results.analysis, results.seed) for name in CONTRASTS
-            ]
-            if outcome == "score":
-                rows.append(_model_row(cells, results.analysis))
-    table = pd.DataFrame(rows, columns=None if rows else COLUMNS)
+    rows, trained = [], results.cells[results.cells.train != "base"]
+    for outcome, difficulty in product(OUTCOMES, DIFFICULTIES):
+        cells = trained[trained.difficulty == difficulty]
+        if cells.empty:
+            continue
+        rows += [_row(cells, outcome, name, results.analysis, results.seed) for name in CONTRASTS]
+        if outcome == "score":
+            rows.append(_model_row(cells, results.analysis))
+    table = pd.DataFrame(rows, columns=COLUMNS)
     for _, family in table[table.planned.astype(bool)].groupby("outcome"):
         table.loc[family.index, "p_holm"] = holm(family.p.tolist())
     return table
@@ -167,7 +141,7 @@ def _row(
     found = mean_interval(x, seed=own, resamples=analysis.resamples, level=analysis.level)
     test = wilcoxon(x)
     each = [values(part, outcome, contrast)[0] for _, part in cells.groupby("train_seed")]
-    # One regime may have more adapters than the other
+    # One training may have more adapters than the other
     adapters = [float(one.mean()) for one in each if len(one)]
     back = math.exp if outcome == "tokens" else float
     row = {
@@ -184,13 +158,12 @@ def _row(
         "seeds": len(adapters),
         "test": "Wilcoxon",
         "p": test.p,
-        "p_holm": math.nan,
         "rank_biserial": test.effect,
         "zeros": test.zeros,
         "seed_low": back(min(adapters, default=math.nan)),
         "seed_high": back(max(adapters, default=math.nan)),
     }
-    said = test.note
+    reason = test.note
     if outcome == "score":
         equal = tost(x, analysis.margin, alpha=analysis.alpha)
         least = detectable_difference(x, alpha=analysis.alpha, power=analysis.power)
@@ -199,14 +172,13 @@ def _row(
             "tost_high": equal.high,
             "tost_p": equal.p,
             "tost": equal.verdict,
+            "detectable": least.estimate,
         }
-        row |= {"detectable": least.estimate}
     if outcome == "missing" and name in SIMPLE:
-        p, said = _mcnemar(cells, contrast)
+        p, reason = _mcnemar(cells, contrast)
         row |= {"test": "McNemar", "rank_biserial": math.nan, "p": p}
-    return row | {
-        "note": "; ".join(text for text in dict.fromkeys([note, found.note, said]) if text)
-    }
+    notes = dict.fromkeys([note, found.note, reason])
+    return row | {"note": "; ".join(filter(None, notes))}
 
 
 def _mcnemar(cells: pd.DataFrame, contrast: Contrast) -> tuple[float, str]:
@@ -239,7 +211,6 @@ def _model_row(cells: pd.DataFrame, analysis: Analysis) -> dict[str, Any]:
         "seeds": cells.train_seed.nunique(),
         "test": "t, clustered",
         "p": test.p,
-        "p_holm": math.nan,
         "note": found.note,
     }
 
@@ -251,29 +222,22 @@ def power_table(results: Results) -> pd.DataFrame:
     Rows: difficulty, difference, power, n, spread (of the paired differences), needed (tasks for
     the margin at the power that is wanted).
     """
-    analysis, rows = results.analysis, []
+    analysis, frames = results.analysis, []
     effects = [round(0.0025 * step, 4) for step in range(61)]
+    trained = results.cells[results.cells.train.isin(RUNTIMES)]
     for difficulty in DIFFICULTIES:
-        cells = results.cells[
-            (results.cells.difficulty == difficulty) & results.cells.train.isin(RUNTIMES)
-        ]
-        if cells.empty:
-            continue
-        x, _ = values(cells, "score", SIMPLE["aligned"])
-        needed = tasks_needed(x, analysis.margin, alpha=analysis.alpha, power=analysis.power)
-        spread = float(x.std(ddof=1)) if len(x) > 1 else math.nan
-        for effect, power in zip(
-            effects, power_curve(x, effects, alpha=analysis.alpha), strict=True
-        ):
-            rows.append(
-                {
-                    "difficulty": difficulty,
-                    "difference": effect,
-                    "power": power,
-                    "n": len(x),
-                    "spread": spread,
-                    "needed": needed,
-                    "wanted": analysis.power,
-                }
-            )
-    return pd.DataFrame(rows)
+        cells = trained[trained.difficulty == difficulty]
+        if len(cells):
+            x, _ = values(cells, "score", SIMPLE["aligned"])
+            needed = tasks_needed(x, analysis.margin, alpha=analysis.alpha, power=analysis.power)
+            columns = {
+                "difficulty": difficulty,
+                "difference": effects,
+                "power": power_curve(x, effects, alpha=analysis.alpha),
+                "n": len(x),
+                "spread": float(x.std(ddof=1)) if len(x) > 1 else math.nan,
+                "needed": needed,
+                "wanted": analysis.power,
+            }
+            frames.append(pd.DataFrame(columns))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()

@@ -62,8 +62,8 @@ class Interval:
     @classmethod
     def of_row(cls, row: Any, column: str, low: str = "", high: str = "") -> Interval:
         """The columns `column`, `low` and `high` (by default *_low and *_high) of a frame's row."""
-        names = (column, low or f"{column}_low", high or f"{column}_high")
-        return cls(*(float(row[name]) for name in names), int(row.get("n", 0)), "")
+        low, high = low or f"{column}_low", high or f"{column}_high"
+        return cls(row[column], row[low], row[high], int(row.get("n", 0)), "")
 
     @property
     def complement(self) -> Interval:

@@ -29,6 +29,7 @@ ESCAPES = {
     "–": "--",
     "≥": r"$\geq$",
     "≤": r"$\leq$",
+    "\N{EM SPACE}": r"\quad ",
 }
 
 

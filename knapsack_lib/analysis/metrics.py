@@ -110,13 +110,7 @@ def tidy(
 
 def labels(episode: Episode) -> dict[str, Any]:
     """Which cell, training seed and task an episode belongs to."""
-    return {
-        "train": episode.train,
-        "runtime": episode.runtime,
-        "difficulty": episode.difficulty,
-        "train_seed": episode.train_seed,
-        "task_id": episode.task_id,
-    }
+    return {name: getattr(episode, name) for name in LABELS}
 
 
 def _tokens(turns: list[Turn]) -> dict[str, int]:

@@ -98,7 +98,7 @@ def house_style() -> Iterator[None]:
     """Matplotlib's defaults and SETTINGS, whatever the caller or a matplotlibrc has set."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(SETTINGS)
+        mpl.rcParams.update(SETTINGS)  # type: ignore[arg-type]
         yield
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -31,7 +32,8 @@ OUTCOMES = {
     "tokens": "Tokens (ratio)",
     "missing": "Missing-variable error (difference)",
 }
-UNASKED = ("p_holm", "tost", "detectable")  # of some contrasts only: else nothing is printed
+INDENT = "\N{EM SPACE}"
+LEFT = (*CELL, "title", "tost")  # columns that are not set to the right
 Columns = Mapping[str, tuple[str, str]]
 
 
@@ -67,27 +69,23 @@ def _tabular(
     """A line for each row of the groups, under their titles. "[score]" is the score with its
     interval; `best` gives the value of a column that is set in bold."""
     names = [column.strip("[]") for column in columns]
-    layout = "".join("l" if name in CELL else "r" for name in names)
+    layout = "".join("l" if name in LEFT else "r" for name in names)
     body = []
     for title, rows in groups.items():
         bold = {name: printed(value, forms[name][1]) for name, value in best(rows).items()}
-        lines = []
-        for row in rows.to_dict("records"):
-            alone = [printed(row[name], forms[name][1]) for name in names]
-            texts = [
-                escaped(
-                    text if name == column else printed(Interval.of_row(row, name), forms[name][1])
-                )
-                for name, column, text in zip(names, columns, alone, strict=True)
-            ]
-            lines.append(
-                [
-                    rf"\textbf{{{text}}}" if bold.get(name) == one else text
-                    for name, one, text in zip(names, alone, texts, strict=True)
-                ]
-            )
+        lines = [
+            [_text(row, column, forms, bold) for column in columns]
+            for row in rows.to_dict("records")
+        ]
         body.append((title, lines))
     return tabular(layout, [forms[name][0] for name in names], body)
+
+
+def _text(row: dict[str, Any], column: str, forms: Columns, bold: dict[str, str]) -> str:
+    name = column.strip("[]")
+    value, form = row[name], forms[name][1]
+    text = escaped(printed(value if name == column else Interval.of_row(row, name), form))
+    return rf"\textbf{{{text}}}" if bold.get(name) == printed(value, form) else text
 
 
 def _by_difficulty(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -139,28 +137,35 @@ def _seeds_tex(frame: pd.DataFrame, forms: Columns) -> str:
 
 
 def _contrasts_tex(frame: pd.DataFrame, forms: Columns) -> str:
-    columns = ["p", "p_holm", "rank_biserial", "tost", "detectable"]
-    head = ["contrast", "effect", *(forms[name][0] for name in columns), "over training seeds"]
-    groups = []
-    for (outcome, difficulty), here in frame.groupby(["outcome", "difficulty"], sort=False):
+    columns = "title effect p p_holm rank_biserial tost detectable seeds".split()
+    groups = {}
+    for (outcome, difficulty), rows in frame.groupby(["outcome", "difficulty"], sort=False):
         form = forms["ratio" if outcome == "tokens" else "difference"][1]
-        rows = []
-        for row in here.to_dict("records"):
-            title = escaped(row["title"])
-            if row["contrast"] not in PLANNED:
-                title = rf"\quad {title}"
-            effect = printed(Interval.of_row(row, "effect", "low", "high"), form)
-            if row["method"] == "constant":
-                effect = f"{printed(row['effect'], form)} [no spread]"
-            tests = [
-                "" if name in UNASKED and pd.isna(row[name]) else printed(row[name], forms[name][1])
-                for name in columns
-            ]
-            seeds = [row["seed_low"], row["seed_high"]]
-            texts = [effect, *tests, "" if pd.isna(seeds[0]) else printed(seeds, form)]
-            rows.append([title, *map(escaped, texts)])
-        groups.append((f"{OUTCOMES[outcome]}, {difficulty}, $n = {int(here.n.max())}$ tasks", rows))
-    return tabular("lrrrrlrr", head, groups)
+        # What is not asked of a contrast stays blank.
+        tested = rows.tost.notna()
+        asked = {"p_holm": rows.planned.astype(bool), "tost": tested, "detectable": tested}
+        title = f"{OUTCOMES[outcome]}, {difficulty}, $n = {rows.n.max()}$ tasks"
+        groups[title] = rows.assign(
+            **{name: rows[name].astype(object).where(here, "") for name, here in asked.items()},
+            title=rows.title.where(rows.contrast.isin(PLANNED), INDENT + rows.title),
+            effect=[_effect(row, form) for row in rows.to_dict("records")],
+            seeds=[
+                "" if pd.isna(low) else printed([low, high], form)
+                for low, high in zip(rows.seed_low, rows.seed_high, strict=True)
+            ],
+        )
+    own = {
+        "title": ("contrast", ""),
+        "effect": ("effect", ""),
+        "seeds": ("over training seeds", ""),
+    }
+    return _tabular(columns, {**forms, **own}, groups)
+
+
+def _effect(row: dict[str, Any], form: str) -> str:
+    if row["method"] == "constant":
+        return f"{printed(row['effect'], form)} [no spread]"
+    return printed(Interval.of_row(row, "effect", "low", "high"), form)
 
 
 # Failures -----------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@ episodes ended."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -101,7 +103,7 @@ def draw_main_result(data: pd.DataFrame) -> Figure:
                 axis.set_title(title, pad=24)
                 highest = data.tokens_high.max() if measure == "tokens" else 1
                 axis.set_xlim(0, 1.38 * highest)
-        at = {"xycoords": "axes fraction", "textcoords": "offset points"}
+        at: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
         heading = panel_title(difficulty, rows).replace("\n", " ")
         label = axes[0].annotate(heading, (0, 1), (0, 7), weight="bold", **at)
         # It may run over the next panel, whose own heading stands higher.
@@ -183,7 +185,12 @@ def draw_cost_quality(points: pd.DataFrame) -> Figure:
     for axis, here in panels(grid[0], points):
         dots, means = here[here.point == "episode"], here[here.point == "cell mean"]
         for (train, runtime), own in dots.groupby(["train", "runtime"]):
-            look = {"color": COLOUR[train], "marker": MARKER[runtime], "alpha": 0.22, "lw": 0}
+            look: dict[str, Any] = {
+                "color": COLOUR[train],
+                "marker": MARKER[runtime],
+                "alpha": 0.22,
+                "lw": 0,
+            }
             axis.scatter(own.tokens, own.score, s=7, zorder=2, rasterized=True, **look)
         line = means[means.pareto].sort_values("tokens")
         axis.plot(line.tokens, line.score, color=INK, lw=1, ls=":", zorder=3)
@@ -228,6 +235,6 @@ def draw_failures(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def _shade(name: str) -> dict:
+def _shade(name: str) -> dict[str, Any]:
     colour, hatch = SHADES[name]
     return {"facecolor": colour, "hatch": hatch, "edgecolor": "white", "lw": 0.4}

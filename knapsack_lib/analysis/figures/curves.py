@@ -59,22 +59,24 @@ def survival_data(evidence: Evidence) -> pd.DataFrame:
     An episode that ends without one is censored at its last turn. Episodes of all adapters;
     `at_risk` counts those that play the turn and have met none before.
     """
-    rows = []
+    frames = []
     for key, cell in evidence.results.cells.groupby(CELL, sort=False):
-        first, last, share = cell.first_missing_turn.astype("float64"), cell.steps, 1.0
-        labels = dict(zip(CELL, key, strict=True)) | {
-            "n": cell.task_id.nunique(),
-            "seeds": cell.train_seed.nunique(),
+        first = cell.first_missing_turn.astype("float64")
+        last, turns = first.fillna(cell.steps), range(int(cell.steps.max()) + 1)
+        counts = {
+            "turn": turns,
+            "at_risk": [(last >= turn).sum() for turn in turns],
+            "met": [(first == turn).sum() for turn in turns],
         }
-        rows.append(labels | {"turn": 0, "at_risk": len(cell), "met": 0, "without_error": 1.0})
-        for turn in range(1, int(last.max()) + 1):
-            at_risk = int(((last >= turn) & ~(first < turn)).sum())
-            met = int((first == turn).sum())
-            share *= 1 - met / at_risk if at_risk else 1.0
-            rows.append(
-                labels | {"turn": turn, "at_risk": at_risk, "met": met, "without_error": share}
-            )
-    return pd.DataFrame(rows)
+        rows = pd.DataFrame(_labels(key, cell) | counts)
+        hazard = (rows.met / rows.at_risk).fillna(0.0)
+        frames.append(rows.assign(without_error=(1 - hazard).cumprod()))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _labels(key: Any, cell: pd.DataFrame) -> dict[str, Any]:
+    counts = {"n": cell.task_id.nunique(), "seeds": cell.train_seed.nunique()}
+    return dict(zip(CELL, key, strict=True)) | counts
 
 
 @house_style()
@@ -103,20 +105,16 @@ def tokens_data(evidence: Evidence) -> pd.DataFrame:
     """Mean tokens spent up to each turn, over *all* episodes of a cell: one that has ended keeps
     its total, so the last value is the cell's mean. `playing` counts the episodes that reached the
     turn."""
-    rows: list[dict[str, Any]] = []
+    frames = []
     played = dict(list(evidence.results.cells.groupby(CELL)[["task_id", "train_seed"]]))
     for key, cell in evidence.results.turns.groupby(CELL, sort=False):
         spent = cell.pivot(index=["task_id", "train_seed"], columns="turn", values="tokens")
         # Also what ended before its first turn
         spent = spent.reindex(pd.MultiIndex.from_frame(played[key]))
-        total, playing = spent.fillna(0).cumsum(axis=1).mean(), spent.notna().sum()
-        labels = dict(zip(CELL, key, strict=True))
-        labels |= {"n": played[key].task_id.nunique(), "seeds": played[key].train_seed.nunique()}
-        rows += [
-            labels | {"turn": t, "playing": int(playing[t]), "tokens": float(total[t])}
-            for t in spent.columns
-        ]
-    return pd.DataFrame(rows)
+        total = spent.fillna(0).cumsum(axis=1).mean()
+        sums = {"turn": total.index, "playing": spent.notna().sum(), "tokens": total}
+        frames.append(pd.DataFrame(_labels(key, played[key]) | sums))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
 @house_style()

@@ -3,6 +3,8 @@ them."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
@@ -16,7 +18,7 @@ __all__ = ["contrast_data", "draw_contrasts", "draw_power"]
 
 SHAPE = {"easy": "o", "medium": "D"}
 SHADE = {"easy": "#009E73", "medium": "#CC79A7"}
-BAND = {"color": "#56B4E9", "alpha": 0.25, "lw": 0}
+BAND: dict[str, Any] = {"color": "#56B4E9", "alpha": 0.25, "lw": 0}
 SHOWN = ("training", "runtime", "interaction", "matched", "aligned", "gain")
 COLUMNS = "difficulty contrast title planned n seeds effect low high tost_low tost_high tost p p_holm seed_low seed_high"
 
@@ -69,7 +71,7 @@ def draw_contrasts(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def _point(difficulty: str) -> dict:
+def _point(difficulty: str) -> dict[str, Any]:
     return {"marker": SHAPE[difficulty], "ms": 4, "mfc": "white", "mew": 1.3}
 
 
