@@ -1,33 +1,17 @@
-"""The command `knapsack`: tasks, reports on published files, their exchange with ours, and what a
-machine can run.
-
-Exit codes: 0 done, 1 done and something differs or is missing (it is said), 2 bad input or a wrong
-option.
-"""
+"""Commands for published files: tasks, reports, and their exchange with our episodes."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 __all__ = ["compare", "export", "generate", "import_", "stats", "table"]
-
-MEASURES = {
-    "episodes": ("episodes", "d"),
-    "success_rate": ("solved, %", ".1f"),
-    "optimality": ("optimality", ".4f"),
-    "capacity_utilization": ("capacity used, %", ".1f"),
-    "items_inspected": ("items inspected", ".2f"),
-    "steps": ("steps", ".2f"),
-    "tool_calls": ("tool calls", ".2f"),
-    "total_tokens": ("tokens", ",.0f"),
-}
 
 
 @click.command()
@@ -36,7 +20,7 @@ MEASURES = {
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    help="folder for the task files; those there are kept",
+    help="folder for the task files; existing files are kept",
 )
 @click.option(
     "--split",
@@ -68,8 +52,8 @@ def generate(config: str, out: Path, split: str) -> None:
     "--as-published", is_flag=True, help="what the authors' script prints, with its faults named"
 )
 def stats(a: str, b: str, as_json: bool, as_published: bool) -> None:
-    """The seven measures of two conditions (folders or archives) side by side, with 95% intervals
-    over episodes.
+    """The measures of two conditions (folders or archives) side by side, with 95% intervals over
+    episodes.
 
     \b
     Example:  knapsack stats persistent/ stateless/
@@ -78,22 +62,29 @@ def stats(a: str, b: str, as_json: bool, as_published: bool) -> None:
     from knapsack_lib.published import reports
     from knapsack_lib.published.records import read_records
 
-    report = reports.stats_as_published if as_published else reports.stats
-    found = [report(read_records(source)) for source in (a, b)]
+    found = [read_records(source) for source in (a, b)]
+    sides = [reports.stats(one, as_published) for one in found]
     if as_json:
+        rows = [asdict(side) for side in sides]
         click.echo(
-            json.dumps([{**asdict(one), "notes": list(one.notes)} for one in found], indent=1)
+            json.dumps(
+                [{"episodes": row.pop("episodes"), **row.pop("means"), **row} for row in rows],
+                indent=1,
+            )
         )
         return
-    width = max(len(label) for label, _ in MEASURES.values())
+    measures = reports.measures(found)
+    width = max(len(measure.label) for measure in measures.values())
     click.echo(f"{'':{width}} {'A':>12} {'':<18} {'B':>12}")
-    for name, (label, form) in MEASURES.items():
-        sides = [
-            f"{_shown(getattr(one, name), form):>12} {_ends(one.intervals.get(name), form):<18}"
-            for one in found
+    click.echo(f"{'episodes':{width}} {sides[0].episodes:>12} {'':<18} {sides[1].episodes:>12}")
+    for name, measure in measures.items():
+        cells = [
+            f"{_shown(side.means.get(name), measure.form):>12} {_ends(side.intervals.get(name), measure.form):<18}"
+            for side in sides
         ]
-        click.echo(f"{label:{width}} {' '.join(sides)}".rstrip())
-    _say_notes({"A": found[0].notes, "B": found[1].notes})
+        click.echo(f"{measure.label:{width}} {' '.join(cells)}".rstrip())
+    _print_notes(sides[0].notes, " (A)")
+    _print_notes(sides[1].notes, " (B)")
 
 
 @click.command()
@@ -112,7 +103,7 @@ def compare(a: str, b: str, as_json: bool) -> None:
 
     found = reports.compare(read_records(a), read_records(b))
     if as_json:
-        click.echo(json.dumps({**asdict(found), "notes": list(found.notes)}, indent=1))
+        click.echo(json.dumps(asdict(found), indent=1))
         return
     click.echo(
         f"pairs                 {found.n_pairs} (only in A: {found.only_a}, only in B: {found.only_b})"
@@ -122,7 +113,7 @@ def compare(a: str, b: str, as_json: bool) -> None:
         f"Wilcoxon              W = {_shown(found.wilcoxon_w, 'g')}, p = {_shown(found.wilcoxon_p, '.4g')}, two-sided"
     )
     click.echo(f"rank-biserial         {_shown(found.rank_biserial, '+.3f')}")
-    _say_notes({"": found.notes})
+    _print_notes(found.notes)
 
 
 @click.command()
@@ -174,7 +165,7 @@ def table(spec: Path, out: Path | None) -> None:
     "--train",
     default="published",
     show_default=True,
-    help="for folders whose name does not say the cell",
+    help="for folders whose name gives no cell",
 )
 @click.option("--runtime", default="persistent", show_default=True, help="or reset (stateless)")
 @click.option("--difficulty", default="easy", show_default=True, help="or medium (hard)")
@@ -186,13 +177,15 @@ def import_(source: str, out: Path, train: str, runtime: str, difficulty: str) -
     Example:  knapsack import persistent_stateless_easy.tar.gz --out runs/theirs
               knapsack import pythonformer/agents-learn-runtime-benchmarks --out runs/theirs
     """
+    from knapsack_lib.published.episodes import ANY_CELL
     from knapsack_lib.published.reading import read_source, write_stores
 
-    found = read_source(source, (train, runtime, difficulty))
+    cell = replace(ANY_CELL, train=train, runtime=runtime, difficulty=difficulty)
+    found = read_source(source, cell)
     stores = write_stores(found, out)
     click.echo(f"{len(found.episodes)} episodes in {len(stores)} stores under {out}")
-    _say_notes({"": found.notes})
-    sys.exit(1 if found.notes else 0)
+    _print_notes(found.notes)
+    sys.exit(1 if found.left_out else 0)
 
 
 @click.command()
@@ -239,7 +232,6 @@ def _shown(value: Any, form: str) -> str:
     return "not recorded" if value is None else f"{value:{form}}"
 
 
-def _say_notes(notes: dict[str, Sequence[str]]) -> None:
-    for name, lines in notes.items():
-        for line in lines:
-            click.echo(f"note{f' ({name})' if name else ''}: {line}")
+def _print_notes(notes: Sequence[str], side: str = "") -> None:
+    for note in notes:
+        click.echo(f"note{side}: {note}")

@@ -173,8 +173,11 @@ class Family(ABC):
         return dict(metrics)
 
     def to_published(self, result: Mapping[str, Any]) -> dict[str, Any]:
-        """The metrics of a result file for a world's result; from_published reads them again."""
-        return {name: value for name, value in result.items() if name not in ("score", "solved")}
+        """The metrics of a result file for a world's result: numbers, which from_published reads
+        again. Raises KeyError or TypeError for what is no result of this family."""
+        numbers = {name: value for name, value in result.items() if type(value) in (int, float)}
+        numbers.pop("score", None)
+        return numbers
 
     def tasks_from_config(self, section: Any, *, seed: int, run_name: str) -> Iterable[Task]:
         """The tasks that the family's section of a config in the authors' shape describes. Raises

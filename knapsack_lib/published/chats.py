@@ -1,44 +1,55 @@
-"""Training traces: a JSONL file with a conversation a line.
+"""Training traces: a JSONL file with a conversation per line.
 
     episodes, problems = read_chats("persistent/traces.jsonl", data)
 
 A line is {"messages": [{"role": ..., "content": ...}, ...]}, as chat fine-tuning takes it, or a
-whole trace object (`summary`, `events`). Beside it may stand `task_id`, `score`, `is_solved`,
-`finish_reason`. Which regime wrote it is said by the folder. Tokens, tool calls and live names are
-not recorded in conversations.
+whole trace object (`summary`, `events`). Next to it there may be `task_id`, `score`, `is_solved`,
+`finish_reason` and `metrics`. The regime and the family are read from the file's path. Tokens, tool
+calls and live names are not recorded in conversations.
 """
 
 from __future__ import annotations
 
-import math
 import re
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from knapsack_lib.agent import FENCE
 from knapsack_lib.episodes import Episode, Turn
 from knapsack_lib.errors import SPELLINGS, UserError
-from knapsack_lib.published.episodes import FINISHES, to_episode
+from knapsack_lib.families import family_names
+from knapsack_lib.messages import Message
+from knapsack_lib.profiles import Cell
+from knapsack_lib.published.episodes import (
+    ANY_CELL,
+    FINISHES,
+    UNRECORDED,
+    episode_of,
+    to_episode,
+)
 from knapsack_lib.published.files import shown_name
-from knapsack_lib.published.records import Record, as_count, as_number, as_object, read_json
+from knapsack_lib.published.records import Record, as_number, json_object, numbers
 
 __all__ = ["CHATS", "read_chats"]
 
 CHATS = re.compile(r"\.jsonl$")
-REGIME = re.compile(r"(?:^|[/_.-])(persistent|stateless|reset)(?=[/_.-])")
+REGIMES = ("persistent", "stateless", "reset")
+ROLES = {"human": "user", "gpt": "assistant", "model": "assistant", "tool": "user"}
 ERROR = re.compile(r"^([A-Za-z_]\w*(?:Error|Exception|Interrupt|Exit))(?::\s*(.*))?$", re.M)
 
 
 def read_chats(
     name: str, data: bytes, runtime: str = "persistent"
 ) -> tuple[list[Episode], list[str]]:
-    """(episodes, a line for each line of the file that holds none). `runtime` is for names that say
-    no regime.
+    """(episodes, a line for each line of the file that holds none). `runtime` is for names that
+    contain no regime.
 
-    A last line that was cut short is one of the problems; so is a file without a single
-    conversation.
+    A last line that was cut short is one of the problems; so is a task that comes twice.
     """
-    said = REGIME.search(name)
-    regime = SPELLINGS.get(said[1], said[1]) if said else runtime
+    regime = _word_of(name, REGIMES, runtime)
+    family = _word_of(name, family_names(), ANY_CELL.family)
+    cell = Cell(family, "teacher", SPELLINGS.get(regime, regime), "easy")
     episodes: dict[str, Episode] = {}
     problems = []
     for number, line in enumerate(data.splitlines(), start=1):
@@ -46,10 +57,10 @@ def read_chats(
         if not line.strip():
             continue
         try:
-            episode = _episode(read_json(line, where), where, regime, f"trace-{number:06d}")
+            episode = _episode(json_object(line, where), where, cell, f"trace-{number:06d}")
             if episode.task_id in episodes:
                 raise UserError(
-                    f"{where}: task {shown_name(episode.task_id)} stands in an earlier line too"
+                    f"{where}: task {shown_name(episode.task_id)} is in an earlier line too"
                 )
             episodes[episode.task_id] = episode
         except UserError as error:
@@ -57,112 +68,62 @@ def read_chats(
     return list(episodes.values()), problems
 
 
-def _episode(line: Any, where: str, regime: str, unnamed: str) -> Episode:
-    if not isinstance(line, dict):
-        raise UserError(f"{where}: holds a {type(line).__name__} where an object is expected")
-    task = line.get("task_id", line.get("id"))
-    task_id = str(task) if isinstance(task, (str, int)) and not isinstance(task, bool) else unnamed
-    score, solved = as_number(line.get("score")), line.get("is_solved")
-    cell = ("teacher", regime, "easy")
-    trace = line.get("trace", line)
-    if isinstance(trace, dict) and isinstance(trace.get("events"), list):
-        record = Record(
-            task_id,
-            cell,
-            "completed",
-            "",
-            solved if isinstance(solved, bool) else None,
-            score,
-            _metrics(line.get("metrics")),
-            trace,
-        )
-        return to_episode(record)
-    messages = line.get("messages", line.get("conversations"))
-    if (
-        not isinstance(messages, list)
-        or not messages
-        or not all(isinstance(one, dict) for one in messages)
-    ):
-        raise UserError(f"{where}: has neither messages nor events")
-    return _conversation([_message(one) for one in messages], task_id, regime, score, line)
+def _word_of(name: str, words: Collection[str], otherwise: str) -> str:
+    """The first part of a path that is one of these words."""
+    return next((part for part in re.split("[/_.-]", name) if part in words), otherwise)
 
 
-def _message(one: dict[str, Any]) -> dict[str, str]:
-    role = str(one.get("role", one.get("from", "")))
-    role = {"human": "user", "gpt": "assistant", "model": "assistant", "tool": "user"}.get(
-        role, role
+def _episode(line: dict[str, Any], where: str, cell: Cell, unnamed: str) -> Episode:
+    task, trace = line.get("task_id", line.get("id")), line.get("trace", line)
+    named = isinstance(task, (str, int)) and not isinstance(task, bool)
+    record = Record(
+        cell.family,
+        str(task) if named else unnamed,
+        cell,
+        solved=line.get("is_solved") is True,
+        score=as_number(line.get("score")),
+        metrics=numbers(line.get("metrics")),
     )
-    return {"role": role, "content": str(one.get("content", one.get("value")) or "")}
+    if isinstance(trace, dict) and isinstance(trace.get("events"), list):
+        return to_episode(replace(record, trace=trace))
+    messages = line.get("messages", line.get("conversations"))
+    whole = isinstance(messages, list) and all(isinstance(one, dict) for one in messages)
+    if not messages or not whole:
+        raise UserError(f"{where}: has neither messages nor events")
+    return _conversation(record, cell, [_message(one) for one in messages], line)
+
+
+def _message(one: dict[str, Any]) -> Message:
+    role = str(one.get("role", one.get("from", "")))
+    content = str(one.get("content", one.get("value")) or "")
+    return {"role": ROLES.get(role, role), "content": content}
 
 
 def _conversation(
-    messages: list[dict[str, str]],
-    task_id: str,
-    regime: str,
-    score: float | None,
-    line: dict[str, Any],
+    record: Record, cell: Cell, messages: list[Message], line: dict[str, Any]
 ) -> Episode:
-    first = next((i for i, one in enumerate(messages) if one["role"] == "assistant"), len(messages))
+    replies = [place for place, one in enumerate(messages) if one["role"] == "assistant"]
     turns = [
-        _turn(one["content"], messages[i + 1]["content"] if messages[i + 1 :] else None)
-        for i, one in enumerate(messages)
-        if one["role"] == "assistant"
+        _turn(messages[place]["content"], *(one["content"] for one in messages[place + 1 :][:1]))
+        for place in replies
     ]
-    metrics, solved = _metrics(line.get("metrics")), line.get("is_solved")
-    result: dict[str, Any] = {
-        "score": math.nan if score is None else score,
-        "solved": solved is True,
-        "value": metrics.get("agent_value", 0),
-        "optimal_value": metrics.get("optimal_value", 0),
-        "weight_used": metrics.get("weight_used", 0),
-        "capacity": metrics.get("capacity") or math.nan,
-        "items_taken": as_count(metrics.get("items_taken_count")),
-        "items_inspected": as_count(metrics.get("inspected_count")),
-    }
     ended = bool(turns) and turns[-1].observation is None and "finish(" in (turns[-1].code or "")
-    finish = FINISHES.get(str(line.get("finish_reason")), "finish" if ended else "unknown")
-    return Episode(
-        episode_id=task_id,
-        task_id=task_id,
-        family="knapsack",
-        difficulty="easy",
-        train="teacher",
-        runtime=regime,
-        seed=0,
-        opening=messages[:first],
-        turns=turns,
-        finish_reason=finish,
-        result=result,
-    )
+    reason = FINISHES.get(str(line.get("finish_reason")), "finish" if ended else "unknown")
+    return episode_of(record, cell, messages[: (replies or [len(messages)])[0]], turns, reason)
 
 
-def _turn(reply: str, observation: str | None) -> Turn:
+def _turn(reply: str, observation: str | None = None) -> Turn:
     blocks = FENCE.findall(reply)
     status = "code" if len(blocks) == 1 else "several_blocks" if blocks else "no_code"
     errors = ERROR.findall(observation or "")
     kind, message = errors[-1] if errors else (None, None)
-    return Turn(
+    return replace(
+        UNRECORDED,
         reply=reply,
-        reply_ids=None,
         parse_status=status,
         code=blocks[0] if len(blocks) == 1 else None,
         observation=observation,
         stdout=observation or "",
         error_type=kind,
         error=message,
-        killed_by=None,
-        state_lost=False,
-        bindings=[],
-        tool_calls=[],
-        prompt_tokens=0,
-        completion_tokens=0,
-        slip=False,
     )
-
-
-def _metrics(given: Any) -> dict[str, float]:
-    return {
-        name: number
-        for name, value in as_object(given).items()
-        if (number := as_number(value)) is not None
-    }

@@ -1,4 +1,4 @@
-"""Files of a folder or an archive, read without unpacking anything; and whatever is written, whole
+"""Files of a folder or an archive, read without unpacking anything; and outputs that are written whole
 or not at all.
 
     for name, data in members("benchmarks.tar.gz", wanted=lambda name: name.endswith(".json")): ...
@@ -16,7 +16,7 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from knapsack_lib.errors import UserError
@@ -34,15 +34,8 @@ __all__ = [
 LARGEST = 512 * 2**20  # bytes of one file
 TOTAL = 8 * 2**30  # bytes of all files of an archive
 MOST = 200_000  # members
-# Bz2 and gzip raise OSError
-DAMAGED = (
-    tarfile.TarError,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    OSError,
-    ValueError,
-)
+# Bz2 and gzip raise OSError.
+DAMAGED = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
 
 
 def members(
@@ -65,15 +58,14 @@ def members(
 def is_archive(path: Path) -> bool:
     """Whether a file is a tar archive, by its name or its bytes."""
     if path.name.endswith((".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")):
-        return True  # also when it is damaged: then it is told so
-    try:
+        return True  # also when it is damaged: reading it reports that
+    with suppress(lzma.LZMAError, OSError, EOFError):
         return tarfile.is_tarfile(path)
-    except (lzma.LZMAError, OSError, EOFError):
-        return False
+    return False
 
 
 def must_be_new(folder: Path) -> None:
-    """Raises UserError when something stands there."""
+    """Raises UserError when something is there already."""
     if folder.exists() or folder.is_symlink():
         raise UserError(
             f"{shown_name(folder)} is there already; choose another folder or remove it"
@@ -82,20 +74,20 @@ def must_be_new(folder: Path) -> None:
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Where to write a file or a folder that gets the name `path` when the block ends, and goes
-    away when it fails.
+    """Where to write a file or a folder that gets the name `path` when the block ends, and is
+    removed when it fails.
 
-    It is made in a fresh folder beside `path`: no name that a user may have given to something is
+    It is made in a fresh folder next to `path`: no name that a user may have given to something is
     written to.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise UserError(
-            f"{shown_name(path)}: a file stands where its folder would be; choose another place"
+            f"{shown_name(path)}: a file is where its folder would be; choose another place"
         ) from None
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".knapsack-") as beside:
-        part = Path(beside) / "part"
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".knapsack-") as scratch:
+        part = Path(scratch) / "part"
         yield part
         part.replace(path)
 
@@ -125,8 +117,8 @@ def _of_folder(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str,
 
 
 def _names(folder: Path, root: Path, before: str) -> Iterator[str]:
-    """Names of the files in and below a folder; a link is followed unless it leads out of `root`,
-    or is a folder's."""
+    """Names of the files in and below a folder. A link to a file is followed unless it leads out of
+    `root`; a link to a folder is not."""
     with os.scandir(folder) as entries:
         for entry in entries:
             name = before + entry.name

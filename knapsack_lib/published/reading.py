@@ -1,7 +1,7 @@
 """Everything that a published source holds, as episodes: result and trace files, training traces,
 archives, data sets.
 
-found = read_source("benchmarks/", cell=("published", "persistent", "easy"))
+found = read_source("benchmarks/", cell=Cell("knapsack", "published", "persistent", "easy"))
 found.episodes, found.seconds, found.notes
 write_stores(found, Path("runs/theirs"))
 """
@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from knapsack_lib.episodes import Episode
 from knapsack_lib.errors import SPELLINGS, UserError, check_choice
 from knapsack_lib.hub import ID, fetched
-from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES
+from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, Cell
 from knapsack_lib.published.chats import CHATS, read_chats
-from knapsack_lib.published.episodes import to_episode
+from knapsack_lib.published.episodes import ANY_CELL, to_episode
 from knapsack_lib.published.files import (
     is_archive,
     members,
@@ -27,32 +28,42 @@ from knapsack_lib.published.files import (
     shown_name,
     written_whole,
 )
-from knapsack_lib.published.records import read_records
+from knapsack_lib.published.records import read_records, result_names
 
 __all__ = ["Imported", "read_source", "write_stores"]
 
-LINES = 20  # problems of one file that are told
-ANY_CELL = ("published", "persistent", "easy")
+LINES = 20  # problems of one file that are listed
 TRAIN = re.compile(r"[A-Za-z0-9_-]+")  # it becomes a part of a folder's name
 
 
 @dataclass(frozen=True)
 class Imported:
-    """`seconds` goes with `episodes`: None where no clock was kept. `notes` say what could not be
-    read or is not recorded."""
+    """`seconds` goes with `episodes`: None where no clock was kept. `notes` list what could not be
+    read or is not recorded; `left_out` counts the files and lines that could not be read."""
 
     episodes: tuple[Episode, ...]
     seconds: tuple[float | None, ...]
     notes: tuple[str, ...] = ()
+    left_out: int = 0
 
 
-def read_source(source: str | Path, cell: tuple[str, str, str] = ANY_CELL) -> Imported:
+def read_source(source: str | Path, cell: Cell = ANY_CELL) -> Imported:
     """Read a path or a data set id; archives inside a folder are read too.
 
-    `cell` (train, runtime, difficulty) is for files whose folder does not say. Raises UserError
-    when there is nothing, and for a cell that is none.
+    `cell` is for files whose folder names none. Raises UserError when there is nothing, and for a
+    cell that is none.
     """
-    cell, path = _canonical(cell), _local(source)
+    if not TRAIN.fullmatch(cell.train):
+        raise UserError(
+            f"train = {cell.train!r:.80} is no plain word; use letters, digits, _ and -"
+        )
+    cell = replace(
+        cell,
+        train=SPELLINGS.get(cell.train, cell.train),
+        runtime=check_choice("runtime", cell.runtime, RUNTIMES),
+        difficulty=check_choice("difficulty", cell.difficulty, DIFFICULTIES),
+    )
+    path = _local(source)
     places = [path]
     if path.is_dir():
         places += [
@@ -61,25 +72,17 @@ def read_source(source: str | Path, cell: tuple[str, str, str] = ANY_CELL) -> Im
             if one.is_file() and one.name.endswith((".tar", ".tar.gz", ".tgz"))
         ]
     parts = [part for place in places for part in _read(place, cell)]
+    notes = tuple(note for part in parts for note in part.notes)
     if not any(part.episodes for part in parts):
-        tried = next((f"; {note}" for part in parts for note in part.notes), "")
+        tried = f"; {notes[0]}" if notes else ""
         raise UserError(
-            f"{shown_name(source)}: no knapsack-<task>.json and no .jsonl with conversations in it{tried}"
+            f"{shown_name(source)}: no {result_names()} and no .jsonl with conversations in it{tried}"
         )
-    episodes = tuple(episode for part in parts for episode in part.episodes)
-    seconds = tuple(second for part in parts for second in part.seconds)
-    return Imported(episodes, seconds, tuple(note for part in parts for note in part.notes))
-
-
-def _canonical(cell: tuple[str, str, str]) -> tuple[str, str, str]:
-    train, runtime, difficulty = cell
-    if not TRAIN.fullmatch(train):
-        raise UserError(f"train = {train!r:.80} is no plain word; use letters, digits, _ and -")
-    runtime = check_choice("runtime", runtime, RUNTIMES)
-    return (
-        SPELLINGS.get(train, train),
-        runtime,
-        check_choice("difficulty", difficulty, DIFFICULTIES),
+    return Imported(
+        tuple(episode for part in parts for episode in part.episodes),
+        tuple(seconds for part in parts for seconds in part.seconds),
+        notes,
+        sum(part.left_out for part in parts),
     )
 
 
@@ -94,29 +97,23 @@ def _local(source: str | Path) -> Path:
     return fetched(str(source), "dataset")
 
 
-def _read(place: Path, cell: tuple[str, str, str]) -> list[Imported]:
-    found = []
+def _read(place: Path, cell: Cell) -> Iterator[Imported]:
     if not CHATS.search(place.name):
-        records = read_records(place, may_be_empty=True)
-        episodes = tuple(to_episode(record, cell) for record in records.records)
-        untraced = sum(record.trace is None for record in records.records)
-        lacking = (
-            (f"{untraced} episodes have no trace: their turns and tokens count as 0",)
-            if untraced
-            else ()
+        found = read_records(place, may_be_empty=True)
+        untraced = sum(record.trace is None for record in found.records)
+        note = f"{untraced} episodes have no trace: their turns and tokens count as 0"
+        yield Imported(
+            tuple(to_episode(record, cell) for record in found.records),
+            tuple(record.seconds for record in found.records),
+            (*([note] if untraced else []), *found.problems, *found.notes),
+            len(found.problems),
         )
-        seconds = tuple(record.seconds for record in records.records)
-        found.append(Imported(episodes, seconds, (*lacking, *records.problems)))
     if place.is_dir() or is_archive(place) or CHATS.search(place.name):
         for name, data in members(place, lambda name: CHATS.search(name) is not None):
-            chats, problems = read_chats(name, data, cell[1])
-            if chats:
-                problems = [
-                    f"{shown_name(name)}: conversations record no tokens: they count as 0",
-                    *problems,
-                ]
-            found.append(Imported(tuple(chats), (None,) * len(chats), tuple(problems[:LINES])))
-    return [part for part in found if part.episodes or part.notes]
+            chats, problems = read_chats(name, data, cell.runtime)
+            note = f"{shown_name(name)}: conversations record no tokens: they count as 0"
+            notes = [*([note] if chats else []), *problems[:LINES]]
+            yield Imported(tuple(chats), (None,) * len(chats), tuple(notes), len(problems))
 
 
 def write_stores(found: Imported, out: Path) -> list[Path]:
@@ -134,7 +131,7 @@ def write_stores(found: Imported, out: Path) -> list[Path]:
     if not cells:
         raise UserError("there is no episode to write")
     with written_whole(out) as part:
-        for name, rows in sorted(cells.items()):
+        for name, rows in cells.items():
             _write_store(part / name, rows)
     return [out / name for name in sorted(cells)]
 
@@ -142,9 +139,14 @@ def write_stores(found: Imported, out: Path) -> list[Path]:
 def _write_store(folder: Path, rows: list[tuple[Episode, float | None]]) -> None:
     folder.mkdir(parents=True)
     rows.sort(key=lambda row: (row[0].train_seed, row[0].episode_id))
-    (folder / "episodes.jsonl").write_text(
-        "".join(e.to_line() + "\n" for e, _ in rows), encoding="utf-8"
-    )
-    timed = [{"episode_id": e.episode_id, "seconds": round(s, 3)} for e, s in rows if s is not None]
-    if timed:
-        (folder / "timings.jsonl").write_text("".join(json.dumps(line) + "\n" for line in timed))
+    lines = {
+        "episodes": [episode.to_line() for episode, _ in rows],
+        "timings": [
+            json.dumps({"episode_id": episode.episode_id, "seconds": round(seconds, 3)})
+            for episode, seconds in rows
+            if seconds is not None
+        ],
+    }
+    for name, found in lines.items():
+        if found:
+            (folder / f"{name}.jsonl").write_text("\n".join(found) + "\n", encoding="utf-8")

@@ -1,10 +1,10 @@
-"""The authors' result and trace files as records: what each says, and what is wrong with it.
+"""The authors' result and trace files as records: what each holds, and what is wrong with it.
 
     found = read_records("benchmarks/persistent_stateless_easy")
-    found.records        # Record for each task, sorted
-    found.problems       # one line for each file that could not be read
+    found.records        # a Record per task, sorted
+    found.problems       # a line per file that could not be read
 
-A result file is knapsack-<task_id>.json, its trace knapsack-<task_id>.trace.json; either may be
+A result file is <family>-<task_id>.json, its trace <family>-<task_id>.trace.json; either may be
 missing.
 """
 
@@ -15,42 +15,50 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from pydantic_core import from_json
 
 from knapsack_lib.errors import SPELLINGS, UserError
+from knapsack_lib.families import family_names
+from knapsack_lib.profiles import Cell
 from knapsack_lib.published.files import members, shown_name
 
-__all__ = ["Found", "Record", "as_count", "as_number", "as_object", "read_json", "read_records"]
+__all__ = [
+    "Found",
+    "Record",
+    "as_count",
+    "as_number",
+    "as_object",
+    "json_object",
+    "numbers",
+    "read_json",
+    "read_records",
+    "result_names",
+]
 
-TRACE = ".trace.json"
-NAME = re.compile(r"(?:^|/)knapsack-([^/]+?)(\.trace)?\.json$")
 CELL = re.compile(
     r"(?:^|/)(base|persistent|stateless|reset)_(persistent|stateless|reset)_(easy|hard|medium)(?:/|$)"
 )
 STATUSES = ("completed", "timeout", "error")
-LARGEST_COUNT, LARGEST_NUMBER = (
-    2.0**53,
-    1e300,
-)  # beyond them nothing was counted or measured, and sums would overflow
+# Beyond them nothing was counted or measured, and sums would overflow.
+LARGEST_COUNT, LARGEST_NUMBER = 2.0**53, 1e300
 
 
 @dataclass(frozen=True)
 class Record:
-    """One episode as published. `score` is None where the file says null; `trace` is None where
-    there is no trace."""
+    """One episode as published. `cell` is what its folder's name says; `score` is None where there
+    is none, `trace` where there is no trace."""
 
+    family: str
     task_id: str
-    cell: (
-        tuple[str, str, str] | None
-    )  # train, runtime, difficulty in our words, from the folder's name
-    status: str
-    error: str
-    solved: bool | None
-    score: float | None
-    metrics: Mapping[str, float]
-    trace: Mapping[str, Any] | None
+    cell: Cell | None = None
+    status: str = "completed"
+    solved: bool | None = None
+    score: float | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    trace: Mapping[str, Any] | None = None
     seconds: float | None = None
 
     @property
@@ -62,16 +70,11 @@ class Record:
         return as_object((self.trace or {}).get("summary"))
 
     @property
-    def events(self) -> list[Mapping[str, Any]]:
-        return [
-            event for event in (self.trace or {}).get("events") or [] if isinstance(event, dict)
-        ]
-
-    @property
     def step_events(self) -> list[Mapping[str, Any]]:
+        events = [as_object(event) for event in (self.trace or {}).get("events") or []]
         return [
             event["data"]
-            for event in self.events
+            for event in events
             if event.get("type") == "StepEvent" and isinstance(event.get("data"), dict)
         ]
 
@@ -83,39 +86,44 @@ class Record:
 
 @dataclass(frozen=True)
 class Found:
-    """Everything that a source holds."""
+    """Everything that a source holds. `problems` are files that could not be read; `notes` is what
+    else is missing."""
 
     source: str
     records: tuple[Record, ...]
-    problems: tuple[str, ...] = field(default=())
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def result_names() -> str:
+    """How result files are called, for messages."""
+    return " or ".join(f"{family}-<task>.json" for family in family_names())
 
 
 def read_records(source: str | Path, may_be_empty: bool = False) -> Found:
     """Read every episode of a folder or archive. A file that cannot be read becomes a line of
     `problems`; a source without any episode raises UserError (unless it may be empty)."""
-    results: dict[tuple[Any, str], Any] = {}
-    traces: dict[tuple[Any, str], Any] = {}
-    problems: list[str] = []
-    for name, data in members(source, lambda name: NAME.search(name) is not None):
-        match = NAME.search(name)
+    named = re.compile(rf"(?:^|/)({'|'.join(family_names())})-([^/]+?)(\.trace)?\.json$")
+    results: dict[tuple[str, str, str], Mapping[str, Any]] = {}
+    traces: dict[tuple[str, str, str], Mapping[str, Any]] = {}
+    problems, notes = [], []
+    for name, data in members(source, lambda name: named.search(name) is not None):
+        match = named.search(name)
         assert match is not None
-        key, into = (_folder(name), match[1]), traces if match[2] else results
+        key, into = (name.rpartition("/")[0], match[1], match[2]), traces if match[3] else results
         try:
-            into[key] = _checked(read_json(data, name), name, trace=bool(match[2]))
+            into[key] = _checked(data, name, trace=bool(match[3]))
         except UserError as error:
             problems.append(str(error))
-    if not results and not traces and not may_be_empty:
+    records = [_record(key, results.get(key), traces.get(key)) for key in sorted(results | traces)]
+    if not records and not may_be_empty:
         tried = f"; {problems[0]}" if problems else ""
-        raise UserError(f"{shown_name(source)}: no knapsack-<task>.json in it{tried}")
-    records = []
-    for key in sorted({*results, *traces}, key=str):
-        (_, cell), task_id = key[0], key[1]
-        if key not in results:
-            problems.append(
-                f"{shown_name(task_id)}: a trace without its result file; it is counted with no score"
-            )
-        records.append(_record(task_id, cell, results.get(key), traces.get(key)))
-    return Found(str(source), tuple(records), tuple(problems))
+        raise UserError(f"{shown_name(source)}: no {result_names()} in it{tried}")
+    for _, _, task_id in sorted(traces.keys() - results.keys()):
+        notes.append(
+            f"{shown_name(task_id)}: a trace without its result file; it is counted with no score"
+        )
+    return Found(str(source), tuple(records), tuple(problems), tuple(notes))
 
 
 def read_json(data: bytes, name: str) -> Any:
@@ -127,7 +135,7 @@ def read_json(data: bytes, name: str) -> Any:
     try:
         return from_json(data)
     except ValueError:
-        pass  # the slower reader takes more (a byte order mark, half characters) and says better what is wrong
+        pass  # the slower reader takes more (a byte order mark, half characters) and explains better
     try:
         return json.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError:
@@ -138,59 +146,59 @@ def read_json(data: bytes, name: str) -> Any:
         raise UserError(f"{shown}: no whole JSON ({shown_name(error)}); fetch it again") from None
 
 
-def _folder(name: str) -> tuple[str, tuple[str, str, str] | None]:
-    """The folder of a file, and the cell that its name says."""
-    folder = name.rpartition("/")[0]
-    found = CELL.search(f"/{folder}/")
-    if not found:
-        return folder, None
-    train, runtime, difficulty = (SPELLINGS.get(word, word) for word in found.groups())
-    return folder, (train, runtime, difficulty)
+def json_object(data: bytes, name: str) -> dict[str, Any]:
+    """The object that a JSON file holds. Raises UserError for anything else."""
+    found = read_json(data, name)
+    if not isinstance(found, dict):
+        kind = type(found).__name__
+        raise UserError(f"{shown_name(name)}: holds a {kind} where an object is expected")
+    return found
 
 
-def _checked(data: Any, name: str, trace: bool) -> Mapping[str, Any]:
+def _checked(data: bytes, name: str, trace: bool) -> Mapping[str, Any]:
     """The parts that are read must have the shapes that are documented."""
-    shown = shown_name(name)
-    if not isinstance(data, dict):
-        raise UserError(f"{shown}: holds a {type(data).__name__} where an object is expected")
+    found = json_object(data, name)
+    result = found.get("result")
+    parts: list[tuple[str, Any, type]] = [
+        ("result", result, dict),
+        ("metrics", as_object(result).get("metrics"), dict),
+    ]
     if trace:
-        for part, kind in (("summary", dict), ("events", list)):
-            if not isinstance(data.get(part), (kind, type(None))):
-                raise UserError(f"{shown}: {part} is no {kind.__name__}")
-        return data
-    if data.get("status") not in STATUSES:
-        raise UserError(
-            f"{shown}: status {data.get('status')!r:.60} is none of {', '.join(STATUSES)}"
-        )
-    result = data.get("result")
-    if not isinstance(result, (dict, type(None))) or not isinstance(
-        (result or {}).get("metrics"), (dict, type(None))
-    ):
-        raise UserError(f"{shown}: result or its metrics are no objects")
-    return data
+        parts = [("summary", found.get("summary"), dict), ("events", found.get("events"), list)]
+    elif found.get("status") not in STATUSES:
+        status = f"{found.get('status')!r:.60}"
+        raise UserError(f"{shown_name(name)}: status {status} is none of {', '.join(STATUSES)}")
+    for part, value, kind in parts:
+        if not isinstance(value, (kind, NoneType)):
+            raise UserError(f"{shown_name(name)}: {part} is no {kind.__name__}")
+    return found
 
 
-def _record(task_id: str, cell: tuple[str, str, str] | None, result: Any, trace: Any) -> Record:
-    inner = (result or {}).get("result") or {}
-    metrics = {
-        name: number
-        for name, value in (inner.get("metrics") or {}).items()
-        if (number := as_number(value)) is not None
-    }
-    solved = inner.get("is_solved")
-    begin, end = (as_number((result or {}).get(name)) for name in ("started_at", "finished_at"))
-    seconds = None if begin is None or end is None or end <= begin else end - begin
+def _record(key: tuple[str, str, str], result: Any, trace: Any) -> Record:
+    folder, family, task_id = key
+    named = CELL.search(f"/{folder}/")
+    result = result or {"status": "error"}
+    outcome, solved = as_object(result.get("result")), None
+    if isinstance(outcome.get("is_solved"), bool):
+        solved = outcome["is_solved"]
+    begin, end = as_number(result.get("started_at")), as_number(result.get("finished_at"))
     return Record(
+        family,
         task_id,
-        cell,
-        (result or {}).get("status", "error"),
-        str((result or {}).get("error") or ""),
-        solved if isinstance(solved, bool) else None,
-        as_number(inner.get("score")),
-        metrics,
+        Cell(family, *(SPELLINGS.get(word, word) for word in named.groups())) if named else None,
+        result["status"],
+        solved,
+        as_number(outcome.get("score")),
+        numbers(outcome.get("metrics")),
         trace,
-        seconds,
+        None if begin is None or end is None or end <= begin else end - begin,
     )
+
+
+def numbers(value: Any) -> dict[str, float]:
+    """The finite numbers of a JSON object, by name."""
+    found = {name: as_number(number) for name, number in as_object(value).items()}
+    return {name: number for name, number in found.items() if number is not None}
 
 
 def as_object(value: Any) -> Mapping[str, Any]:

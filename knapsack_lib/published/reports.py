@@ -1,8 +1,8 @@
-"""The authors' reports on two conditions, right: every episode counted, nothing guessed, everything
-stated.
+"""The authors' reports on two conditions, corrected: every episode is counted, nothing is guessed,
+everything left out is stated.
 
-stats(found)                         # the seven measures over all episodes of a source
-stats_as_published(found)            # what the authors' script prints for the same files, and why it differs
+stats(found)                         # the measures over all episodes of a source
+stats(found, as_published=True)      # what the authors' script prints for the same files, and why it differs
 compare(found_a, found_b)            # the pairs of two sources
 """
 
@@ -11,23 +11,23 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import product
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import rankdata
+from scipy.stats import PermutationMethod, rankdata
+from scipy.stats import wilcoxon as signed_rank
 
 from knapsack_lib.analysis.intervals import FEWEST, mean_intervals
 from knapsack_lib.analysis.statistics import Test, wilcoxon
 from knapsack_lib.errors import UserError
+from knapsack_lib.families import family_or_unknown
 from knapsack_lib.published.files import shown_name
 from knapsack_lib.published.records import Found, Record
 from knapsack_lib.seeds import named_seed
 
-__all__ = ["FAULTS", "Comparison", "Stats", "compare", "stats", "stats_as_published"]
+__all__ = ["FAULTS", "Comparison", "Measure", "Stats", "compare", "measures", "stats"]
 
-PATTERN = re.compile(r"\b(?:inspect|take_item|list_items|finish)\(")
 FAULTS = (
     "episodes without a step (time-outs before the first reply) are dropped, which flatters a condition that times out",
     "tool calls are counted by matching names in the source text: a call in a loop counts once, one in a comment too",
@@ -35,83 +35,86 @@ FAULTS = (
 
 
 @dataclass(frozen=True)
+class Measure:
+    """A number of an episode: `of` gives NaN where it is not recorded, `form` formats its mean."""
+
+    label: str
+    of: Callable[[Record], float]
+    form: str
+
+
+@dataclass(frozen=True)
 class Stats:
-    """Rates and utilisation in percent, optimality from 0 to 1, the rest means an episode; None:
-    not recorded."""
+    """Means over episodes: rates and utilisation in percent, optimality from 0 to 1; None where
+    nothing is recorded. `intervals` (95%) are of the means that have one."""
 
     episodes: int
-    success_rate: float | None
-    optimality: float | None
-    capacity_utilization: float | None
-    items_inspected: float | None
-    steps: float | None
-    tool_calls: float | None
-    total_tokens: float | None
-    notes: tuple[str, ...] = ()
-    intervals: Mapping[str, tuple[float, float]] = field(
-        default_factory=dict
-    )  # 95%, of the means that have one
+    means: Mapping[str, float | None]
+    intervals: Mapping[str, tuple[float, float]]
+    notes: tuple[str, ...]
 
 
-def stats(found: Found) -> Stats:
+def measures(found: Iterable[Found], as_published: bool = False) -> dict[str, Measure]:
+    """What a report on these sources holds, in its order; the families in them add their own."""
+    families = {record.family for one in found for record in one.records}
+    out = {
+        "success_rate": Measure("solved, %", lambda r: 100.0 * (r.solved is True), ".1f"),
+        "optimality": Measure("optimality", lambda r: r.score or 0.0, ".4f"),
+    }
+    for family in sorted(families):
+        for name, metric in family_or_unknown(family).published_metrics.items():
+            out[name] = Measure(metric.label, lambda r, of=metric.of: of(r.metrics), metric.form)  # type: ignore[misc]
+    return out | {
+        "steps": Measure("steps", lambda r: math.nan if r.trace is None else r.steps, ".2f"),
+        "tool_calls": Measure("tool calls", _matches if as_published else _unrecorded, ".2f"),
+        "total_tokens": Measure(
+            "tokens", lambda r: math.nan if r.trace is None else r.tokens, ",.0f"
+        ),
+    }
+
+
+def _unrecorded(record: Record) -> float:
+    return math.nan
+
+
+def _matches(record: Record) -> float:
+    """Names of tools in the source text, as the authors' script counts calls."""
+    call = re.compile(rf"\b(?:{'|'.join(family_or_unknown(record.family).tools)})\(")
+    return sum(len(call.findall(str(step.get("code") or ""))) for step in record.step_events)
+
+
+def stats(found: Found, as_published: bool = False) -> Stats:
     """All episodes, with BCa intervals over them, whatever the order of the files. A score that is
-    null counts as 0, as a failed episode does, and is stated."""
+    null counts as 0, as a failed episode does, and is noted.
+
+    `as_published`: the figures of the authors' script, without intervals and with its faults, which
+    `notes` names.
+    """
     records = sorted(found.records, key=lambda record: (record.task_id, str(record.cell)))
-    return _stats(records, found.problems, None, (), True)
-
-
-def stats_as_published(found: Found) -> Stats:
-    """The figures of the authors' script, with its faults; `notes` names them."""
-    kept = [record for record in found.records if record.steps > 0]
-    calls = [
-        sum(len(PATTERN.findall(str(step.get("code") or ""))) for step in r.step_events)
-        for r in kept
-    ]
-    dropped = len(found.records) - len(kept)
-    notes = (f"{dropped} of {len(found.records)} episodes dropped: {FAULTS[0]}", FAULTS[1])
-    return _stats(kept, found.problems, calls, notes, False)
-
-
-def _stats(
-    records: Sequence[Record],
-    problems: Sequence[str],
-    calls: Sequence[int] | None,
-    notes: tuple[str, ...],
-    intervals: bool,
-) -> Stats:
-    unscored = sum(record.score is None for record in records)
-    said = [f"{unscored} episodes have no score and count as 0"] if unscored else []
-    untraced = sum(record.trace is None for record in records)
-    said += (
-        [f"{untraced} episodes have no trace: their steps and tokens are not in the means"]
-        if untraced
-        else []
+    notes: list[str] = []
+    if as_published:
+        records = [record for record in records if record.steps > 0]
+        dropped = len(found.records) - len(records)
+        notes = [f"{dropped} of {len(found.records)} episodes dropped: {FAULTS[0]}", FAULTS[1]]
+    if unscored := sum(record.score is None for record in records):
+        notes.append(f"{unscored} episodes have no score and count as 0")
+    if untraced := sum(record.trace is None for record in records):
+        notes.append(
+            f"{untraced} episodes have no trace: their steps and tokens are not in the means"
+        )
+    known: dict[str, list[float]] = {}
+    for name, measure in measures([found], as_published).items():
+        values = [measure.of(record) for record in records]
+        known[name] = [value for value in values if not math.isnan(value)]
+        unknown = len(values) - len(known[name])
+        if 0 < unknown < len(values) and unknown != untraced:
+            notes.append(f"{unknown} episodes do not record {measure.label!r}: not in its mean")
+    return Stats(
+        len(records),
+        {name: float(np.mean(values)) if values else None for name, values in known.items()},
+        {} if as_published else _intervals(known, records),
+        (*notes, *found.problems, *found.notes),
     )
-    missing = [r.task_id for r in records if not r.metrics.get("capacity")]
-    said += (
-        [f"{len(missing)} episodes record no capacity: not in the utilisation"] if missing else []
-    )
-    used = [
-        100 * r.metrics.get("weight_used", 0) / r.metrics["capacity"]
-        if r.metrics.get("capacity")
-        else None
-        for r in records
-    ]
-    measures: dict[str, Sequence[float | None]] = {
-        "success_rate": [100.0 * (record.solved is True) for record in records],
-        "optimality": [record.score or 0.0 for record in records],
-        "capacity_utilization": used,
-        "items_inspected": [record.metrics.get("inspected_count") for record in records],
-        "steps": [None if record.trace is None else record.steps for record in records],
-        "tool_calls": calls or [None] * len(records),
-        "total_tokens": [None if record.trace is None else record.tokens for record in records],
-    }
-    known = {
-        name: [value for value in values if value is not None] for name, values in measures.items()
-    }
-    means = {name: float(np.mean(values)) if values else None for name, values in known.items()}
-    ends = _intervals(known, records) if intervals else {}
-    return Stats(episodes=len(records), **means, notes=(*notes, *said, *problems), intervals=ends)
 
 
 def _intervals(
@@ -154,26 +157,24 @@ def compare(a: Found, b: Found) -> Comparison:
     one source holds several conditions of a task."""
     one, other = _scores(a), _scores(b)
     pairs = sorted(one.keys() & other.keys())
-    only_a, only_b = len(one.keys() - other.keys()), len(other.keys() - one.keys())
-    null = sum((one[task] is None) + (other[task] is None) for task in pairs)
-    notes = [f"{null} episodes of the pairs have no score and count as 0"] if null else []
-    notes += (
-        [f"{only_a} tasks only in A, {only_b} only in B: not compared"] if only_a or only_b else []
-    )
-    notes += [*a.problems, *b.problems]
+    counts = len(pairs), len(one) - len(pairs), len(other) - len(pairs)
+    notes = []
+    if null := sum((one[task] is None) + (other[task] is None) for task in pairs):
+        notes.append(f"{null} episodes of the pairs have no score and count as 0")
+    if len(one) + len(other) > 2 * len(pairs):
+        notes.append(f"{counts[1]} tasks only in A, {counts[2]} only in B: not compared")
+    notes += [*a.problems, *a.notes, *b.problems, *b.notes]
     if not pairs:
-        return Comparison(0, only_a, only_b, None, None, None, None, (*notes, "no task is in both"))
+        return Comparison(*counts, None, None, None, None, (*notes, "no task is in both"))
     difference = np.round([(one[task] or 0.0) - (other[task] or 0.0) for task in pairs], 12) + 0.0
     mean, test = float(100 * difference.mean()), _tested(difference)
     if math.isnan(test.p):
-        return Comparison(len(pairs), only_a, only_b, mean, None, None, None, (*notes, test.note))
+        return Comparison(*counts, mean, None, None, None, (*notes, test.note))
     moved = len(pairs) - test.zeros
     smaller = min(test.statistic, moved * (moved + 1) / 2 - test.statistic)
-    said = f"{moved} of {len(pairs)} pairs differ; zeros are left out; {test.method}"
-    said += f"; {test.note}" if test.note else ""
-    return Comparison(
-        len(pairs), only_a, only_b, mean, smaller, test.p, test.effect, (said, *notes)
-    )
+    how = f"{moved} of {len(pairs)} pairs differ; zeros are left out; {test.method}"
+    notes.insert(0, f"{how}; {test.note}" if test.note else how)
+    return Comparison(*counts, mean, smaller, test.p, test.effect, tuple(notes))
 
 
 def _tested(difference: np.ndarray) -> Test:
@@ -186,28 +187,25 @@ def _tested(difference: np.ndarray) -> Test:
     if len(moved) >= FEWEST or len(difference) < FEWEST:
         return found
     ranks = rankdata(np.abs(moved))
-    # W+ of each, [2 ** pairs that differ]
-    patterns = np.array(list(product([0, 1], repeat=len(moved)))) @ ranks
-    up, down = float(ranks[moved > 0].sum()), float(ranks[moved < 0].sum())
-    p = float(np.mean(np.abs(patterns - (up + down) / 2) >= abs(up - down) / 2))
-    note = f"p cannot be below {2 / len(patterns):g} with so few"
+    up, total = float(ranks[moved > 0].sum()), float(ranks.sum())
     return replace(
-        found, statistic=up, p=p, effect=(up - down) / (up + down), method="exact", note=note
+        found,
+        statistic=up,
+        p=float(signed_rank(moved, method=PermutationMethod()).pvalue),
+        effect=(2 * up - total) / total,
+        method="exact",
+        note=f"p cannot be below {2 / 2 ** len(moved):g} with so few",
     )
 
 
 def _scores(found: Found) -> dict[str, float | None]:
     """Task -> score of one condition."""
-    twice = [
-        task
-        for task, count in Counter(record.task_id for record in found.records).items()
-        if count > 1
-    ]
-    if twice:
-        cells = sorted({"_".join(record.cell) for record in found.records if record.cell})
+    counts = Counter(record.task_id for record in found.records)
+    twice = next((task for task, count in counts.items() if count > 1), None)
+    if twice is not None:
+        cells = sorted({record.cell.name for record in found.records if record.cell})
         which = f" ({', '.join(cells)})" if cells else ""
-        where = shown_name(found.source)
         raise UserError(
-            f"{where}: holds task {shown_name(twice[0])} in several conditions{which}; name the folder of one"
+            f"{shown_name(found.source)}: holds task {shown_name(twice)} in several conditions{which}; name the folder of one"
         )
     return {record.task_id: record.score for record in found.records}
