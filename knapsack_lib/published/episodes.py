@@ -208,12 +208,6 @@ def _summary(episodes: Sequence[Episode], results: Sequence[dict[str, Any]]) -> 
     for one in inner:
         for name, value in (one["metrics"] | {"score": one["score"] or 0.0}).items():
             values.setdefault(name, []).append(value)
-    spread = {
-        "mean": statistics.fmean,
-        "median": statistics.median,
-        "min": min,
-        "max": max,
-    }
     solved = sum(one["is_solved"] for one in inner)
     tokens = [_usage(episode.turns)["total_tokens"] for episode in episodes]
     return {
@@ -222,7 +216,13 @@ def _summary(episodes: Sequence[Episode], results: Sequence[dict[str, Any]]) -> 
         "average_steps": statistics.fmean(len(episode.turns) for episode in episodes),
         "average_total_tokens": statistics.fmean(tokens),
         "metrics": {
-            name: {kind: of(found) for kind, of in spread.items()} for name, found in values.items()
+            name: {
+                "mean": statistics.fmean(found),
+                "median": statistics.median(found),
+                "min": min(found),
+                "max": max(found),
+            }
+            for name, found in values.items()
         },
         "num_tasks_executed": len(inner),
         "num_tasks_solved": solved,

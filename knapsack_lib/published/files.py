@@ -108,28 +108,17 @@ def shown_name(name: object) -> str:
 
 
 def _of_folder(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
+    """A link to a file is followed unless it leads out of the folder; a link to a folder is not."""
     root = path.resolve()
     if root.parent.name == "snapshots" and (root.parents[1] / "blobs").is_dir():
         root = root.parents[1]  # the cache of huggingface_hub, whose files are links into its blobs
-    for name in sorted(_names(path, root, "")):
-        if wanted(name):
-            yield name, _read(path / name)
-
-
-def _names(folder: Path, root: Path, before: str) -> Iterator[str]:
-    """Names of the files in and below a folder. A link to a file is followed unless it leads out of
-    `root`; a link to a folder is not."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            name = before + entry.name
-            if entry.is_dir(follow_symlinks=False):
-                yield from _names(folder / entry.name, root, f"{name}/")
-            elif entry.is_file():
-                if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root):
-                    raise UserError(
-                        f"{shown_name(name)}: a link that leads out of {root.name}; remove it"
-                    )
-                yield name
+    files = [Path(folder, name) for folder, _, names in os.walk(path) for name in names]
+    for name, file in sorted((file.relative_to(path).as_posix(), file) for file in files):
+        if not wanted(name) or not file.is_file():
+            continue
+        if file.is_symlink() and not file.resolve().is_relative_to(root):
+            raise UserError(f"{shown_name(name)}: a link that leads out of {root.name}; remove it")
+        yield name, _read(file)
 
 
 def _read(path: Path) -> bytes:

@@ -18,8 +18,6 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from pydantic_core import from_json
-
 from knapsack_lib.errors import SPELLINGS, UserError
 from knapsack_lib.families import family_names
 from knapsack_lib.profiles import Cell
@@ -106,7 +104,7 @@ def read_records(source: str | Path, may_be_empty: bool = False) -> Found:
     named = re.compile(rf"(?:^|/)({'|'.join(family_names())})-([^/]+?)(\.trace)?\.json$")
     results: dict[tuple[str, str, str], Mapping[str, Any]] = {}
     traces: dict[tuple[str, str, str], Mapping[str, Any]] = {}
-    problems, notes = [], []
+    problems = []
     for name, data in members(source, lambda name: named.search(name) is not None):
         match = named.search(name)
         assert match is not None
@@ -119,10 +117,10 @@ def read_records(source: str | Path, may_be_empty: bool = False) -> Found:
     if not records and not may_be_empty:
         tried = f"; {problems[0]}" if problems else ""
         raise UserError(f"{shown_name(source)}: no {result_names()} in it{tried}")
-    for _, _, task_id in sorted(traces.keys() - results.keys()):
-        notes.append(
-            f"{shown_name(task_id)}: a trace without its result file; it is counted with no score"
-        )
+    notes = (
+        f"{shown_name(task_id)}: a trace without its result file; it is counted with no score"
+        for _, _, task_id in sorted(traces.keys() - results.keys())
+    )
     return Found(str(source), tuple(records), tuple(problems), tuple(notes))
 
 
@@ -133,11 +131,7 @@ def read_json(data: bytes, name: str) -> Any:
     if not data.strip():
         raise UserError(f"{shown}: the file is empty; fetch it again")
     try:
-        return from_json(data)
-    except ValueError:
-        pass  # the slower reader takes more (a byte order mark, half characters) and explains better
-    try:
-        return json.loads(data.decode("utf-8-sig"))
+        return json.loads(data)
     except UnicodeDecodeError:
         raise UserError(f"{shown}: not UTF-8; save it as UTF-8") from None
     except RecursionError:
@@ -177,6 +171,7 @@ def _checked(data: bytes, name: str, trace: bool) -> Mapping[str, Any]:
 def _record(key: tuple[str, str, str], result: Any, trace: Any) -> Record:
     folder, family, task_id = key
     named = CELL.search(f"/{folder}/")
+    words = [SPELLINGS.get(word, word) for word in named.groups()] if named else []
     result = result or {"status": "error"}
     outcome, solved = as_object(result.get("result")), None
     if isinstance(outcome.get("is_solved"), bool):
@@ -185,7 +180,7 @@ def _record(key: tuple[str, str, str], result: Any, trace: Any) -> Record:
     return Record(
         family,
         task_id,
-        Cell(family, *(SPELLINGS.get(word, word) for word in named.groups())) if named else None,
+        Cell(family, *words) if words else None,  # type: ignore[arg-type]
         result["status"],
         solved,
         as_number(outcome.get("score")),

@@ -50,8 +50,8 @@ class Stats:
 
     episodes: int
     means: Mapping[str, float | None]
-    intervals: Mapping[str, tuple[float, float]]
     notes: tuple[str, ...]
+    intervals: Mapping[str, tuple[float, float]]
 
 
 def measures(found: Iterable[Found], as_published: bool = False) -> dict[str, Measure]:
@@ -66,15 +66,13 @@ def measures(found: Iterable[Found], as_published: bool = False) -> dict[str, Me
             out[name] = Measure(metric.label, lambda r, of=metric.of: of(r.metrics), metric.form)  # type: ignore[misc]
     return out | {
         "steps": Measure("steps", lambda r: math.nan if r.trace is None else r.steps, ".2f"),
-        "tool_calls": Measure("tool calls", _matches if as_published else _unrecorded, ".2f"),
+        "tool_calls": Measure(
+            "tool calls", _matches if as_published else lambda r: math.nan, ".2f"
+        ),
         "total_tokens": Measure(
             "tokens", lambda r: math.nan if r.trace is None else r.tokens, ",.0f"
         ),
     }
-
-
-def _unrecorded(record: Record) -> float:
-    return math.nan
 
 
 def _matches(record: Record) -> float:
@@ -112,8 +110,8 @@ def stats(found: Found, as_published: bool = False) -> Stats:
     return Stats(
         len(records),
         {name: float(np.mean(values)) if values else None for name, values in known.items()},
-        {} if as_published else _intervals(known, records),
         (*notes, *found.problems, *found.notes),
+        {} if as_published else _intervals(known, records),
     )
 
 

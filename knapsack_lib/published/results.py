@@ -14,9 +14,10 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from knapsack_lib.analysis.metrics import episode_frame, labels
+from knapsack_lib.analysis.metrics import CELL, episode_frame, labels
 from knapsack_lib.analysis.results import KEY, Results
 from knapsack_lib.episodes import Episode, EpisodeFile
 from knapsack_lib.errors import UserError
@@ -26,6 +27,8 @@ from knapsack_lib.published.reading import Imported, read_source
 from knapsack_lib.store import find_stores, read_timings
 
 __all__ = ["results_of"]
+
+WORDS = (TRAININGS, RUNTIMES, DIFFICULTIES)  # of the study's cells, in the order of CELL
 
 
 def results_of(source: str, run: Run) -> tuple[Results, list[str]]:
@@ -38,20 +41,19 @@ def results_of(source: str, run: Run) -> tuple[Results, list[str]]:
         for episode, seconds in zip(scored, found.seconds, strict=True)
         if episode.train not in SCRIPTED
     ]
-    unknown = min((name for e, _ in acted if (name := _unknown_cell(e))), default="")
-    if unknown or not acted:
-        what = (
-            f"cell {unknown!r} is none of the study's"
-            if unknown
-            else "no episodes of a trained model"
-        )
+    acted.sort(key=lambda pair: (pair[0].difficulty, pair[0].task_id, *labels(pair[0]).values()))
+    rows = [{**labels(episode), "seconds": seconds} for episode, seconds in acted]
+    clock = pd.DataFrame(rows, columns=[*KEY, "seconds"])
+    known = [clock[name].isin(words) for name, words in zip(CELL, WORDS, strict=True)]
+    unknown = clock[~np.logical_and.reduce(known)]
+    if len(unknown) or not acted:
+        what = "no episodes of a trained model"
+        if acted:
+            what = f"cell {'_'.join(unknown[CELL].iloc[0])!r} is none of the study's"
         raise UserError(
             f"{shown_name(source)}: {what}; name folders {{base,persistent,stateless}}_{{persistent,stateless}}_{{easy,hard}},"
             " or give knapsack import --train --runtime --difficulty"
         )
-    acted.sort(key=lambda pair: (pair[0].difficulty, pair[0].task_id, *labels(pair[0]).values()))
-    episodes = [episode for episode, _ in acted]
-    clock = pd.DataFrame([{**labels(e), "seconds": seconds} for e, seconds in acted])
     twice = clock[clock.duplicated(KEY)]
     if len(twice):
         raise UserError(
@@ -59,6 +61,7 @@ def results_of(source: str, run: Run) -> tuple[Results, list[str]]:
         )
     unscored = sum(math.isnan(episode.result["score"]) for episode in found.episodes)
     note = f"{unscored} episodes have no score and count as 0"
+    episodes = [episode for episode, _ in acted]
     text = "".join(episode.to_line() + "\n" for episode in episodes)
     provenance = {
         "profile": run.profile.name,
@@ -88,16 +91,6 @@ def _ours(path: Path) -> Imported | None:
             episodes += read
             seconds += [known.get(episode.episode_id) for episode in read]
     return Imported(tuple(episodes), tuple(seconds)) if episodes else None
-
-
-def _unknown_cell(episode: Episode) -> str:
-    """The name of a cell that is none of the study's."""
-    words = (episode.train, episode.runtime, episode.difficulty)
-    known = all(
-        word in allowed
-        for word, allowed in zip(words, (TRAININGS, RUNTIMES, DIFFICULTIES), strict=True)
-    )
-    return "" if known else "_".join(words)
 
 
 def _scored(episode: Episode) -> Episode:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +28,9 @@ __all__ = ["latex_table"]
 NAN = math.nan
 ALLOWED = {"difficulty": DIFFICULTIES, "train": TRAININGS, "runtime": RUNTIMES}
 HEAD = ("Solved", "Steps", "Tokens")
+# Of a cell; NaN: not known. `score` is a fraction or in percent, as its source has it; `solved`
+# counts episodes.
+Figures = dict[str, float]
 
 
 class _Cell(BaseModel):
@@ -69,21 +71,6 @@ class _Spec(BaseModel):
     cells: list[_Cell] = Field(min_length=1)
 
 
-@dataclass(frozen=True)
-class _Row:
-    """What is known of a cell; NaN where it is not. The score is a fraction or in percent, as its
-    source has it."""
-
-    cell: _Cell
-    score: float = NAN
-    low: float = NAN
-    high: float = NAN
-    solved: float = NAN  # episodes
-    episodes: float = NAN
-    steps: float = NAN
-    tokens: float = NAN
-
-
 def latex_table(spec: Path) -> str:
     """The table of a spec; its paths are taken from the spec's folder. Raises UserError naming a
     field that is misspelt, a file that is missing, or a summary without a score."""
@@ -93,17 +80,18 @@ def latex_table(spec: Path) -> str:
         wanted = _Spec.model_validate(json_object(spec.read_bytes(), spec.name))
     except ValidationError as error:
         raise UserError(f"{spec.name}: {first_problem(error)}") from None
-    rows = [
-        _row(cell, spec.parent, f"{spec.name}: cells.{place}")
+    figures = [
+        _figures(cell, spec.parent, f"{spec.name}: cells.{place}")
         for place, cell in enumerate(wanted.cells)
     ]
-    return _latex(wanted, rows)
+    return _latex(wanted, figures)
 
 
-def _row(cell: _Cell, folder: Path, where: str) -> _Row:
+def _figures(cell: _Cell, folder: Path, where: str) -> Figures:
+    """What is known of a cell."""
+    found = dict.fromkeys(("score", "low", "high", "solved", "episodes", "steps", "tokens"), NAN)
     if cell.absent:
-        return _Row(cell)
-    found: dict[str, float] = {}
+        return found
     for name in ("path", "metrics_path"):
         given = getattr(cell, name)
         if not given:
@@ -123,10 +111,10 @@ def _row(cell: _Cell, folder: Path, where: str) -> _Row:
         raise UserError(
             f"{where}: {shown_name(cell.path)} holds no score; give metrics_path or score_override"
         )
-    return _Row(cell, **found)
+    return found
 
 
-def _from_summary(path: Path) -> dict[str, float]:
+def _from_summary(path: Path) -> Figures:
     data = json_object(path.read_bytes(), path.name)
     metrics = as_object(data.get("metrics"))
     means = [
@@ -146,7 +134,7 @@ def _first(*values: Any) -> float:
     return next((number for number in map(as_number, values) if number is not None), NAN)
 
 
-def _from_results(path: Path, interval: bool) -> dict[str, float]:
+def _from_results(path: Path, interval: bool) -> Figures:
     records = sorted(read_records(path).records, key=lambda record: record.task_id)
     scores = [record.score or 0.0 for record in records]
     traced = [record for record in records if record.trace is not None]
@@ -165,40 +153,33 @@ def _from_results(path: Path, interval: bool) -> dict[str, float]:
     return found
 
 
-def _latex(spec: _Spec, rows: Sequence[_Row]) -> str:
+def _latex(spec: _Spec, figures: Sequence[Figures]) -> str:
     percent = spec.score_scale == "percent" or (
-        spec.score_scale == "auto" and any(row.score > 1 for row in rows)
+        spec.score_scale == "auto" and any(row["score"] > 1 for row in figures)
     )
     form = ".1f" if percent else ".3f"
     head = ("Trained on", "Runtime", r"Score (\%)" if percent else "Score", *HEAD)
     groups: dict[str, list[Sequence[str]]] = {}
-    for row in rows:
-        scale = 100.0 if percent and not row.score > 1 else 1.0
-        score = _number(scale * row.score, form)
-        if not math.isnan(row.low):
-            score += f" [{_number(scale * row.low, form)}, {_number(scale * row.high, form)}]"
-        groups.setdefault(row.cell.difficulty, []).append(
-            (
-                row.cell.train,
-                row.cell.runtime,
-                score,
-                _solved(row, spec.solved_format),
-                _number(row.steps, ".1f"),
-                _number(row.tokens, ",.0f"),
-            )
-        )
+    for cell, row in zip(spec.cells, figures, strict=True):
+        scale = 100.0 if percent and not row["score"] > 1 else 1.0
+        score, *ends = (_number(scale * row[name], form) for name in ("score", "low", "high"))
+        if not math.isnan(row["low"]):
+            score += f" [{', '.join(ends)}]"
+        solved = _solved(row["solved"], row["episodes"], spec.solved_format)
+        steps, tokens = _number(row["steps"], ".1f"), _number(row["tokens"], ",.0f")
+        line = (cell.train, cell.runtime, score, solved, steps, tokens)
+        groups.setdefault(cell.difficulty, []).append(line)
     lines = [r"\begin{table}", r"\centering", tabular("llrrrr", head, list(groups.items()))]
     lines += [rf"\caption{{{escaped(spec.caption)}}}"] if spec.caption else []
     lines += [rf"\label{{{spec.label}}}"] if spec.label else []
     return "\n".join([*lines, r"\end{table}"]) + "\n"
 
 
-def _solved(row: _Row, form: str) -> str:
+def _solved(solved: float, episodes: float, form: str) -> str:
     if form == "percent":
-        return _number(100 * row.solved / (row.episodes or NAN), ".0f", unit="%")
-    if math.isnan(row.solved) or math.isnan(row.episodes):
-        return _number(row.solved, ".0f")
-    return f"{row.solved:.0f}/{row.episodes:.0f}"
+        return _number(100 * solved / (episodes or NAN), ".0f", unit="%")
+    known = not math.isnan(solved + episodes)
+    return f"{solved:.0f}/{episodes:.0f}" if known else _number(solved, ".0f")
 
 
 def _number(value: float, form: str, unit: str = "") -> str:

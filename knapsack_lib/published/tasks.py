@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -24,23 +23,25 @@ from knapsack_lib.published.records import json_object
 __all__ = ["Made", "generate_tasks"]
 
 SPLITS = ("train", "validation", "easy", "medium")
+# The authors' other families and the settings of their program: accepted in a config, not used.
+UNUSED = (
+    "cache_db_path",
+    "llm",
+    "llm_enabled",
+    "max_workers",
+    "navigation",
+    "out_dir",
+    "rule_diagnosis",
+)
 
 
 class _Settings(BaseModel):
-    """The top level of the authors' configs, without the sections of families that we draw. Their
-    other families and the settings of their program are accepted and not used."""
+    """The top level of the authors' configs, without the sections of families."""
 
     model_config = ConfigDict(extra="forbid")
 
     run_name: str = "run"
     seed_start: int = Field(default=0, ge=0)
-    out_dir: Any = None
-    llm_enabled: Any = None
-    max_workers: Any = None
-    llm: Any = None
-    navigation: Any = None
-    rule_diagnosis: Any = None
-    cache_db_path: Any = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,9 @@ def generate_tasks(config: str, out: Path, split: str = "easy") -> Made:
     """Draw every task of the config and write those that are not there yet. Raises UserError for a
     bad config."""
     drawn = _from_json(Path(config)) if config.endswith(".json") else _from_profile(config, split)
-    written, kept, different = [], [], []
+    written: list[str] = []
+    kept: list[str] = []
+    different: list[str] = []
     for task in drawn:
         path = out / f"{task.task_id}.json"
         if not path.exists():
@@ -91,17 +94,16 @@ def _from_json(path: Path) -> Iterable[Task]:
         raise UserError(f"{shown_name(path)}: no such config; give a profile's name or a JSON file")
     config = json_object(path.read_bytes(), path.name)
     sections = {name: config.pop(name) for name in family_names() if name in config}
+    if not sections:
+        raise UserError(f"{path.name}: has no section {' or '.join(family_names())}")
     try:
-        if not sections:
-            raise UserError(f"{path.name}: has no section {' or '.join(family_names())}")
-        top = _Settings.model_validate(config)
-        return chain.from_iterable(
-            [
-                family_named(name).tasks_from_config(
-                    section, seed=top.seed_start, run_name=top.run_name
-                )
-                for name, section in sections.items()
-            ]
-        )
+        top = _Settings(**{name: value for name, value in config.items() if name not in UNUSED})
+        drawn = [
+            family_named(name).tasks_from_config(
+                section, seed=top.seed_start, run_name=top.run_name
+            )
+            for name, section in sections.items()
+        ]
     except ValidationError as error:
         raise UserError(f"{path.name}: {first_problem(error)}") from None
+    return chain.from_iterable(drawn)
