@@ -3,6 +3,7 @@ started it."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -12,20 +13,21 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
 
+from knapsack_lib.chat import CHAT_TEMPLATE
 from knapsack_lib.errors import UserError, installs
-from knapsack_lib.profiles import Serving
-from knapsack_lib.serving.asking import BASE, ask, is_healthy
+from knapsack_lib.files import project_root, write_whole
+from knapsack_lib.profiles import Evaluation
+from knapsack_lib.serving.client import BASE, ask, is_healthy
 
 __all__ = ["VllmServer"]
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what --max-lora-rank takes in vLLM 0.32
 SECRET = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS)S?(_|$)")
-PREFIX = re.compile(
-    r"^\([^)]*pid=\d+\) (ERROR [^\]]*\] ?)?"
-)  # of vLLM's lines: which process, when, where in its code
+# Of vLLM's lines: which process wrote it, when, where in its code.
+PREFIX = re.compile(r"^\([^)]*pid=\d+\) (ERROR [^\]]*\] ?)?")
 FAULT = re.compile(r"(\w+\.)*\w*(Error|Exception): .|.*No module named")
 GRACE_SECONDS = 10.0  # between asking the server to end and killing it
 
@@ -54,97 +56,67 @@ os.killpg(0, signal.SIGKILL)
 class VllmServer:
     """vLLM's server of the OpenAI protocol, from __enter__ to __exit__. `url` ends in /v1.
 
-    `base` is a folder or hub id, `adapters` name -> PEFT folder, `context` in tokens, `rank` the
-    adapters' largest. `python` is an interpreter that has vLLM, `arguments` are further ones of its
-    command line, `environment` variables beside those of this process (which hands on no keys).
-    Raises UserError when the server ends before it is ready, is not ready within
-    setting.start_seconds, or does not offer every adapter. It dies with this process.
+    `base` is a model folder, `adapters` name -> PEFT folder; its log and our chat template go to
+    `folder`. `arguments` are added to its command line. `environment` is this process's without its
+    keys. Raises UserError when the server ends before it is ready, is not ready within
+    start_seconds, or does not offer every adapter. It dies with this process.
     """
 
     def __init__(
         self,
-        base: Path | str,
+        base: Path,
         adapters: Mapping[str, Path],
-        setting: Serving,
+        evaluation: Evaluation,
+        folder: Path,
         *,
-        context: int,
-        rank: int,
         seed: int,
-        template: Path,
-        log: Path,
-        python: str = sys.executable,
         arguments: Sequence[str] = (),
-        environment: Mapping[str, str] | None = None,
     ):
         if BASE in adapters:
             raise UserError(
                 f"an adapter cannot be served as {BASE!r}: that is the model without one; rename it"
             )
-        self.setting, self.log, self.offered = setting, log, (BASE, *adapters)
-        self.port = _free_port()
+        assert evaluation.serving is not None, "the engine is not a server"
+        self.setting, self.log = evaluation.serving, folder / "vllm.log"
+        self.offered = (BASE, *adapters)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = int(free.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}/v1"
-        self.seconds_to_start = 0.0
+        self._template = folder / "chat_template.jinja"
         # A slot more than adapters: the CPU kernels of vLLM 0.32 take the last slot's weights for
         # requests to the base when a batch mixes them with requests to an adapter
         # (vllm-project/vllm#48421); an empty slot adds nothing.
         loras = [
-            "--enable-lora",
-            "--max-loras",
-            str(len(adapters) + 1),
-            "--max-lora-rank",
-            str(_served_rank(rank)),
-            "--lora-modules",
-            *(f"{name}={folder}" for name, folder in adapters.items()),
+            *("--enable-lora", "--max-loras", len(adapters) + 1),
+            *("--max-lora-rank", _rank(adapters), "--lora-modules"),
+            *(f"{name}={place}" for name, place in adapters.items()),
         ]
-        self.command = [
-            python,
-            "-m",
-            "vllm.entrypoints.openai.api_server",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(self.port),
-            "--model",
-            str(base),
-            "--served-model-name",
-            BASE,
+        command = [
+            project_root() / self.setting.python if self.setting.python else sys.executable,
+            *("-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1"),
+            *("--port", self.port, "--model", base, "--served-model-name", BASE),
             *(loras if adapters else []),
-            "--seed",
-            str(seed),
-            "--chat-template",
-            str(template),
-            "--max-model-len",
-            str(context),
-            "--dtype",
-            setting.dtype,
-            "--gpu-memory-utilization",
-            str(setting.gpu_memory),
-            "--generation-config",
-            "vllm",  # else the base's own file silently sets top_k and top_p
+            *("--seed", seed, "--chat-template", self._template),
+            *("--max-model-len", evaluation.context, "--dtype", self.setting.dtype),
+            *("--gpu-memory-utilization", self.setting.gpu_memory),
+            *("--generation-config", "vllm"),  # else the base's file silently sets top_k and top_p
             *arguments,
         ]
+        self.command = list(map(str, command))
         kept = {name: value for name, value in os.environ.items() if not SECRET.search(name)}
-        self._environment = {**kept, "VLLM_NO_USAGE_STATS": "1", **(environment or {})}
+        self.environment = {**kept, "VLLM_NO_USAGE_STATS": "1"}
         self._watcher: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> VllmServer:
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        watch = [
-            sys.executable,
-            "-I",
-            "-S",
-            "-c",
-            WATCHER,
-            str(os.getpid()),
-            str(GRACE_SECONDS),
-            *self.command,
-        ]
+        write_whole(self._template, CHAT_TEMPLATE)
+        watch = [sys.executable, "-I", "-S", "-c", WATCHER, str(os.getpid()), str(GRACE_SECONDS)]
         began = time.monotonic()
         try:
             with open(self.log, "wb") as log:
                 self._watcher = subprocess.Popen(
-                    watch,
-                    env=self._environment,
+                    [*watch, *self.command],
+                    env=self.environment,
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=log,
@@ -157,18 +129,13 @@ class VllmServer:
         self.seconds_to_start = time.monotonic() - began
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def check(self) -> None:
         """Raise UserError when the server has ended."""
         if self._watcher is None or self._watcher.poll() is not None:
-            raise UserError(f"vLLM has ended: {self._said()}")
+            raise UserError(f"vLLM has ended: {self._fault()}")
 
     def stop(self) -> None:
         """End the server and everything it started; returns when they are gone. May be called
@@ -182,61 +149,45 @@ class VllmServer:
             watcher.wait(GRACE_SECONDS + 5)
         # The watcher has killed the group and itself. If somebody killed the watcher, the group is
         # still there.
-        for _ in range(60):
-            try:
+        with suppress(ProcessLookupError):
+            for _ in range(60):
                 os.killpg(watcher.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                break
-            watcher.poll()
-            time.sleep(0.05)
+                watcher.poll()
+                time.sleep(0.05)
 
     def _wait_until_ready(self, deadline: float) -> None:
         while not is_healthy(self.port):
             self.check()
             if time.monotonic() > deadline:
                 wait = f"{self.setting.start_seconds:g} s (evaluation.serving.start_seconds)"
-                raise UserError(f"vLLM was not ready after {wait}: {self._said()}")
+                raise UserError(f"vLLM was not ready after {wait}: {self._fault()}")
             time.sleep(0.2)
         served = {str(model["id"]) for model in ask(f"{self.url}/models", None, 30)["data"]}
         if missing := [name for name in self.offered if name not in served]:
-            raise UserError(f"vLLM does not offer {', '.join(missing)}: {self._said()}")
+            raise UserError(f"vLLM does not offer {', '.join(missing)}: {self._fault()}")
 
-    def _said(self) -> str:
-        """The log's first and last fault (the cause, and what came of it), or else its last two
+    def _fault(self) -> str:
+        """The log's first and last error (the cause, and what it led to), or else its last two
         lines, as one line."""
-        text = self.log.read_text(errors="replace").splitlines()
+        text = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         lines = [line for line in (PREFIX.sub("", line).rstrip() for line in text) if line]
-        # At the start of a line, since warnings name errors too. Pydantic says what is wrong on the
-        # next one, indented.
+        # At the start of a line, since warnings name errors too. Pydantic explains on the next
+        # line, indented.
         faults = [
-            " ".join(
-                [
-                    line,
-                    *(after.strip() for after in lines[at + 1 : at + 2] if after.startswith("  ")),
-                ]
-            )
-            for at, line in enumerate(lines)
+            f"{line} {after.strip()}" if after.startswith("  ") else line
+            for line, after in pairwise([*lines, ""])
             if FAULT.match(line)
         ]
-        shown = list(dict.fromkeys([faults[0], faults[-1]] if faults else lines[-2:])) or [
-            "it said nothing"
-        ]
-        hint = (
-            f"; run: {installs('gpu')}" if "No module named 'vllm" in shown[0] + shown[-1] else ""
-        )
-        return (
-            f"{' | '.join(line[:300] for line in shown)} (log: {os.path.relpath(self.log)}){hint}"
-        )
+        ends = dict.fromkeys([faults[0], faults[-1]] if faults else lines[-2:])
+        shown = " | ".join(line[:300] for line in ends) or "it printed nothing"
+        hint = f"; run: {installs('gpu')}" if "No module named 'vllm" in shown else ""
+        return f"{shown} (log: {os.path.relpath(self.log)}){hint}"
 
 
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-def _served_rank(rank: int) -> int:
-    """The smallest rank vLLM can be told that holds this one."""
-    if rank > RANKS[-1]:
+def _rank(adapters: Mapping[str, Path]) -> int:
+    """The smallest rank that vLLM takes and that holds every adapter's."""
+    configs = [folder / "adapter_config.json" for folder in adapters.values()]
+    ranks = [json.loads(file.read_text(encoding="utf-8"))["r"] for file in configs]
+    if (rank := max(ranks, default=1)) > RANKS[-1]:
         raise UserError(f"lora_rank = {rank} is more than vLLM serves; choose {RANKS[-1]} at most")
     return next(one for one in RANKS if one >= rank)

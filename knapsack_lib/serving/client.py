@@ -12,38 +12,37 @@ from knapsack_lib.errors import UserError
 
 __all__ = ["BASE", "ask", "is_healthy"]
 
-BASE = "base"  # under this name a server offers the model without an adapter
+BASE = "base"  # the name under which a server offers the model without an adapter
 
 
 def ask(url: str, body: Mapping[str, Any] | None, seconds: float) -> Any:
     """What a server answers, as JSON values; without a body it is a GET. Raises UserError when the
-    server refuses or cannot be had within `seconds`."""
+    server refuses or cannot be reached within `seconds`."""
     data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
     try:
-        with _opened(
-            urllib.request.Request(url, data, {"Content-Type": "application/json"}), seconds
-        ) as answer:
+        with _opened(request, seconds) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
-        said = " ".join(error.read().decode(errors="replace").split())[:300]
-        raise UserError(f"the server at {url} refuses the request ({error.code}): {said}") from None
+        reason = " ".join(error.read().decode(errors="replace").split())[:300]
+        raise UserError(
+            f"the server at {url} refuses the request ({error.code}): {reason}"
+        ) from None
     except (OSError, ValueError) as error:
         raise UserError(f"no answer from the server at {url}: {error}; is it running?") from None
 
 
 def is_healthy(port: int) -> bool:
-    """Whether the server on this machine says that it is ready."""
+    """Whether the server at this port of this machine reports that it is ready."""
     try:
         with _opened(urllib.request.Request(f"http://127.0.0.1:{port}/health"), 5) as answer:
             return bool(answer.status == 200)
-    except OSError:  # refused, reset, timed out, or an HTTP status that says no
+    except OSError:  # refused, reset, timed out, or an HTTP status of failure
         return False
 
 
 def _opened(request: urllib.request.Request, seconds: float) -> Any:
-    near = request.host.split(":")[0] in (
-        "127.0.0.1",
-        "localhost",
-    )  # no business of the environment's proxy
-    handlers = [urllib.request.ProxyHandler({})] if near else []
+    # A server on this machine is not behind the environment's proxy.
+    local = request.host.split(":")[0] in ("127.0.0.1", "localhost")
+    handlers = [urllib.request.ProxyHandler({})] if local else []
     return urllib.request.build_opener(*handlers).open(request, timeout=seconds)

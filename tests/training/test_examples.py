@@ -4,45 +4,38 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
-from knapsack_lib.agent import Cast, act
-from knapsack_lib.chat import ChatTokenizer
-from knapsack_lib.families.knapsack import KnapsackWorld, make_tasks
+from knapsack_lib.agent import act
+from knapsack_lib.families import family_named
 from knapsack_lib.hub import base_folder
 from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
 from knapsack_lib.messages import Reply
-from knapsack_lib.policies import Rollout
+from knapsack_lib.policies import Rollout, play_each
 from knapsack_lib.policies.pocket import PocketEngine
-from knapsack_lib.profiles import load_profile
-from knapsack_lib.training.examples import check_mask, encode_episode
+from knapsack_lib.policies.scripted import ScriptedPolicy
+from knapsack_lib.profiles import Cell, load_profile
+from knapsack_lib.training.examples import check_mask, encode_episode, marked
 
 PROFILE = load_profile("pocket")
 BASE = base_folder(PROFILE)
+KNAPSACK = family_named("knapsack")
 
 
-@pytest.fixture(scope="module")
-def chat() -> ChatTokenizer:
-    return ChatTokenizer(Tokenizer.from_file(str(BASE / "tokenizer.json")))
+def tasks_of(split, count, seed) -> list:
+    draw = KNAPSACK.make_task
+    return [draw("pocket-easy", seed=seed, split=split, index=index) for index in range(count)]
 
 
 @pytest.fixture(scope="module")
 def traces(chat) -> dict:
     """Expert traces of 12 tasks in both regimes, a third of them with a slip."""
-    from knapsack_lib.policies.scripted import ScriptedPolicy
-
     teacher = PROFILE.teacher.model_copy(update={"slip_share": 0.3})
-    return {
-        style: list(
-            _play(
-                make_tasks("pocket-easy", 12, seed=5, split="train"),
-                style,
-                ScriptedPolicy(style, teacher, chat.count),
-            )
-        )
-        for style in ("persistent", "reset")
-    }
+    tasks, found = tasks_of("train", 12, seed=5), {}
+    for style in ("persistent", "reset"):
+        policy = ScriptedPolicy("knapsack", style, teacher, chat.count)
+        found[style] = list(_play(tasks, style, policy))
+    return found
 
 
 def _play(
@@ -51,11 +44,10 @@ def _play(
     with Pool(limits, after_kill=after_kill) as pool:
         rollouts = []
         for number, task in enumerate(tasks):
-            world = KnapsackWorld(task)
+            world = KNAPSACK.world(task)
             interpreter = Interpreter(pool, persistence_named(runtime), world.tools, number)
-            steps = act(
-                task, world, interpreter, Cast("x", runtime, "easy"), limits, options, number
-            )
+            cell = Cell("knapsack", "base", runtime, "easy")
+            steps = act(task, world, interpreter, cell, limits, options, number)
             rollouts.append(Rollout(task.task_id, number, steps))
         yield from (episode for _, episode in policy.play(rollouts))
 
@@ -82,7 +74,7 @@ def test_served_token_ids_are_those_the_episode_trains_on(chat, runtime, tempera
     setting = PROFILE.evaluation.model_copy(
         update={"context": 900, "max_new_tokens": 120, "temperature": temperature}
     )
-    for task in make_tasks("pocket-easy", 3, seed=8, split="parity"):
+    for task in tasks_of("parity", 3, seed=8):
         engine = PocketEngine(BASE, setting)
         engine.weights = _Listening(engine.weights)
         (episode,) = _play([task], runtime, engine)
@@ -99,9 +91,7 @@ def test_served_token_ids_are_those_the_episode_trains_on(chat, runtime, tempera
 
 def test_prompt_tokens_of_each_call_are_the_tokens_before_the_reply(chat):
     setting = PROFILE.evaluation.model_copy(update={"context": 900, "max_new_tokens": 120})
-    (episode,) = _play(
-        make_tasks("pocket-easy", 1, seed=8, split="parity"), "reset", PocketEngine(BASE, setting)
-    )
+    (episode,) = _play(tasks_of("parity", 1, seed=8), "reset", PocketEngine(BASE, setting))
     for number, turn in enumerate(episode.turns):
         if turn.parse_status == "context":
             break
@@ -167,6 +157,15 @@ def test_marks_inside_untrusted_text_stay_text(chat):
     assert ids.count(chat.end) == 1 and ids[-2] == chat.end
 
 
+def test_what_carries_loss_is_shown_in_brackets(chat, traces):
+    episode = traces["persistent"][0]
+    example = encode_episode(chat, episode)
+    first = chat.count(episode.opening) + len(chat.ask)
+    shown = marked(example, chat, tokens=first + 2)
+    assert shown.index("⟦") == len(marked(example, chat, tokens=first)) and shown[-1] == "⟧"
+    assert marked(example, chat, tokens=10**6).count("⟦") == len(episode.turns)
+
+
 def test_a_conversation_without_loss_is_refused(chat, traces):
     example = encode_episode(chat, traces["reset"][0])
     with pytest.raises(AssertionError, match="no token that carries loss"):
@@ -189,8 +188,6 @@ class _Stateless:
     )
 
     def play(self, rollouts):
-        from knapsack_lib.policies import play_each
-
         return play_each(rollouts, lambda _: _Replies(iter(self.TURNS)))
 
 
@@ -211,13 +208,13 @@ AFTER_A_KILL = {
 @pytest.mark.parametrize("after_kill", AFTER_A_KILL)
 def test_for_one_task_everything_the_arms_are_given_is_equal_but_persistence(after_kill):
     limits = PROFILE.limits.model_copy(update={"cpu_seconds": 1, "wall_seconds": 5})
-    tasks = make_tasks("pocket-easy", 2, seed=4, split="arms")
-    told, arms = AFTER_A_KILL[after_kill], {}
+    tasks = tasks_of("arms", 2, seed=4)
+    notice, arms = AFTER_A_KILL[after_kill], {}
     for runtime in ("persistent", "reset"):
         arms[runtime] = []
         for episode in _play(tasks, runtime, _Stateless(), limits, after_kill=after_kill):
             assert len(episode.turns) == len(_Stateless.TURNS) and episode.finish_reason == "finish"
-            assert [told in (t.observation or "") for t in episode.turns].count(True) == (
+            assert [notice in (t.observation or "") for t in episode.turns].count(True) == (
                 runtime == "persistent"
             )
             row = {**vars(episode), "runtime": None}
@@ -227,14 +224,14 @@ def test_for_one_task_everything_the_arms_are_given_is_equal_but_persistence(aft
                 {**vars(t), "bindings": None, "state_lost": None} for t in episode.turns
             ]
             for turn in row["turns"]:
-                turn["observation"] = (turn["observation"] or "").removesuffix(told)
+                turn["observation"] = (turn["observation"] or "").removesuffix(notice)
             arms[runtime].append(row)
     assert arms["persistent"] == arms["reset"]
 
 
 def test_stated_cues_and_live_names_are_the_only_words_that_differ():
     options = PROFILE.prompt.model_copy(update={"cue": "stated", "list_bindings": True})
-    tasks = make_tasks("pocket-easy", 1, seed=4, split="arms")
+    tasks = tasks_of("arms", 1, seed=4)
     texts = {}
     for runtime in ("persistent", "reset"):
         (episode,) = _play(

@@ -14,7 +14,7 @@ from knapsack_lib.errors import UserError
 from knapsack_lib.files import project_root
 from knapsack_lib.hub import base_folder
 from knapsack_lib.profiles import load_profile
-from knapsack_lib.training.adapters import _with_wording
+from knapsack_lib.training.checkpoints import copy_tokenizer
 from knapsack_lib.training.parity import PROBE, check_rendering
 
 BASE = base_folder(load_profile("pocket"))
@@ -59,9 +59,9 @@ def served(tmp_path):
 
     def make(old, new):
         folder = Path(shutil.copytree(BASE, tmp_path / "served"))
-        template = (folder / "chat_template.jinja").read_text()
+        template = (folder / "chat_template.jinja").read_text(encoding="utf-8")
         assert old in template
-        (folder / "chat_template.jinja").write_text(template.replace(old, new, 1))
+        (folder / "chat_template.jinja").write_text(template.replace(old, new, 1), encoding="utf-8")
         return folder
 
     return make
@@ -102,7 +102,9 @@ def test_every_committed_message_is_spelled_as_it_was_when_it_was_served():
     """Then a message's head, its text and its end were spelled apart; with the pocket tokenizer
     that is the same."""
     chat, shown = chat_tokenizer(BASE), set()
-    with gzip.open(project_root() / "results" / "pocket-seeds" / "cells.jsonl.gz", "rt") as lines:
+    with gzip.open(
+        project_root() / "results" / "pocket-seeds" / "cells.jsonl.gz", "rt", encoding="utf-8"
+    ) as lines:
         for line in lines:
             episode = json.loads(line)
             shown |= {(message["role"], message["content"]) for message in episode["opening"]}
@@ -121,10 +123,10 @@ def test_what_is_served_is_rendered_with_our_template_though_the_base_brings_its
     qwen, tmp_path
 ):
     base, folder = Path(shutil.copytree(qwen, tmp_path / "base")), tmp_path / "adapter"
-    (base / "chat_template.jinja").write_text("<think>{{ messages }}")
+    (base / "chat_template.jinja").write_text("<think>{{ messages }}", encoding="utf-8")
     folder.mkdir()
-    _with_wording(base, folder)
-    assert (folder / "chat_template.jinja").read_text() == CHAT_TEMPLATE
+    copy_tokenizer(base, folder)
+    assert (folder / "chat_template.jinja").read_text(encoding="utf-8") == CHAT_TEMPLATE
     assert check_rendering(base, folder) > 300
 
 
@@ -157,9 +159,9 @@ def test_another_template_is_refused_and_the_first_differing_token_is_shown(serv
 
 def test_another_tokenizer_is_refused(served):
     folder = served("", "")
-    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     pieces = tokenizer["model"]["vocab"]
     pieces["a"], pieces["e"] = pieces["e"], pieces["a"]
-    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
     with pytest.raises(UserError, match="spell a conversation differently"):
         check_rendering(BASE, folder)

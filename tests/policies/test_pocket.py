@@ -1,6 +1,5 @@
 """The pocket engine: same logits as transformers, seeded, the same bytes after any kill."""
 
-import json
 import random
 import signal
 import subprocess
@@ -10,29 +9,29 @@ import time
 import torch
 from transformers import AutoModelForCausalLM
 
-from knapsack_lib.families.knapsack import make_tasks
 from knapsack_lib.hub import base_folder
 from knapsack_lib.policies.pocket import Weights
 from knapsack_lib.profiles import load_profile
+from knapsack_lib.store import current, read_episodes, read_timings
 
 BASE = base_folder(load_profile("pocket"))
 
 CELL = """
 import sys
 from pathlib import Path
-from knapsack_lib.agent import Cast
-from knapsack_lib.families.knapsack import make_tasks
+from knapsack_lib.families import family_named
 from knapsack_lib.policies.pocket import PocketEngine
-from knapsack_lib.profiles import load_profile
-from knapsack_lib.rollouts import play_tasks
+from knapsack_lib.profiles import Cell, load_profile
+from knapsack_lib.rollouts import Rollouts
 from knapsack_lib.hub import base_folder
 
 profile = load_profile("pocket")
 setting = profile.evaluation.model_copy(update={"context": 420, "max_new_tokens": 60})
-play_tasks(
-    make_tasks("pocket-easy", 12, seed=2, split="kill"), PocketEngine(base_folder(profile), setting),
-    Cast("base", "reset", "easy"), profile, Path(sys.argv[1]), "key", seed=int(sys.argv[2]), shard=3,
-)
+draw = family_named("knapsack").make_task
+tasks = [draw("pocket-easy", seed=2, split="kill", index=i) for i in range(12)]
+engine = PocketEngine(base_folder(profile), setting)
+cell = Cell("knapsack", "base", "reset", "easy")
+Rollouts(engine, cell, profile, int(sys.argv[2]), shard=3).run(tasks, Path(sys.argv[1]), "key")
 """
 
 
@@ -68,27 +67,14 @@ def test_a_cell_killed_at_ten_random_moments_equals_an_uninterrupted_one(tmp_pat
             kills += 1
     assert kills >= 1
     assert _run(broken).wait() == 0
-    assert (broken / "episodes.jsonl").read_bytes() == (whole / "episodes.jsonl").read_bytes()
-    assert len((whole / "episodes.jsonl").read_text().splitlines()) == 12
-    timed = [
-        json.loads(line)["episode_id"]
-        for line in (broken / "timings.jsonl").read_text().splitlines()
-    ]
-    assert set(timed) == {
-        task.task_id for task in make_tasks("pocket-easy", 12, seed=2, split="kill")
-    }
+    files = [(current(store) / "episodes.jsonl").read_bytes() for store in (broken, whole)]
+    assert files[0] == files[1] and files[0].count(b"\n") == 12
+    assert set(read_timings(broken)) == {e.task_id for e in read_episodes(whole, "")}
 
 
 def test_another_seed_samples_other_replies(tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     both = [_run(one, 1), _run(two, 2)]
     assert [p.wait() for p in both] == [0, 0]
-    replies = [
-        [
-            t["reply"]
-            for line in (f / "episodes.jsonl").read_text().splitlines()
-            for t in json.loads(line)["turns"]
-        ]
-        for f in (one, two)
-    ]
+    replies = [[t.reply for e in read_episodes(f, "") for t in e.turns] for f in (one, two)]
     assert replies[0] != replies[1]
