@@ -13,7 +13,6 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,7 +25,7 @@ from knapsack_lib.analysis import report
 from knapsack_lib.analysis.evidence import Evidence
 from knapsack_lib.analysis.report import collect
 from knapsack_lib.episodes import Episode, Turn
-from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, TRAININGS, Analysis, Run, load_profile
+from knapsack_lib.profiles import DIFFICULTIES, TRAININGS, Analysis, Run, load_profile
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TWICE = """like: smoke
@@ -166,23 +165,17 @@ def record(train: str, train_seed: int) -> dict:
 
 def play(run: Run) -> Run:
     """Write everything that the stages before the analysis would have written."""
-    counts = run.profile.splits()
-    for difficulty in DIFFICULTIES:
-        there = (difficulty, counts[difficulty], difficulty)
-        store(run.expert(difficulty), made_cell("teacher", "persistent", *there))
-        for train, runtime in product(TRAININGS, RUNTIMES):
-            for k in run.profile.seeds(train):
-                cell = made_cell(train, runtime, *there, train_seed=0 if train == "base" else k)
-                store(run.cell(train, runtime, difficulty, k), cell)
-    for runtime in RUNTIMES:
-        store(run.teacher(runtime), made_cell("teacher", runtime, "easy", counts["train"], "train"))
-        for k in run.profile.seeds(runtime):
-            run.adapter(runtime, k).mkdir(parents=True)
-            (run.adapter(runtime, k) / "training.json").write_text(json.dumps(record(runtime, k)))
-            save_file(
-                {"a": np.zeros((30, 1000), np.float32)},
-                run.adapter(runtime, k) / "model.safetensors",
-            )
+    profile, counts = run.profile, run.profile.splits()
+    for cell in [*profile.cells(), *profile.experts(), *profile.teachers()]:
+        split = "train" if cell.train == "teacher" else cell.difficulty
+        train = "teacher" if cell.train == "expert" else cell.train
+        labels = (train, cell.runtime, cell.difficulty)
+        store(run.store(cell), made_cell(*labels, counts[split], split, cell.train_seed))
+    for cell in profile.adapters():
+        folder = run.adapter(cell)
+        folder.mkdir(parents=True)
+        (folder / "training.json").write_text(json.dumps(record(cell.train, cell.train_seed)))
+        save_file({"a": np.zeros((30, 1000), np.float32)}, folder / "model.safetensors")
     return run
 
 
@@ -200,7 +193,7 @@ def episode() -> Callable[..., Episode]:
 
 
 def new_project(folder: Path) -> Path:
-    """A project folder with the profiles and the paper's text, and the profile `twice` beside the
+    """A project folder with the profiles and the paper's text, and the profile `twice` next to the
     others."""
     for name in ("notebooks", "paper", "results"):
         (folder / name).mkdir()

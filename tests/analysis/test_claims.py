@@ -14,13 +14,12 @@ import pytest
 from knapsack_lib.analysis.claims import (
     CLAIMS,
     claims,
-    kept_of_the_teachers_gap,
-    p_text,
     verdict_text,
     verdicts,
 )
 from knapsack_lib.analysis.evidence import Evidence
 from knapsack_lib.analysis.latex import escaped
+from knapsack_lib.analysis.quantities import number_named
 
 YES, NO, OPEN = "supported", "not supported", "untestable"
 CELLS = ("bp", "br", "pp", "pr", "rp", "rr")
@@ -146,7 +145,7 @@ def test_of_no_episodes_with_a_missing_variable_nothing_can_be_said(silent):
 
 def test_the_traces_are_judged_at_the_size_that_was_trained_on(told, silent):
     assert verdicts(told)["traces"] == {"easy": YES, "medium": "–"}
-    assert CLAIMS["traces"].ours(told, "medium") == "not trained on"
+    assert claims(told).set_index("claim").loc[CLAIMS["traces"].text].medium == "not trained on"
     turned = SimpleNamespace(
         **{**vars(told.results), "teacher": traces([300, 340, 350, 280], [100, 110, 120, 90])}
     )
@@ -162,7 +161,7 @@ def test_the_base_is_untestable_and_a_description_has_no_verdict(told, silent):
 
 def test_what_is_kept_of_the_teacher_s_gap_is_a_share_on_the_log_scale(told):
     tax, teacher = told.token_ratio("easy", "habit").estimate, told.teacher_ratio.estimate
-    assert teacher ** kept_of_the_teachers_gap(told, "easy") == pytest.approx(tax)
+    assert teacher ** number_named("keptGapEasy").value(told) == pytest.approx(tax)
     assert CLAIMS["kept"].paper == "113%*" and math.log(3.5) / math.log(
         55516 / 18337
     ) == pytest.approx(1.13, abs=5e-3)
@@ -188,14 +187,7 @@ def test_a_verdict_is_one_where_the_difficulties_agree_and_both_where_they_do_no
     assert verdict_text({"easy": easy, "medium": medium}) == text
 
 
-@pytest.mark.parametrize(
-    ("p", "text"), [(0.0004, "< 0.001"), (0.001, "0.001"), (0.25, "0.250"), (math.nan, "–")]
-)
-def test_a_p_value_is_printed_with_three_digits(p: float, text: str):
-    assert p_text(p) == text
-
-
-def test_claims_stand_beside_the_papers_with_a_rule_and_a_verdict(twice):
+def test_claims_stand_next_to_the_paper_s_with_a_rule_and_a_verdict(twice):
     table = claims(twice.evidence)
     assert table.columns.tolist() == ["claim", "paper", "easy", "medium", "verdict", "rule"]
     assert len(table) == len(CLAIMS) == 10 and not table.isna().any(axis=None)

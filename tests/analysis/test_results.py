@@ -1,5 +1,5 @@
 """The compact form of a run: reading gives back what was played, writing twice gives the same
-bytes, what is missing is named with its mend."""
+bytes, what is missing is named with the fix."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from knapsack_lib.analysis.behaviour import behaviour_frame
 from knapsack_lib.analysis.evidence import training_traces
 from knapsack_lib.analysis.metrics import CELL, episode_frame
 from knapsack_lib.analysis.results import read_results, write_results
-from knapsack_lib.episodes import read_episodes, read_timings
 from knapsack_lib.errors import UserError
-from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, TRAININGS, load_profile
+from knapsack_lib.profiles import RUNTIMES, Cell, load_profile
+from knapsack_lib.store import read_episodes, read_timings
 
 FILES = [
     "cells.jsonl.gz",
@@ -30,15 +30,13 @@ FILES = [
 ]
 
 
+def cell_of(run, train, runtime, difficulty="easy", train_seed=1):
+    return Cell(run.profile.family, train, runtime, difficulty, train_seed)
+
+
 def everything(run):
-    places = [
-        (t, r, d, k)
-        for d in DIFFICULTIES
-        for t in TRAININGS
-        for r in RUNTIMES
-        for k in run.profile.seeds(t)
-    ]
-    return [episode for place in places for episode in read_episodes(run.cell(*place), "")]
+    cells = run.profile.cells()
+    return [episode for cell in cells for episode in read_episodes(run.store(cell), "")]
 
 
 def without_ids(episode):
@@ -54,9 +52,9 @@ def test_reading_the_compact_form_equals_reading_the_run(twice):
         results.cells.drop(columns="seconds"), episode_frame(episodes), check_exact=True
     )
     assert_frame_equal(results.turns, behaviour_frame(episodes), check_exact=True)
-    traces = [e for r in RUNTIMES for e in read_episodes(run.teacher(r), "")]
+    traces = [e for c in run.profile.teachers() for e in read_episodes(run.store(c), "")]
     assert_frame_equal(results.teacher, episode_frame(traces), check_exact=True)
-    played = [e for d in DIFFICULTIES for e in read_episodes(run.expert(d), "")]
+    played = [e for c in run.profile.experts() for e in read_episodes(run.store(c), "")]
     assert_frame_equal(results.expert, episode_frame(played), check_exact=True)
     name = lambda e: (e.train, e.runtime, e.difficulty, e.train_seed, e.task_id)  # noqa: E731
     assert {name(e): e for e in results.episodes} == {name(e): without_ids(e) for e in episodes}
@@ -64,7 +62,7 @@ def test_reading_the_compact_form_equals_reading_the_run(twice):
         cell = results.cells.set_index([*CELL, "train_seed"]).loc[
             ("persistent", "reset", "easy", k)
         ]
-        clock = read_timings(run.cell("persistent", "reset", "easy", k))
+        clock = read_timings(run.store(cell_of(run, "persistent", "reset", train_seed=k)))
         assert cell.set_index("task_id").seconds.to_dict() == clock
 
 
@@ -110,7 +108,7 @@ def test_writing_twice_gives_the_same_bytes_with_no_path_in_them(run, digests):
 
 def test_the_order_of_a_store_does_not_change_the_bytes(run, digests):
     first = digests(write_results(run))
-    path = run.cell("reset", "reset", "easy") / "episodes.jsonl"
+    path = run.store(cell_of(run, "reset", "reset")) / "episodes.jsonl"
     path.write_text("".join(reversed(path.read_text().splitlines(keepends=True))))
     again = digests(write_results(run))
     assert {name for name in FILES if again[name] != first[name]} == {
@@ -121,7 +119,7 @@ def test_the_order_of_a_store_does_not_change_the_bytes(run, digests):
 def test_the_stamp_changes_with_an_episode_and_not_with_the_clock(run):
     write_results(run)
     first = read_results(run)
-    folder = run.cell("reset", "reset", "easy")
+    folder = run.store(cell_of(run, "reset", "reset"))
     clock = folder / "timings.jsonl"
     clock.write_text(clock.read_text().replace('"seconds": 1.', '"seconds": 7.'))
     write_results(run)
@@ -139,7 +137,7 @@ def test_the_stamp_changes_with_an_episode_and_not_with_the_clock(run):
 def test_what_is_missing_is_named_with_the_command_that_makes_it(run):
     with pytest.raises(UserError, match=r"no provenance.json .*05_analysis.ipynb -p profile smoke"):
         read_results(run)
-    path = run.cell("reset", "persistent", "medium") / "episodes.jsonl"
+    path = run.store(cell_of(run, "reset", "persistent", "medium")) / "episodes.jsonl"
     path.write_text(path.read_text().split("\n")[0] + "\n")
     with pytest.raises(
         UserError, match="holds 1 of 3 .*-p train reset -p runtime persistent -p difficulty medium$"
@@ -151,7 +149,7 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(run):
 
 
 def test_an_episode_without_its_seconds_is_missing_too(run):
-    path = run.cell("reset", "reset", "easy") / "timings.jsonl"
+    path = run.store(cell_of(run, "reset", "reset")) / "timings.jsonl"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
     with pytest.raises(
         UserError, match="reset-reset-easy holds 4 of 4 timed episodes; run again: papermill"
@@ -160,7 +158,7 @@ def test_an_episode_without_its_seconds_is_missing_too(run):
 
 
 @pytest.mark.parametrize(
-    ("folder", "mend"),
+    ("folder", "hint"),
     [
         ("teacher/reset", "02_teacher.ipynb -p profile smoke -p runtime reset$"),
         ("expert/easy", "01_generate.ipynb -p profile smoke$"),
@@ -173,21 +171,21 @@ def test_a_missing_teacher_or_expert_is_named(run, folder: str, hint: str):
 
 
 def test_a_missing_adapter_is_named(run):
-    (run.adapter("reset") / "training.json").unlink()
+    (run.adapter(cell_of(run, "reset", "reset")) / "training.json").unlink()
     with pytest.raises(UserError, match="03_finetune.ipynb -p profile smoke -p train reset$"):
         write_results(run)
 
 
 def test_what_is_missing_of_a_second_adapter_is_named_with_its_training_seed(make_run):
     run = make_run("twice")
-    (run.adapter("persistent", 2) / "training.json").unlink()
+    (run.adapter(cell_of(run, "persistent", "persistent", train_seed=2)) / "training.json").unlink()
     hint = "03_finetune.ipynb -p profile twice -p train persistent -p train_seed 2$"
     with pytest.raises(
         UserError,
         match=f"no runs/twice/adapters/persistent-train2/training.json; run first: .*{hint}",
     ):
         write_results(run)
-    shutil.rmtree(run.cell("reset", "persistent", "medium", 2))
+    shutil.rmtree(run.store(cell_of(run, "reset", "persistent", "medium", 2)))
     hint = "04_cross_eval.ipynb -p profile twice -p train reset -p runtime persistent -p difficulty medium"
     told = f"no episodes in cells/reset-persistent-medium-train2; run first: papermill notebooks/{hint} -p train_seed 2$"
     with pytest.raises(UserError, match=told):
@@ -202,7 +200,9 @@ def test_a_run_of_another_root_seed_is_mended_with_that_seed(run):
 
 
 def test_a_store_s_own_provenance_is_kept(run):
-    (run.teacher("reset") / "provenance.json").write_text(json.dumps({"made": "somewhere"}))
+    (run.store(run.profile.teachers()[1]) / "provenance.json").write_text(
+        json.dumps({"made": "somewhere"})
+    )
     write_results(run)
     assert read_results(run).provenance["made_by"] == {"teacher/reset": {"made": "somewhere"}}
 

@@ -14,26 +14,29 @@ import yaml
 
 from knapsack_lib.analysis import verify
 from knapsack_lib.analysis.claims import CLAIMS
+from knapsack_lib.analysis.quantities import number_named
 from knapsack_lib.analysis.verify import (
-    MEASURES,
     Expected,
     comparison,
     differing,
     expected,
+    judgements,
     readme_table,
 )
+from knapsack_lib.cli import knapsack
 from knapsack_lib.errors import UserError
 from knapsack_lib.profiles import load_profile
 
+MISSING = {
+    "missingPersistentResetEasy": [1.0, 0.8, 1],
+    "missingPersistentResetMedium": [1.0, 0.8, 1],
+}
 LINE = {
-    "key": "missing",
     "claim": "misses variables",
     "figure": "survival",
     "notebook": "05_analysis",
     "command": "make",
-    "form": ".0%",
-    "values": {"easy": 1.0, "medium": 1.0},
-    "tolerance": {"easy": [0.8, 1], "medium": [0.8, 1]},
+    "numbers": MISSING,
 }
 
 
@@ -82,44 +85,41 @@ def spoilt(built_once, tmp_path_factory) -> tuple[int, list[str]]:
 
 
 def test_the_lines_are_read_in_order(expect):
-    expect(
-        {}, {"key": "tax", "form": ".2f", "values": {"easy": 2.5}, "tolerance": {"easy": [2, 3]}}
-    )
+    expect({}, {"claim": "tax", "numbers": {"ratioTaxEasy": [2.5, 2, 3]}})
     first, second = expected()
-    assert (first.key, second.key) == ("missing", "tax") and second.band("easy") == "2.00 to 3.00"
-    assert first.shown(0.456) == "46%" and first.band("medium") == "80% to 100%"
+    assert (first.claim, second.claim) == ("misses variables", "tax")
+    assert second.texts() == [("2.50", "2.00 to 3.00")]
+    assert first.texts() == [("100%", "80% to 100%")] * 2
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reason"),
     [
-        ({"key": "luck"}, "'luck' is unknown; choose one of: missing"),
-        ({"values": {"easy": 1.0}}, "'missing' are not of the same difficulties"),
-        ({"values": {"hard": 1.0}, "tolerance": {"hard": [0, 1]}}, "values.hard"),
+        ({"numbers": {"luck": [1, 0, 1]}}, "there is no number luck"),
+        ({"numbers": {"missingPersistentResetEsy": [1, 0, 1]}}, "perhaps: missingPersistentReset"),
+        ({"numbers": {}}, "results/expected.yaml: .*numbers"),
         ({"colour": "red"}, "results/expected.yaml: .*colour"),
         ("nothing of the sort", "results/expected.yaml: "),
-        ({"values": 1.0}, "results/expected.yaml"),
-        ({"tolerance": {"easy": 0.1, "medium": 0.1}}, "results/expected.yaml"),
-        ({"tolerance": {"easy": [0.8], "medium": [0.8, 1]}}, "results/expected.yaml"),
-        ({"values": {"easy": "many", "medium": 1}}, "results/expected.yaml"),
+        ({"numbers": 1.0}, "results/expected.yaml"),
+        ({"numbers": {"ratioTaxEasy": [0.8, 1]}}, "results/expected.yaml"),
+        ({"numbers": {"ratioTaxEasy": ["many", 1, 2]}}, "results/expected.yaml"),
     ],
     ids=[
-        "another key",
-        "unlike difficulties",
-        "another difficulty",
+        "another number",
+        "a misspelt number",
+        "no number",
         "another field",
         "no table",
         "one value",
-        "a width",
         "one end",
         "a word",
     ],
 )
-def test_a_line_that_is_not_as_it_must_be_is_told_in_one_line(
-    change: dict | str, told: str, expect
+def test_a_line_that_is_not_as_it_must_be_is_reported_in_one_line(
+    change: dict | str, reason: str, expect
 ):
     expect({}, change)
-    with pytest.raises(UserError, match=told) as caught:
+    with pytest.raises(UserError, match=reason) as caught:
         expected()
     assert "\n" not in str(caught.value)
 
@@ -127,7 +127,7 @@ def test_a_line_that_is_not_as_it_must_be_is_told_in_one_line(
 @pytest.mark.parametrize(
     "text", [None, "", "- [", "missing: 1\n"], ids=["no file", "empty", "no YAML", "no list"]
 )
-def test_a_file_that_cannot_be_read_is_told_in_one_line(text: str | None, copied: Path):
+def test_a_file_that_cannot_be_read_is_reported_in_one_line(text: str | None, copied: Path):
     if text is not None:
         (copied / "results" / "expected.yaml").write_text(text)
     with pytest.raises(UserError, match=r"results/expected\.yaml") as caught:
@@ -139,111 +139,105 @@ def test_a_file_that_cannot_be_read_is_told_in_one_line(text: str | None, copied
 
 
 def test_a_value_within_its_tolerance_agrees_and_one_outside_differs(smoke, twice):
-    lines = [
-        Expected(**LINE),
-        Expected(
-            **{**LINE, "claim": "another", "tolerance": {"easy": (0.8, 0.9), "medium": (1.0, 1.0)}}
-        ),
-    ]
-    found = list(comparison(lines, smoke.evidence, None))
+    other = {"missingPersistentResetEasy": (1, 0.8, 0.9), "missingPersistentResetMedium": (1, 1, 1)}
+    lines = [Expected(**LINE), Expected(**{**LINE, "claim": "another", "numbers": other})]
+    found = list(comparison(lines, [smoke.evidence]))
     assert [agrees for agrees, _ in found] == [True, True, False, True]
     assert [text.split()[-1] for _, text in found] == ["agrees", "agrees", "DIFFERS", "agrees"]
-    assert re.fullmatch(r"misses variables +easy +100%   80% to 100% +agrees", found[0][1])
-    both = list(comparison(lines, smoke.evidence, twice.evidence))
+    assert re.fullmatch(
+        r"misses variables +missingPersistentResetEasy +100%   80% to 100% +agrees", found[0][1]
+    )
+    both = list(comparison(lines, [smoke.evidence, twice.evidence]))
     assert all(text.count(" 100%") >= 2 for _, text in both)
 
 
 def test_both_runs_must_lie_within_the_tolerance(smoke, twice):
-    one, two = (MEASURES["cost"](made.evidence, "easy") for made in (smoke, twice))
+    number = number_named("ratioAlignedEasy")
+    one, two = (number.value(made.evidence) for made in (smoke, twice))
     middle = (one + two) / 2
     for low, high in ((min(one, two), middle), (middle, max(one, two))):
-        line = Expected(
-            **{
-                **LINE,
-                "key": "cost",
-                "form": ".3f",
-                "values": {"easy": one},
-                "tolerance": {"easy": (low, high)},
-            }
-        )
-        found = {
-            made.run.profile.name: list(comparison([line], made.evidence, None))[0][0]
-            for made in (smoke, twice)
-        }
-        assert sorted(found.values()) == [False, True]
-        assert not list(comparison([line], smoke.evidence, twice.evidence))[0][0]
+        line = Expected(**{**LINE, "numbers": {"ratioAlignedEasy": (one, low, high)}})
+        found = [next(comparison([line], [made.evidence]))[0] for made in (smoke, twice)]
+        assert sorted(found) == [False, True]
+        assert not next(comparison([line], [smoke.evidence, twice.evidence]))[0]
 
 
 def test_a_value_that_is_not_there_differs(smoke):
     """The smoke run has too few tasks for the ratio of efficiencies: no tolerance holds NaN."""
-    line = Expected(
-        **{
-            **LINE,
-            "key": "efficiency",
-            "form": ".2f",
-            "tolerance": {"easy": (-1e9, 1e9), "medium": (-1e9, 1e9)},
-        }
+    numbers = {f"ratioEfficiency{d}": (1, -1e9, 1e9) for d in ("Easy", "Medium")}
+    line = Expected(**{**LINE, "numbers": numbers})
+    assert [agrees for agrees, _ in comparison([line], [smoke.evidence])] == [False, False]
+
+
+def test_every_expected_number_of_the_repository_is_one_of_a_whole_run(twice):
+    path = Path(__file__).resolve().parents[2] / "results" / "expected.yaml"
+    lines = [Expected(**line) for line in yaml.safe_load(path.read_text())]
+    for line in lines:
+        for address, (value, low, high) in line.numbers.items():
+            assert low <= value <= high, address
+            assert math.isfinite(number_named(address).value(twice.evidence)), address
+
+
+def test_a_verdict_that_is_not_the_committed_one_differs(smoke, twice):
+    alone = list(judgements([twice.evidence]))
+    assert [same for same, _ in alone] == [True] * len(CLAIMS)
+    assert all(
+        f"  {claim.text}: " in text for claim, (_, text) in zip(CLAIMS.values(), alone, strict=True)
     )
-    assert [agrees for agrees, _ in comparison([line], smoke.evidence, None)] == [False, False]
-
-
-@pytest.mark.parametrize("key", MEASURES)
-def test_every_quantity_is_a_number_at_both_difficulties(key: str, twice):
-    for difficulty in ("easy", "medium"):
-        assert math.isfinite(MEASURES[key](twice.evidence, difficulty))
-
-
-def test_quantities_are_those_of_the_evidence(twice):
-    evidence = twice.evidence
-    assert (
-        MEASURES["missing"](evidence, "easy") == 1
-        and MEASURES["broken_score"](evidence, "medium") == 0
-    )
-    share = evidence.cell("reset", "reset", "easy").score / evidence.expert("easy")
-    assert MEASURES["reset_of_expert"](evidence, "easy") == share
-    pp, rr = (evidence.cell(regime, regime, "medium") for regime in ("persistent", "reset"))
-    assert MEASURES["difference"](evidence, "medium") == pytest.approx(pp.score - rr.score)
-    assert MEASURES["efficiency"](evidence, "medium") == pytest.approx(
-        pp.score_per_1k / rr.score_per_1k
-    )
+    found = dict(zip(CLAIMS, judgements([twice.evidence, smoke.evidence]), strict=True))
+    assert found["base"][0] and "DIFFERS" not in found["base"][1]
+    same, text = found["learned"]
+    assert not same and re.search(r"score depends .*: .* \| DIFFERS, this run: untestable$", text)
 
 
 # The whole comparison -----------------------------------------------------------------------------
 
 
+def status(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        knapsack(["verify", *arguments])
+    return ended.value.code or 0
+
+
 def test_the_exit_status_says_whether_everything_agrees(expect, quick, capsys, monkeypatch):
-    expect({}, {"key": "broken_score", "values": {"easy": 0.0}, "tolerance": {"easy": [0, 0]}})
+    nothing = {"claim": "left", "numbers": {"scorePersistentResetEasy": [0.0, 0, 0]}}
+    expect({}, nothing)
     choice = ["--profile", "smoke", "--committed", "smoke"]
-    assert verify.main(choice) == 0
-    told = capsys.readouterr().out
-    assert "5 of 5 equal the committed ones to the byte" in told and "DIFFERS" not in told
-    assert "3 of 3 quantities agree within their tolerance" in told
-    assert all(f"  {claim.text}: " in told for claim in CLAIMS.values())
-    expect({}, {"key": "broken_score", "values": {"easy": 0.5}, "tolerance": {"easy": [0.4, 0.6]}})
-    assert verify.main(choice) == 1
-    told = capsys.readouterr().out
-    assert told.count("DIFFERS") == 1 and "2 of 3 quantities agree within their tolerance" in told
+    assert status(*choice) == 0
+    text = capsys.readouterr().out
+    assert "5 of 5 equal the committed ones to the byte" in text and "DIFFERS" not in text
+    assert "3 of 3 numbers lie within their tolerance, 10 of 10 verdicts are the" in text
+    assert all(f"  {claim.text}: " in text for claim in CLAIMS.values())
+    expect({}, {"numbers": {"scorePersistentResetEasy": [0.5, 0.4, 0.6]}})
+    assert status(*choice) == 1
+    text = capsys.readouterr().out
+    assert text.count("DIFFERS") == 1 and "2 of 3 numbers lie within their tolerance" in text
     monkeypatch.setattr(verify, "differing", lambda run: (5, ["figures/power.png"]))
     expect({})
-    assert verify.main(choice) == 1
-    told = capsys.readouterr().out
-    assert (
-        "4 of 5 equal the committed ones to the byte" in told
-        and "  DIFFERS figures/power.png\n" in told
-    )
+    assert status(*choice) == 1
+    text = capsys.readouterr().out
+    assert "4 of 5 equal the committed ones to the byte" in text
+    assert "  DIFFERS figures/power.png\n" in text
 
 
-def test_a_run_of_one_s_own_stands_beside_the_committed_one(expect, quick, capsys, copied: Path):
-    expect({"values": {"easy": 1.0}, "tolerance": {"easy": [1, 1]}})
-    assert verify.main(["--profile", "smoke", "--committed", "twice"]) == 0
-    told = capsys.readouterr().out
-    assert "columns: committed, then runs/smoke/results/smoke, then the tolerance" in told
-    assert re.search(r"misses variables +easy +100% +100%   100% to 100% +agrees", told)
-    assert "| yours: " in told  # the small run cannot say what the other can
+def test_another_verdict_fails_where_every_number_agrees(expect, quick, capsys):
+    """The small run cannot show what the other can."""
+    expect({"numbers": {"missingPersistentResetEasy": [1.0, 1, 1]}})
+    assert status("--profile", "smoke", "--committed", "twice") == 1
+    text = capsys.readouterr().out
+    assert "columns: committed, then runs/smoke/results/smoke, then the tolerance" in text
+    assert re.search(r"misses variables +\w+ +100% +100%   100% to 100% +agrees", text)
+    assert "1 of 1 numbers" in text and " | DIFFERS, this run: " in text
+
+
+def test_without_a_run_of_one_s_own_the_committed_one_is_checked_alone(
+    expect, quick, capsys, copied: Path
+):
+    expect({"numbers": {"missingPersistentResetEasy": [1.0, 1, 1]}})
     shutil.rmtree(copied / "runs" / "smoke" / "results")
-    assert verify.main(["--profile", "smoke", "--committed", "twice"]) == 0
-    told = capsys.readouterr().out
-    assert "no run of the profile smoke to compare yet: make paper, then make verify again" in told
+    assert status("--profile", "smoke", "--committed", "twice") == 0
+    text = capsys.readouterr().out
+    assert "no run of the profile smoke to compare yet: knapsack run --profile smoke" in text
 
 
 def test_a_file_that_was_changed_by_one_byte_or_is_not_there_is_named(spoilt):
@@ -264,26 +258,14 @@ def test_every_generated_file_is_compared_the_main_table_too(spoilt):
 
 
 def test_the_readme_s_table_has_a_row_for_each_line(expect, capsys):
-    expect(
-        {"values": {"easy": 0.9, "medium": 0.85}},
-        {
-            "key": "tax",
-            "claim": "pays",
-            "form": ".2f",
-            "values": {"easy": 2.5, "medium": 3.456},
-            "tolerance": {"easy": [2, 3], "medium": [2.5, 4]},
-        },
-        {"key": "traces", "values": {"easy": 1.0}, "tolerance": {"easy": [0.9, 1.1]}},
-    )
+    numbers = {"ratioTaxEasy": [2.5, 2, 3], "ratioTaxMedium": [3.456, 2.5, 4]}
+    expect({}, {"claim": "pays", "numbers": numbers}, {"numbers": {"traceRatio": [1.0, 0.9, 1.1]}})
     rows = readme_table().splitlines()
     assert len(rows) == 2 + 3 and len({row.count("|") for row in rows}) == 1
-    assert (
-        rows[2]
-        == "| misses variables | `survival` | `05_analysis` | `make` | 90%; 85% | 80% to 100% |"
-    )
-    assert (
-        rows[3]
-        == "| pays | `survival` | `05_analysis` | `make` | 2.50; 3.46 | 2.00 to 3.00; 2.50 to 4.00 |"
-    )
-    assert verify.main(["--readme"]) == 0
+    start = "`survival` | `05_analysis` | `make` |"
+    assert rows[2] == f"| misses variables | {start} 100%; 100% | 80% to 100% |"
+    assert rows[3] == f"| pays | {start} 2.50; 3.46 | 2.00 to 3.00; 2.50 to 4.00 |"
+    with pytest.raises(SystemExit) as ended:
+        knapsack(["verify", "--readme"])
+    assert not ended.value.code
     assert capsys.readouterr().out == readme_table() + "\n"

@@ -20,7 +20,7 @@ from knapsack_lib.analysis.failures import (
 from knapsack_lib.analysis.metrics import episode_frame
 from knapsack_lib.episodes import Episode, Turn
 from knapsack_lib.families.base import ToolError
-from knapsack_lib.families.knapsack import KnapsackWorld, make_task
+from knapsack_lib.families.knapsack import FAMILY
 
 # Made-up episodes ---------------------------------------------------------------------------------
 
@@ -100,8 +100,11 @@ def fitting(e: Episode) -> list[str]:
 TROUBLE = {
     # the last two: a refusal that was caught beside a call that was granted
     "": [turn(), turn(None, None, None), turn(None, FORBIDDEN, None), turn(None, None, VALUE)],
-    "cut_off": [turn(parse_status="cut_off", code=None), turn(outcome="context", code=None)],
-    "no_code": [turn(parse_status="no_code", code=None), turn(outcome="several_blocks", code=None)],
+    "cut_off": [turn(parse_status="cut_off", code=None), turn(parse_status="context", code=None)],
+    "no_code": [
+        turn(parse_status="no_code", code=None),
+        turn(parse_status="several_blocks", code=None),
+    ],
     # the last one: raised while a refusal was handled
     "missing": [turn("NameError", None), turn("UnboundLocalError"), turn("NameError", FORBIDDEN)],
     "syntax": [turn("SyntaxError"), turn("IndentationError"), turn("TabError")],
@@ -144,7 +147,7 @@ def test_an_error_of_the_block_itself_is_not_put_down_to_a_refusal_that_it_caugh
 
 
 def test_what_the_tools_call_wrong_is_told_from_what_the_task_forbids():
-    world = KnapsackWorld(make_task("pocket-easy", seed=1, split="failures", index=0))
+    world = FAMILY.world(FAMILY.make_task("pocket-easy", seed=1, split="failures", index=0))
     allowed = [i for i in world._ids if world._items[i]["class"] in world._allowed]
     banned = next(i for i in world._ids if i not in allowed)
 
