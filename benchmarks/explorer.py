@@ -1,4 +1,4 @@
-"""How long the explorer takes on many episodes, beside a plain data frame of the same file.
+"""How long the explorer takes on many episodes, compared with a plain data frame of the same file.
 
     python benchmarks/explorer.py [--episodes 5000]
 
@@ -31,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--episodes", type=int, default=5000)
     count = parser.parse_args().episodes
-    made = read_results(load_profile("pocket-seeds").run()).episodes
+    made = list(read_results(load_profile("pocket-seeds").run()).episodes)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "many" / "episodes.jsonl"
         file.parent.mkdir()
@@ -62,7 +62,7 @@ def report(file: Path, count: int, size: float) -> None:
     scored = {
         "ours": lambda: pages.rows_table(catalogue.find(order="score").head(15)),
         "frame": lambda: (
-            frame.assign(score=frame.outcome.map(lambda o: o["score"]))
+            frame.assign(score=frame.result.map(lambda result: result["score"]))
             .sort_values("score")
             .head(15)
             .drop(columns=["turns", "opening"])

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from knapsack_lib.errors import UserError
 from knapsack_lib.profiles import COMMITTED, Run, load_profile
 from knapsack_lib.progress import FEED, progress
 from knapsack_lib.store import find_stores
+
+if TYPE_CHECKING:
+    from knapsack_lib.explorer.catalogue import Catalogue
 
 __all__ = ["episodes_of", "explore", "glance"]
 
@@ -32,8 +35,8 @@ def episodes_of(run: Run, source: str = "") -> list[str]:
     return [str(kept) if kept.exists() else COMMITTED]
 
 
-def explore(*sources: str | Path, profile: str | None = None) -> Any:
-    """The explorer of these sources (a profile's name, a folder, a store). `profile`: whose limits
+def explore(*sources: str | Path | Catalogue, profile: str | None = None) -> Any:
+    """The explorer of these sources (or of a catalogue that is open). `profile`: whose limits
     count when an episode is played again; by default the first source, where it is a profile.
 
     Where nobody can click (a notebook run by make) the same is shown as static pages.
@@ -54,7 +57,7 @@ def explore(*sources: str | Path, profile: str | None = None) -> Any:
     return Explorer(catalogue, limits)
 
 
-def glance(*sources: str | Path, count: int = 6) -> Any:
+def glance(*sources: str | Path | Catalogue, count: int = 6) -> Any:
     """A static view for an executed notebook: a few episodes, spread over the index, as a table,
     and each folded open turn by turn."""
     from IPython.display import HTML

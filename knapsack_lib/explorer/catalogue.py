@@ -118,10 +118,14 @@ class Catalogue:
 
 
 def open_catalogue(
-    *sources: str | Path, progress: Callable[[int, int], None] = lambda done, total: None
+    *sources: str | Path | Catalogue,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Catalogue:
-    """Index the episodes of every source. Raises UserError for a source that holds none, naming
-    what makes them, and for a line that is no episode."""
+    """Index the episodes of every source; one that is open already is given back as it is. Raises
+    UserError for a source that holds none, naming what makes them, and for a line that is no
+    episode."""
+    if len(sources) == 1 and isinstance(sources[0], Catalogue):
+        return sources[0]
     if not sources or not all(map(str, sources)):
         raise UserError("no source was given; give a profile's name, a run's folder or a store")
     opened = [entry for given in sources for entry in _sources(str(given))]

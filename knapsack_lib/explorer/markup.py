@@ -52,7 +52,7 @@ vertical-align:top}.ks td.n,.ks th.n{text-align:right;font-variant-numeric:tabul
 .ks table.rows{white-space:nowrap}.ks-pane tr[data-place]{cursor:pointer}.ks-pane tr[data-place]:hover{background:#f2f7fb}.ks tr.chosen{background:#dcebf7}
 .ks .pair{display:grid;grid-template-columns:1fr 1fr;gap:0 1.2em}.ks .pair>div{min-width:0}
 .ks .k{color:#00557f;font-weight:600}.ks .s{color:#7a3d00}.ks .m{color:#7a3d00}.ks .c{color:#777;font-style:italic}
-.ks .nf{color:#333;font-weight:600}.ks svg{display:block;max-width:100%;margin:.4em 0}.ks td svg{display:inline;vertical-align:middle}
+.ks .nf{color:#333;font-weight:600}.ks svg{display:block;max-width:100%;margin:.4em 0}.ks td svg{display:inline;vertical-align:middle;max-width:none}
 """
 
 KINDS = {"k": "k", "kn": "k", "kc": "k", "ow": "k", "nf": "nf", "nc": "nf"}

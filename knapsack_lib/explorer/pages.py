@@ -122,7 +122,7 @@ def _calls(calls: Sequence[dict]) -> str:
         f"<td>{chip(c['error'], 'bad') if c['error'] else text(c['result'])}</td></tr>"
         for c in calls
     )
-    return f"<details><summary>{len(calls)} tool calls</summary><table>{rows}</table></details>"
+    return f"<details><summary>tool calls: {len(calls)}</summary><table>{rows}</table></details>"
 
 
 def _bindings(reading: Reading) -> str:

@@ -100,16 +100,23 @@ class Session:
     @property
     def score(self) -> str:
         """One line: the score so far, the family's numbers and the turns left."""
-        facts = ", ".join(numbers(self.result))
-        return f"score {self.result['score']:.3f} ({facts}), {self.turns_left} turns left"
+        return (
+            f"score {self.result['score']:.3f} ({', '.join(numbers(self.result))}), "
+            f"{self.turns_left} turns left"
+        )
 
     def run(self, source: str | None, before: str | None = None) -> Played:
         """One block, or a turn in which nothing is run (None). Raises UserError when the task is
         finished, no turn is left or the session is closed."""
-        if self.closed or self.world.done or not self.turns_left:
-            why = "the task is finished" if self.world.done else "no turn is left"
-            why = "the session is closed" if self.closed else why
-            raise UserError(f"{why}: {self.score}; start again with play(...) or rerun(...)")
+        for problem, holds in {
+            "the session is closed": self.closed,
+            "the task is finished": self.world.done,
+            "no turn is left": not self.turns_left,
+        }.items():
+            if holds:
+                raise UserError(
+                    f"{problem}: {self.score}; start again with play(...) or rerun(...)"
+                )
         shown = before or "(nothing was run)"
         if source is not None:
             shown = observation_text(self._interpreter.run(source), self.profile.prompt)
@@ -179,6 +186,5 @@ def register_magic() -> None:
     """Make %%turn known, where there is an IPython to know it."""
     from IPython.core.getipython import get_ipython
 
-    shell: Any = get_ipython()
-    if shell is not None:
-        shell.register_magic_function(turn_magic, "cell", "turn")
+    if (shell := get_ipython()) is not None:
+        shell.register_magic_function(turn_magic, "cell", "turn")  # type: ignore[arg-type]

@@ -29,7 +29,6 @@ from knapsack_lib.profiles import Profile
 __all__ = ["Explorer", "Pane"]
 
 PAGE = 15  # rows
-KEPT = 8  # episodes that stay in memory
 ANY = "any"
 WELL = "(ended well)"
 CHOICES = ("run", "train", "runtime", "difficulty", "finish_reason", "failure")
@@ -61,7 +60,7 @@ class Explorer(w.VBox):
         self.session: Session | None = None
         self.rows, self.page, self.order, self.descending = catalogue.frame, 0, "", False
         self.place, self.turn = -1, 1
-        self._read = lru_cache(KEPT)(catalogue.read)
+        self._read = lru_cache(maxsize=8)(catalogue.read)
         self.table = Pane(label="episodes")
         self.reader = Pane(label="episode", html="<p>click a row to read its episode</p>")
         for pane in (self.table, self.reader):
@@ -128,7 +127,10 @@ class Explorer(w.VBox):
 
     def _actions(self) -> w.Widget:
         self.other = w.Dropdown(
-            options=[("nothing", -1)], description="compare with", layout=w.Layout(width="420px")
+            options=[("nothing", -1)],
+            description="compare with",
+            style={"description_width": "95px"},
+            layout=w.Layout(width="435px"),
         )
         self.whole = w.ToggleButton(description="all turns", layout=w.Layout(width="100px"))
         self.runtime = w.Dropdown(

@@ -13,7 +13,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FLAGS = [
@@ -26,6 +26,7 @@ FLAGS = [
     "--disable-sync",
 ]
 TOKEN = "explorer"
+expect.set_options(timeout=60_000)  # the kernel answers when the cells before have run
 # What JupyterLab itself says on a server without extensions of its own.
 HARMLESS = re.compile(r"favicon|/lsp/status|workspace|listings|net::ERR_ABORTED", re.I)
 
@@ -112,7 +113,7 @@ def browser():
 @pytest.fixture
 def page(browser):
     """A page that remembers what went wrong in it: page.faults."""
-    opened = browser.new_page(viewport={"width": 1500, "height": 1100})
+    opened = browser.new_page(viewport={"width": 1500, "height": 1400})
     opened.set_default_timeout(90_000)
     opened.faults = []
     opened.on("pageerror", lambda error: opened.faults.append(str(error)))

@@ -43,8 +43,8 @@ def test_an_episode_is_found_read_compared_and_played_again(opened, no_faults, s
     table.scroll_into_view_if_needed()
     everything = page.get_by_text(re.compile(r"of [\d,]+ episodes"))
     before = everything.inner_text()
-    choose(page, "trained on", "persistent")
-    choose(page, "acts in", "reset")
+    choose(page, "train", "persistent")
+    choose(page, "runtime", "reset")
     expect(everything).not_to_have_text(before)
     expect(table.locator("tbody tr")).to_have_count(15)
     expect(table.locator("tbody")).not_to_contain_text("base")
@@ -67,7 +67,7 @@ def test_an_episode_is_found_read_compared_and_played_again(opened, no_faults, s
     page.keyboard.press("ArrowUp")
     expect(reader.locator("h1")).to_have_text(first)
 
-    beside(page, "reset → reset, seed 1")
+    compare(page, "reset → reset, train seed 1")
     expect(reader.locator("h1")).to_have_count(2)
     page.keyboard.press("End")
     expect(reader).to_contain_text("this episode has ended")
@@ -77,17 +77,19 @@ def test_an_episode_is_found_read_compared_and_played_again(opened, no_faults, s
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
     expect(reader).to_contain_text("turn 2")
-    choose(page, "mode", "reset")
+    choose(page, "play in", "reset")
     page.get_by_role("button", name="re-run to this turn").click()
-    played = page.get_by_text("go on by hand: a cell that begins with %%turn")
+    played = page.get_by_text("continue by hand: a cell that begins with %%turn")
     expect(played.first).to_be_visible()
     played.first.scroll_into_view_if_needed()
     page.screenshot(path=shots / "again.png")
     no_faults()
 
 
-def beside(page, text):
-    box = page.locator(".widget-dropdown", has=page.locator(".widget-label", has_text="beside it"))
+def compare(page, text):
+    box = page.locator(
+        ".widget-dropdown", has=page.locator(".widget-label", has_text="compare with")
+    )
     box.locator("select").select_option(label=text)
 
 

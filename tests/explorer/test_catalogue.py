@@ -177,7 +177,9 @@ def test_episodes_that_only_their_text_tells_apart_are_each_opened(
 
 def test_a_line_that_is_no_episode_is_one_line_that_names_it(tmp_path: Path, store, episode, turn):
     folder = store(tmp_path / "cell", [episode(turn())], after='{"episode_id": 1}\n')
-    with pytest.raises(UserError, match=r"^line 2 of \S*cell/episodes.jsonl is no episode") as error:
+    with pytest.raises(
+        UserError, match=r"^line 2 of \S*cell/episodes.jsonl is no episode"
+    ) as error:
         open_catalogue(folder)
     assert "\n" not in str(error.value)
 
@@ -185,6 +187,10 @@ def test_a_line_that_is_no_episode_is_one_line_that_names_it(tmp_path: Path, sto
 def test_a_column_of_a_family_is_there_to_be_found_by(nine: Catalogue):
     assert nine.find(items_taken=2).index.tolist() == [*range(9)]
     assert nine.find(capacity_utilisation=(0.5, 1)).empty
+
+
+def test_a_catalogue_that_is_open_is_not_read_again(nine: Catalogue):
+    assert open_catalogue(nine) is nine
 
 
 # Find ---------------------------------------------------------------------------------------------

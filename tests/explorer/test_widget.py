@@ -305,6 +305,8 @@ def test_explore_knows_the_limits_of_a_profile_and_is_static_where_nobody_can_cl
     assert (
         explore("runs/smoke", "pocket-seeds", profile="pocket-seeds").profile.name == "pocket-seeds"
     )
+    opened = open_catalogue("runs/smoke")
+    assert explore(opened, profile="smoke").catalogue is opened and explore(opened).profile is None
     with pytest.raises(UserError, match="profile 'gone' has no file"):
         explore("smoke", profile="gone")
     monkeypatch.setenv("KNAPSACK_PROGRESS", "1")
