@@ -232,7 +232,6 @@ def check_seccomp() -> None:
 def filter_program() -> bytes:
     """The seccomp filter. A copy of the process is a question to the host (NOTIFY); threads are not
     processes."""
-    arch = MACHINES[os.uname().machine][1]
 
     def only(name: str, cases: Iterable[list[tuple[int, int, int]]], otherwise: int) -> list[Line]:
         """Allow a call when all tests of some case hold: (kind, half word of the arguments,
@@ -244,39 +243,51 @@ def filter_program() -> bytes:
                 body += [(LOAD, 0, 0, ARGUMENTS + 4 * half), (kind, 0, failed, value)]
             body.append((RETURN, 0, 0, ALLOW))
         body.append((RETURN, 0, 0, otherwise))
-        return [(EQUAL, 0, len(body), NUMBERS[name]), *body]
+        return [(EQUAL, 0, len(body), NUMBERS[name]), *body] if name in NUMBERS else []
 
-    program = [(LOAD, 0, 0, ARCH), (EQUAL, 1, 0, arch), (RETURN, 0, 0, KILL), (LOAD, 0, 0, NUMBER)]
-    if arch == MACHINES["x86_64"][1]:  # the x32 spelling of the same calls
-        program += [(AT_LEAST, 0, 1, 0x40000000), (RETURN, 0, 0, REFUSE)]
-    allowed = enumerate(sorted(numbers(ALLOWED).values()))
-    for _, consecutive in groupby(allowed, lambda pair: pair[1] - pair[0]):
+    allowed: list[Line] = []
+    in_order = enumerate(sorted(numbers(ALLOWED).values()))
+    for _, consecutive in groupby(in_order, lambda pair: pair[1] - pair[0]):
         run = [number for _, number in consecutive]
-        program += [(AT_LEAST, 0, 2, run[0]), (AT_LEAST, 1, 0, run[-1] + 1), (RETURN, 0, 0, ALLOW)]
-    program += only("clone", [[(ANY_BIT, 0, CLONE_THREAD)]], NOTIFY)
-    if "fork" in NUMBERS:
-        program += only("fork", [], NOTIFY)
-    program += only("clone3", [], UNKNOWN)  # its flags are out of sight: use clone
-    program += only("ioctl", [[(EQUAL, 2, request)] for request in TERMINAL_QUESTIONS], REFUSE)
-    # No F_SETOWN, which would let the kernel send signals to any process.
+        allowed += [(AT_LEAST, 0, 2, run[0]), (AT_LEAST, 1, 0, run[-1] + 1), (RETURN, 0, 0, ALLOW)]
     commands = (*range(F_SETFL + 1), F_DUPFD_CLOEXEC, *PIPE_SIZE)
-    program += only("fcntl", [[(EQUAL, 2, command)] for command in commands], REFUSE)
-    ends_with_parent = [(EQUAL, 0, PR_SET_PDEATHSIG), (EQUAL, 2, SIGKILL)]
-    named = [[(EQUAL, 0, option)] for option in (PR_SET_NAME, PR_GET_NAME)]
-    program += only("prctl", [*named, ends_with_parent], REFUSE)
-    # Limits may be read: no pointer to new ones.
-    program += only("prlimit64", [[(EQUAL, 4, 0), (EQUAL, 5, 0)]], REFUSE)
-    # The copies of its state are no children of a block's: it may wait for one by number, above 0
-    # as a signed word, and otherwise has none.
-    program += [
+    program = [
+        (LOAD, 0, 0, ARCH),
+        (EQUAL, 1, 0, MACHINES[os.uname().machine][1]),
+        (RETURN, 0, 0, KILL),
+        (LOAD, 0, 0, NUMBER),
+        # The x32 spelling of the same calls; other machines have none that high.
+        (AT_LEAST, 0, 1, 0x40000000),
+        (RETURN, 0, 0, REFUSE),
+        *allowed,
+        *only("clone", [[(ANY_BIT, 0, CLONE_THREAD)]], NOTIFY),
+        *only("fork", [], NOTIFY),
+        *only("clone3", [], UNKNOWN),  # its flags are out of sight: use clone
+        *only("ioctl", [[(EQUAL, 2, question)] for question in TERMINAL_QUESTIONS], REFUSE),
+        # No F_SETOWN, which would let the kernel send signals to any process.
+        *only("fcntl", [[(EQUAL, 2, command)] for command in commands], REFUSE),
+        *only(
+            "prctl",
+            [
+                [(EQUAL, 0, PR_SET_NAME)],
+                [(EQUAL, 0, PR_GET_NAME)],
+                [(EQUAL, 0, PR_SET_PDEATHSIG), (EQUAL, 2, SIGKILL)],
+            ],
+            REFUSE,
+        ),
+        # Limits may be read: no pointer to new ones.
+        *only("prlimit64", [[(EQUAL, 4, 0), (EQUAL, 5, 0)]], REFUSE),
+        # The copies of its state are no children of a block's: it may wait for one by number, above
+        # 0 as a signed word, and otherwise has none.
         (EQUAL, 0, 5, NUMBERS["wait4"]),
         (LOAD, 0, 0, ARGUMENTS),
         (AT_LEAST, 2, 0, 1 << 31),
         (AT_LEAST, 0, 1, 1),
         (RETURN, 0, 0, ALLOW),
         (RETURN, 0, 0, CHILDLESS),
+        *only("waitid", [], CHILDLESS),
+        (RETURN, 0, 0, REFUSE),
     ]
-    program += [*only("waitid", [], CHILDLESS), (RETURN, 0, 0, REFUSE)]
     return b"".join(struct.pack("=HBBI", *line) for line in program)
 
 

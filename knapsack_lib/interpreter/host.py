@@ -9,8 +9,6 @@ Every step, in every mode, goes through the same worker, limits and observation;
 in what the next step finds (persistence.py).
 """
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Callable, Mapping
@@ -20,7 +18,7 @@ from typing import Any
 from knapsack_lib.interpreter.persistence import Persistence
 from knapsack_lib.interpreter.pool import COPY_SECONDS, Child, Pool
 from knapsack_lib.interpreter.step import Killed, Step, ToolCall, masked
-from knapsack_lib.interpreter.wire import Block, BlockError, Done
+from knapsack_lib.interpreter.wire import Block, Done
 
 __all__ = ["Interpreter", "Observation"]
 
@@ -66,7 +64,6 @@ class Interpreter(contextlib.AbstractContextManager["Interpreter"]):
         self._pool, self._tools, self._seed = pool, dict(tools), seed
         self._child: Child | None = None
         self._copy: Child | None = None  # of the state before the next step
-        self._used = False  # whether the child has run a step
         self._bindings: tuple[str, ...] = ()
         self._shadowed: tuple[str, ...] = ()
         self._steps = 0
@@ -83,7 +80,7 @@ class Interpreter(contextlib.AbstractContextManager["Interpreter"]):
     def _run(self, code: str) -> Observation:
         start = time.perf_counter()
         self._pool.check_open()
-        had_state, self._steps = self._used, self._steps + 1
+        had_state, self._steps = self._child is not None, self._steps + 1
         child = self._child = self._child or self._pool.take()
         step = Step(child, self._tools, self._pool.limits, self._steps)
         block: Block = {
@@ -108,12 +105,18 @@ class Interpreter(contextlib.AbstractContextManager["Interpreter"]):
         if killed == "exit" and signal not in (None, 0, 9):
             killed = f"signal {signal}"
         if not restored:
-            self._bindings = tuple(done["bindings"]) if self._used else ()
-            hidden = done["shadowed"] if self._used else ()
+            self._bindings = tuple(done["bindings"]) if self._child else ()
+            hidden = done["shadowed"] if self._child else ()
             self._shadowed = tuple(name for name in self._tools if name in hidden)
+        error = done["error"]
+        if error and (error["type"], error["message"]) == ("MemoryError", ""):
+            error["message"] = f"the limit of {self._pool.limits.memory_mb} MB was reached"
         return Observation(
             stdout=step.text(),
-            **self._error_fields(done["error"]),
+            error_type=masked(error["type"]) if error else None,
+            error=masked(error["message"]) if error else None,
+            line=error["line"] if error else None,
+            traceback=masked(error["trace"]) if error else None,
             bindings=self._bindings,
             written=tuple(done["written"]),
             shadowed=self._shadowed,
@@ -134,7 +137,6 @@ class Interpreter(contextlib.AbstractContextManager["Interpreter"]):
             successor = copy if restored else None
             signal = self._pool.end(child, successor, report=bool(killed))
             self._child = successor
-        self._used = self._child is not None
         if copy is not None and not restored:
             self._pool.dismiss(copy, self._child)
         if self._child is not None and self._pool.after_kill == "restore":
@@ -142,22 +144,12 @@ class Interpreter(contextlib.AbstractContextManager["Interpreter"]):
             self._copy = self._pool.copy(self._child)
         return signal, restored
 
-    def _error_fields(self, error: BlockError | None) -> dict[str, Any]:
-        if not error:
-            return {}
-        message = error["message"]
-        if error["type"] == "MemoryError" and not message:
-            message = f"the limit of {self._pool.limits.memory_mb} MB was reached"
-        shown = {"error_type": error["type"], "error": message, "traceback": error["trace"]}
-        return {**{key: masked(text) for key, text in shown.items()}, "line": error["line"]}
-
     def close(self) -> None:
-        if self._child is not None:
-            self._pool.end(self._child)
-            self._child = None
-        if self._copy is not None:
-            self._pool.dismiss(self._copy, None)
-            self._copy = None
+        child, copy, self._child, self._copy = self._child, self._copy, None, None
+        if child is not None:
+            self._pool.end(child)
+        if copy is not None:
+            self._pool.dismiss(copy, None)
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -29,15 +29,15 @@ NOTIF_RECV, NOTIF_SEND, CONTINUE = 0xC0502100, 0xC0182101, 1  # ioctls and flag 
 def load() -> SimpleNamespace:
     """The files next to this one as modules of the package, without the package."""
     private, found = dict(vars(builtins)), {}
-    names = {name: f"knapsack_lib.interpreter.{name}" for name in FILES}
-    for name, full in names.items():
-        module = found[name] = sys.modules[full] = ModuleType(full)
+    folder = os.path.dirname(os.path.abspath(__file__))
+    for name in FILES:
+        module = found[name] = ModuleType(f"knapsack_lib.interpreter.{name}")
         module.__dict__["__builtins__"] = private
-        folder = os.path.dirname(os.path.abspath(__file__))
+        sys.modules[module.__name__] = module
         with open(os.path.join(folder, f"{name}.py"), encoding="utf-8") as file:
             exec(compile(file.read(), "<interpreter>", "exec"), module.__dict__)
-    for full in names.values():
-        del sys.modules[full]
+    for module in found.values():
+        del sys.modules[module.__name__]
     return SimpleNamespace(**found)
 
 
@@ -61,15 +61,14 @@ def main(control: socket.socket, memory: int, without: tuple[str, ...]) -> None:
 
 
 class Parent:
-    """`children`: the host's name -> pid. `groups`: name -> process group of the child's first
-    process and its copies. `listeners`: name -> where the child's attempts to fork are reported.
-    `allowed`: children that may fork once."""
+    """`children`: the host's name -> (pid, process group of the child's first process and its
+    copies). `listeners`: name -> where the child's attempts to fork are reported. `allowed`:
+    children that may fork once."""
 
     def __init__(self, control: socket.socket, modules: SimpleNamespace, memory: int):
         self.control, self.modules, self.memory = control, modules, memory
         self.bounds: Any = None  # the Confinement of every child
-        self.children: dict[int, int] = {}
-        self.groups: dict[int, int] = {}
+        self.children: dict[int, tuple[int, int]] = {}
         self.listeners: dict[int, int] = {}
         self.allowed: set[int] = set()
         self.listing: int | None = None  # opened now: once confined, this process cannot
@@ -80,35 +79,32 @@ class Parent:
         # Out of the way of a child's own descriptors.
         high = fcntl.fcntl(theirs.detach(), fcntl.F_DUPFD_CLOEXEC, 64)
         self.reporting = socket.socket(fileno=high)
-        self.poll, self.host = select.poll(), select.poll()
-        for poll in (self.poll, self.host):
-            poll.register(control, select.POLLIN)
-        self.poll.register(self.reports, select.POLLIN)
+        self.poll = select.poll()
+        for source in (control, self.reports):
+            self.poll.register(source, select.POLLIN)
 
     def serve(self) -> None:
         """Until the host is gone; then everything ends."""
-        order: Any = {}
-        while order is not None:
-            ready = dict(self.poll.poll(1000))
-            if not ready:
-                self.end_orphans()
-            elif self.reports.fileno() in ready:
-                self.watch()
-            elif self.control.fileno() in ready:
-                order, extra = self.modules.wire.receive(self.control, socket.CMSG_SPACE(8))
-                if order is not None:
-                    self.obey(order, self.modules.wire.descriptors(extra))
-            elif not self.host.poll(0):
-                # The host's orders came first: one allows a fork before the child can ask for it.
-                self.answer_all(ready)
-        for pid in self.children.values():
+        with contextlib.suppress(ConnectionError):
+            while True:
+                ready = dict(self.poll.poll(1000))
+                if not ready:
+                    self.end_orphans()
+                elif self.reports.fileno() in ready:
+                    self.watch()
+                elif self.control.fileno() in ready:
+                    self.obey(*self.modules.wire.receive(self.control, socket.CMSG_SPACE(8)))
+                elif not select.select([self.control], [], [], 0)[0]:
+                    # Orders come first: one allows a fork before the child can ask for it.
+                    self.answer_all(ready)
+        for pid, _ in self.children.values():
             end_process(pid)
-        self.children, self.groups = {}, {}
+        self.children = {}
         self.end_orphans()
 
-    def obey(self, order: Any, fds: list[int]) -> None:
+    def obey(self, order: Any, attached: dict[int, list[int]]) -> None:
         if order["do"] == "fork":
-            self.fork(order["child"], fds)
+            self.fork(order["child"], attached[socket.SCM_RIGHTS])
         elif order["do"] == "allow":
             self.allowed.add(order["child"])
         else:
@@ -125,7 +121,7 @@ class Parent:
                     self.bounds,
                     self.memory,
                 )
-            self.children[name] = self.groups[name] = pid
+            self.children[name] = pid, pid
         for fd in fds:
             os.close(fd)
 
@@ -157,7 +153,7 @@ class Parent:
             number, thread = struct.unpack_from("QI", question)
             if (
                 name in self.allowed
-                and thread == self.children.get(name)
+                and thread == self.children.get(name, (0, 0))[0]
                 and self.modules.confine.is_plain_copy(question)
             ):
                 self.allowed.discard(name)
@@ -174,11 +170,11 @@ class Parent:
 
     def end(self, name: int, adopt: tuple[int, int] | None, report: bool) -> None:
         """Kill a child with all it left behind, but for the copy that takes its place."""
-        pid, group = self.children.pop(name, None), self.groups.pop(name, 0)
+        pid, group = self.children.pop(name, (0, 0))
         self.allowed.discard(name)
         if adopt:
             successor, copy = adopt
-            self.children[successor], self.groups[successor] = copy, group
+            self.children[successor] = copy, group
             if name in self.listeners:  # a copy has the filter of its original
                 self.listeners[successor] = self.listeners.pop(name)
         elif name in self.listeners:
@@ -195,8 +191,8 @@ class Parent:
         continues in its place."""
         while self.listing is not None:
             listed = {int(pid) for pid in os.pread(self.listing, 1 << 20, 0).split()}
-            orphans = listed - set(self.children.values())
-            wanted = set(self.groups.values()) - {ended}
+            orphans = listed - {pid for pid, _ in self.children.values()}
+            wanted = {group for _, group in self.children.values()} - {ended}
             foreign = [pid for pid in orphans if group_of(pid) not in wanted]
             for pid in foreign:
                 end_process(pid)

@@ -1,10 +1,10 @@
 """Which bindings survive a step. This is the treatment of the study; everything else about a step
 is the same.
 
-A mode is one rule: (value, imported, age) -> does the next step find this binding? `imported`: an
-import statement bound it; `age`: steps since it was last written, 0 in the step that wrote it. The
-rule of `reset` is the one that keeps nothing, and there the process goes too, so that nothing
-outside the bindings survives either.
+A mode is one rule: (value, imported, age, k) -> does the next step find this binding? `imported`:
+an import statement bound it; `age`: steps since it was last written, 0 in the step that wrote it;
+`k`: the number in the mode's name. The rule of `reset` is the one that keeps nothing, and there the
+process goes too, so that nothing outside the bindings survives either.
 
     persistent   everything
     functions    functions, classes, modules and whatever was imported
@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 __all__ = ["MODES", "Persistence", "persistence_named", "survivors"]
 
-Rule = Callable[[Any, bool, int], bool]
+Rule = Callable[[Any, bool, int, int], bool]
 
 DEFINITIONS = frozenset(
     (
@@ -73,17 +73,13 @@ def is_plain(value: Any) -> bool:
     return True
 
 
-def rule_named(mode: str) -> Rule:
-    """The rule of a mode that `persistence_named` accepts."""
-    if mode.startswith("ttl:"):
-        steps = int(mode[4:])
-        return lambda value, imported, age: age < steps
-    return {
-        "persistent": lambda value, imported, age: True,
-        "functions": lambda value, imported, age: imported or is_definition(value),
-        "data": lambda value, imported, age: is_plain(value),
-        "reset": lambda value, imported, age: False,
-    }[mode]
+RULES: dict[str, Rule] = {
+    "persistent": lambda value, imported, age, k: True,
+    "functions": lambda value, imported, age, k: imported or is_definition(value),
+    "data": lambda value, imported, age, k: is_plain(value),
+    "ttl": lambda value, imported, age, k: age < k,
+    "reset": lambda value, imported, age, k: False,
+}
 
 
 def survivors(
@@ -93,13 +89,14 @@ def survivors(
     written: Mapping[str, int],
     step: int,
 ) -> dict[str, Any]:
-    """Those of `bindings` that the next step finds. `written`: name -> number of the step that last
-    wrote it."""
-    rule = rule_named(mode)
+    """Those of `bindings` that the next step finds, in a mode that `persistence_named` accepts.
+    `written`: name -> number of the step that last wrote it."""
+    head, _, steps = mode.partition(":")
+    rule, k = RULES[head], int(steps or 0)
     return {
         name: value
         for name, value in bindings.items()
-        if rule(value, name in imported, step - written[name])
+        if rule(value, name in imported, step - written[name], k)
     }
 
 

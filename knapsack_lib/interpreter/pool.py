@@ -7,14 +7,11 @@ process id) is what the kernel reports of the sender of its first message, never
 claims.
 """
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import operator
 import os
 import socket
-import struct
 import subprocess
 import sys
 import threading
@@ -34,19 +31,59 @@ from knapsack_lib.interpreter.processes import (
     fixed_addresses,
     has_ended,
 )
-from knapsack_lib.interpreter.wire import Handover, Order, Status, receive, send
+from knapsack_lib.interpreter.wire import Order, receive, send
 from knapsack_lib.profiles import Limits
 
 __all__ = ["Child", "Pool"]
 
 PASS_CREDENTIALS = getattr(socket, "SO_PASSCRED", None)
-CREDENTIALS = (socket.SOL_SOCKET, getattr(socket, "SCM_CREDENTIALS", None))
+CREDENTIALS = getattr(socket, "SCM_CREDENTIALS", -1)
 READY_SECONDS = 10.0
 READY_BYTES = 99  # of a child's first message
 ANSWER_SECONDS = 30.0
 COPY_SECONDS = 2.0
 SPARES = 2  # children that wait ready
 ENVIRONMENT = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "PATH": "/nonexistent", "TZ": "UTC"}
+
+
+class Child:
+    """One child process as the host holds it. `pid` is known once it is ready."""
+
+    def __init__(self, name: int, sock: socket.socket, output: int):
+        self.name, self.socket, self.output = name, sock, output
+        self.pid: int | None = None
+        self.cpu_counted = 0.0  # processor time that no limit is to count any more
+        # At its end, where nobody has called it before; nothing when called again.
+        self.close = weakref.finalize(self, _close, sock, output)
+        self.close.atexit = False
+
+    def ready(self, seconds: float = READY_SECONDS) -> bool:
+        """Wait for its first message. False when it is gone or does not answer in time."""
+        if self.pid is not None:
+            return True
+        until, space = time.monotonic() + seconds, socket.CMSG_SPACE(12)
+        try:
+            message, attached = receive(self.socket, space, READY_BYTES, until)
+            claimed = operator.index(message["ready"])
+        except (OSError, ValueError, TypeError, KeyError):
+            return False
+        self.pid = attached.get(CREDENTIALS, [claimed])[
+            0
+        ]  # claimed: where the kernel does not tell
+        return True
+
+    def cpu_seconds(self) -> float:
+        """Processor time of all its threads so far; 0 where it cannot be known."""
+        try:
+            # CPUCLOCK_SCHED of linux/posix-timers.h
+            return time.clock_gettime((~(self.pid or 0) << 3) | 2)
+        except OSError:
+            return 0.0
+
+
+def _close(sock: socket.socket, output: int) -> None:
+    sock.close()
+    os.close(output)
 
 
 class Pool(contextlib.AbstractContextManager["Pool"]):
@@ -68,7 +105,7 @@ class Pool(contextlib.AbstractContextManager["Pool"]):
         self.limits = limits
         self.without = tuple(check_choice("without", name, tuple(PROTECTIONS)) for name in without)
         self.after_kill = check_choice("after_kill", after_kill, ("restore", "lose"))
-        self._open: dict[int, Child] = {}
+        self._children: weakref.WeakSet[Child] = weakref.WeakSet()
         self._names = itertools.count(1)
         self._lock = threading.RLock()  # one order at a time on the control socket
         self._spares: deque[Child] = deque()
@@ -92,7 +129,7 @@ class Pool(contextlib.AbstractContextManager["Pool"]):
                 start_new_session=True,
             )
         self._control.settimeout(ANSWER_SECONDS)
-        status = self._answer()
+        status, _ = receive(self._control)
         if name := status["missing"]:
             self._stop()
             raise UserError(
@@ -106,8 +143,8 @@ class Pool(contextlib.AbstractContextManager["Pool"]):
         nothing."""
         with self._lock:
             self.closed = True
-            for child in list(self._open.values()):
-                self._let_go(child)
+            for child in list(self._children):
+                child.close()
             self._stop()
 
     def __exit__(self, *_: object) -> None:
@@ -117,16 +154,6 @@ class Pool(contextlib.AbstractContextManager["Pool"]):
         self._control.close()  # the parent sees the end of the stream, ends its children and leaves
         end_session(self._parent, 5.0)
 
-    def _answer(self) -> Status:
-        answer, _ = receive(self._control)
-        if answer is None:
-            raise ConnectionResetError("the interpreter's parent process is gone")
-        return answer
-
-    def _order(self, order: Order, *fds: int) -> None:
-        with self._lock:
-            send(self._control, order, fds)
-
     def restart(self) -> None:
         """A block killed the warm parent, and with it every child."""
         with self._lock:
@@ -135,7 +162,7 @@ class Pool(contextlib.AbstractContextManager["Pool"]):
             self._control.close()
             end_session(self._parent)
             while self._spares:
-                self._let_go(self._spares.popleft())
+                self._spares.popleft().close()
             self._start()
 
     def take(self) -> Child:
@@ -151,14 +178,14 @@ class Pool(contextlib.AbstractContextManager["Pool"]):
                     self.restart()
                 self._spares += [self._fork() for _ in range(SPARES + 1 - len(self._spares))]
                 child = self._spares.popleft()
-                try:
+                with contextlib.ExitStack() as unless_ready:
+                    # The parent was killed since, the machine is short of something, or Ctrl-C:
+                    # nobody else knows of this child.
+                    unless_ready.callback(self.end, child)
                     if child.ready():
                         child.cpu_counted = child.cpu_seconds()
+                        unless_ready.pop_all()
                         return child
-                except BaseException:  # Ctrl-C: nobody else knows of this child
-                    self.end(child)
-                    raise
-                self.end(child)  # the parent was killed since, or the machine is short of something
         raise ConnectionResetError("the interpreter's child process did not start")
 
     def check_open(self) -> None:
@@ -169,15 +196,16 @@ class Pool(contextlib.AbstractContextManager["Pool"]):
         with self._new_child() as (child, sock, output):
             # Its output goes to the child alone: from the parent, which has no secrets, other
             # children could take it.
-            child.hand_over({"purpose": "output"}, output)
-            self._order({"do": "fork", "child": child.name}, sock)
+            send(child.socket, {"purpose": "output"}, [output])
+            send(self._control, {"do": "fork", "child": child.name}, [sock])
         return child
 
     def copy(self, child: Child) -> Child:
         """Have a child fork a copy of its state, which waits until it is needed. Returns at once."""
         with self._new_child() as (copy, sock, output):
-            self._order({"do": "allow", "child": child.name})
-            child.hand_over({"purpose": "copy"}, sock, output)
+            with self._lock:
+                send(self._control, {"do": "allow", "child": child.name})
+            send(child.socket, {"purpose": "copy"}, [sock, output])
         return copy
 
     @contextlib.contextmanager
@@ -190,7 +218,8 @@ class Pool(contextlib.AbstractContextManager["Pool"]):
         read, write = os.pipe()
         os.set_blocking(read, False)
         child = Child(next(self._names), ours, read)
-        self._open[child.name] = child
+        with self._lock:
+            self._children.add(child)
         try:
             with theirs, contextlib.suppress(OSError):
                 yield child, theirs.fileno(), write
@@ -200,15 +229,16 @@ class Pool(contextlib.AbstractContextManager["Pool"]):
     def end(self, child: Child, adopt: Child | None = None, report: bool = False) -> int | None:
         """Kill and reap a child. `adopt`: the copy that takes its place. `report`: return the
         signal that had ended it."""
-        self._let_go(child)
+        child.close()
         if self.closed:
             return 9
         place = None if adopt is None else (adopt.name, adopt.pid or 0)
+        order: Order = {"do": "end", "child": child.name, "adopt": place, "report": report}
         self.lost_parent = False
         try:
             with self._lock:
-                self._order({"do": "end", "child": child.name, "adopt": place, "report": report})
-                return self._answer()["signal"] if report else None
+                send(self._control, order)
+                return receive(self._control)[0]["signal"] if report else None
         except BaseException as error:  # the parent is gone, or Ctrl-C left its answer unread
             self.restart()
             self.lost_parent = True
@@ -224,50 +254,4 @@ class Pool(contextlib.AbstractContextManager["Pool"]):
             # A confined child has no other children than copies.
             for pid in [copy.pid or 0] if known else children_of(child.pid):
                 end_member(pid, self._parent.pid)
-        self._let_go(copy)
-
-    def _let_go(self, child: Child) -> None:
-        if self._open.pop(child.name, None) is not None:
-            child.close()
-
-
-class Child:
-    """One child process as the host holds it. `pid` is known once it is ready."""
-
-    def __init__(self, name: int, sock: socket.socket, output: int):
-        self.name, self.socket, self.output = name, sock, output
-        self.pid: int | None = None
-        self.cpu_counted = 0.0  # processor time that no limit is to count any more
-        self.close = weakref.finalize(self, _close, sock, output)  # also when nobody has closed it
-        self.close.atexit = False
-
-    def hand_over(self, message: Handover, *fds: int) -> None:
-        send(self.socket, message, fds)
-
-    def ready(self, seconds: float = READY_SECONDS) -> bool:
-        """Wait for its first message. False when it is gone or does not answer in time."""
-        if self.pid is not None:
-            return True
-        until, space = time.monotonic() + seconds, socket.CMSG_SPACE(12)
-        try:
-            message, extra = receive(self.socket, space, READY_BYTES, until)
-            self.pid = operator.index(message["ready"])  # where the kernel does not tell
-        except (OSError, ValueError, TypeError, KeyError):
-            return False
-        for level, kind, data in extra:
-            if (level, kind) == CREDENTIALS:
-                self.pid = struct.unpack("3i", data[:12])[0]
-        return True
-
-    def cpu_seconds(self) -> float:
-        """Processor time of all its threads so far; 0 where it cannot be known."""
-        try:
-            # CPUCLOCK_SCHED of linux/posix-timers.h
-            return time.clock_gettime((~(self.pid or 0) << 3) | 2)
-        except OSError:
-            return 0.0
-
-
-def _close(sock: socket.socket, output: int) -> None:
-    sock.close()
-    os.close(output)
+        copy.close()

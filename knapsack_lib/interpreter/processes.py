@@ -5,8 +5,6 @@ A warm parent leads a session of its own, which a confined process cannot leave.
 leader is not reaped no other session has its number, so whoever is in the session is one of ours.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import os
@@ -32,13 +30,11 @@ def fixed_addresses() -> Iterator[None]:
     """
     personality = getattr(ctypes.CDLL(None), "personality", lambda _: -1)
     before = personality(ctypes.c_ulong(ASK))
-    if before != -1:
-        personality(ctypes.c_ulong(before | ADDR_NO_RANDOMIZE))
     try:
+        personality(ctypes.c_ulong(before | ADDR_NO_RANDOMIZE))  # -1, of a refusal, asks again
         yield
     finally:
-        if before != -1:
-            personality(ctypes.c_ulong(before))
+        personality(ctypes.c_ulong(before))
 
 
 def children_of(pid: int | None) -> list[int]:
@@ -59,10 +55,9 @@ def has_ended(leader: subprocess.Popen[bytes]) -> bool:
 def end_session(leader: subprocess.Popen[bytes], seconds: float = 0.0) -> None:
     """Give a warm parent so long to end by itself, then end it and whatever is left of its session,
     and reap it."""
-    deadline, pause = time.monotonic() + seconds, 0.0005
+    deadline = time.monotonic() + seconds
     while not has_ended(leader) and time.monotonic() < deadline:
-        time.sleep(pause)
-        pause = min(2 * pause, 0.02)
+        time.sleep(0.002)
     ended: set[int] = set()
     while leader.returncode is None and (found := members(leader.pid) - ended):
         for pid in found:

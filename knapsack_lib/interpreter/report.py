@@ -37,14 +37,15 @@ lines_of: dict[str, list[str]] = {}
 # What tracebacks that the block prints itself look lines up in
 quotable: dict[str, Any] = linecache.cache
 
-_trace = BaseException.__dict__["__traceback__"].__get__
-_cause = BaseException.__dict__["__cause__"].__get__
-_context = BaseException.__dict__["__context__"].__get__
-_quiet = BaseException.__dict__["__suppress_context__"].__get__
-_file = SyntaxError.__dict__["filename"].__get__
-_line = SyntaxError.__dict__["lineno"].__get__
-_name = type.__dict__["__name__"].__get__
-_bases = type.__dict__["__mro__"].__get__
+
+def _readers(kind: type, *names: str) -> list[Any]:
+    return [kind.__dict__[name].__get__ for name in names]
+
+
+_trace, _cause = _readers(BaseException, "__traceback__", "__cause__")
+_context, _quiet = _readers(BaseException, "__context__", "__suppress_context__")
+_file, _line = _readers(SyntaxError, "filename", "lineno")
+_name, _bases = _readers(type, "__name__", "__mro__")
 _plain = str.__str__  # the same text without the methods of a subclass
 
 

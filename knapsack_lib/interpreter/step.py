@@ -3,8 +3,6 @@
 The child is not trusted: every message is bounded, checked and of this step, or the step is ended.
 """
 
-from __future__ import annotations
-
 import inspect
 import json
 import os
@@ -150,55 +148,51 @@ class Step:
         if not part:
             raise Killed("exit")
         self._inbox += part
-        while self._inbox:
+        while True:
             self._left()
-            # Only a block that writes to the socket itself can send what is refused here.
             try:
                 missing = lacking(self._inbox, MAX_MESSAGE)
                 if missing > 0:
                     return None
                 end = len(self._inbox) + missing
                 body, self._inbox = self._inbox[4:end], self._inbox[end:]
-                message = json.loads(body)
-                # Halves of characters and numbers without end cannot be written to a file or given
-                # to a tokenizer.
-                plain = json.dumps(message, ensure_ascii=False, allow_nan=False)
-                message = json.loads(plain.encode("utf-8", "replace"))
-                if "done" in message:
-                    return self._checked(message)
-                name, args = message["call"], message["args"]
-                tool = self.tools[name]
-                _demand(isinstance(args, list))
+                message = self._checked(body)
             except (ValueError, KeyError, TypeError, RecursionError):
+                # Only a block that writes to the socket itself can do this.
                 raise Killed("protocol") from None
-            self._send(self._call(name, tool, args, len(body)))
-        return None
+            if "done" in message:
+                return message
+            self._send(self._call(message["call"], message["args"], len(body)))
 
-    def _checked(self, message: Any) -> Done:
-        """The closing message, if it is well formed, of this step, and the last one sent."""
-        error = message["error"]
-        _demand(message["done"] == self.number and not self._inbox)
-        for names in (message["bindings"], message["written"], message["shadowed"]):
-            _demand(isinstance(names, list) and len(names) <= 500)
-            _demand(all(isinstance(name, str) and len(name) <= 80 for name in names))
-        if error is not None:
-            for key, most in (("type", 80), ("message", 400), ("trace", 10_000)):
-                _demand(isinstance(error[key], str) and len(error[key]) <= most)
-            line = error["line"]
-            _demand(line is None or (type(line) is int and abs(line) <= MAX_LINE))
+    def _checked(self, body: bytearray) -> Any:
+        """A well-formed Call of a tool, or Done of this step as the last message. Raises ValueError,
+        KeyError, TypeError or RecursionError for anything else."""
+        # Halves of characters and numbers without end cannot be written to a file or given to a
+        # tokenizer: those are replaced, these refused.
+        plain = json.dumps(json.loads(body), ensure_ascii=False, allow_nan=False)
+        message = json.loads(plain.encode("utf-8", "replace"))
+        if "done" in message:
+            names = (message["bindings"], message["written"], message["shadowed"])
+            error = message["error"]
+            sound = message["done"] == self.number and not self._inbox
+            sound = sound and all(map(_are_names, names)) and (error is None or _is_error(error))
+        else:
+            sound = message["call"] in self.tools and isinstance(message["args"], list)
+        if not sound:
+            raise ValueError("not a message of the protocol")
         return message
 
-    def _call(self, name: str, tool: Callable[..., Any], args: list[Any], size: int) -> Answer:
+    def _call(self, name: str, args: list[Any], size: int) -> Answer:
         """Answer one call. What is refused is recorded too, but not with arguments that would fill
         the host's memory."""
-        limit, recorded = self.limits.tool_calls, []
+        limit, tool, recorded = self.limits.tool_calls, self.tools[name], []
         if len(self.calls) >= 4 * limit:
             raise Killed("tool calls")
         try:
             if size > MAX_CALL:
                 text = f"a call of {name}() may take {MAX_CALL} bytes, this one takes {size}"
                 raise ToolError("ValueError", text)
-            if _depth(args) > DEPTH:
+            if not _nests_within(DEPTH, args):
                 raise ToolError("ValueError", f"arguments of {name}() may nest {DEPTH} deep")
             recorded = args if size <= MAX_RECORD or len(self.calls) < limit else []
             if len(self.calls) >= limit:
@@ -217,20 +211,24 @@ class Step:
         return {"value": value}
 
 
-def _depth(value: Any) -> int:
-    """How deep lists and dicts nest; without recursion, since a block may send what only just could
-    be read."""
-    level, depth = [value], 0
-    while level := [
-        part
-        for whole in level
-        if isinstance(whole, (list, dict))
-        for part in (whole.values() if isinstance(whole, dict) else whole)
-    ]:
-        depth += 1
-    return depth
+def _nests_within(depth: int, value: Any) -> bool:
+    """Whether lists and dicts that hold anything nest no deeper."""
+    if not isinstance(value, (list, dict)) or not value:
+        return True
+    parts = value.values() if isinstance(value, dict) else value
+    return depth > 0 and all(_nests_within(depth - 1, part) for part in parts)
 
 
-def _demand(holds: bool) -> None:
-    if not holds:
-        raise ValueError("not a message of the protocol")
+def _is_text(value: Any, most: int) -> bool:
+    return isinstance(value, str) and len(value) <= most
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and len(value) <= 500 and all(_is_text(v, 80) for v in value)
+
+
+def _is_error(error: Any) -> bool:
+    line, bounds = error["line"], {"type": 80, "message": 400, "trace": 10_000}
+    return all(_is_text(error[key], most) for key, most in bounds.items()) and (
+        line is None or (type(line) is int and abs(line) <= MAX_LINE)
+    )

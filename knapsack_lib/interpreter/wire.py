@@ -15,7 +15,7 @@ What a child sends is checked by the host (step.py).
 import json
 from _json import make_encoder, make_scanner
 from _socket import SCM_RIGHTS, SOL_SOCKET
-from _struct import pack, unpack
+from _struct import iter_unpack, pack, unpack
 from collections.abc import Sequence
 from time import monotonic
 from typing import Any, Literal, NoReturn, TypedDict
@@ -25,9 +25,6 @@ _quoted: Any = json.encoder.encode_basestring_ascii
 _encoder: Any = make_encoder
 _scanner: Any = make_scanner
 _scan = _scanner(json.JSONDecoder())
-
-
-Delivered = tuple[int, int, bytes]  # level, kind, data, as recvmsg gives what came with a message
 
 
 class Order(TypedDict, total=False):
@@ -112,7 +109,7 @@ def lacking(data: bytes | bytearray, most: int) -> int:
     return 4 + size - len(data)
 
 
-def send(sock: Any, message: Any, fds: Sequence[int] = ()) -> None:
+def send(sock: Any, message: Order | Status | Handover, fds: Sequence[int] = ()) -> None:
     """One message, with descriptors at its head."""
     whole = framed(message)
     extra = [(SOL_SOCKET, SCM_RIGHTS, pack(f"{len(fds)}i", *fds))] if fds else []
@@ -123,23 +120,28 @@ def send(sock: Any, message: Any, fds: Sequence[int] = ()) -> None:
 
 def receive(
     sock: Any, space: int = 0, most: int = 1 << 32, until: float | None = None
-) -> tuple[Any, list[Delivered]]:
-    """One message (None at the end of the stream) and what the kernel delivered with it, at most
-    `space` bytes at a time.
+) -> tuple[Any, dict[int, list[int]]]:
+    """One message, and the numbers that the kernel delivered with it in at most `space` bytes at a
+    time: {SCM_RIGHTS: descriptors}, fewer than were sent where there was no room, or
+    {SCM_CREDENTIALS: [pid, uid, gid]}.
 
-    `until`: when to give up, on the clock of time.monotonic(). Raises OSError, or ValueError for
-    what is no message.
+    `until`: when to give up, on the clock of time.monotonic(). Raises OSError, of which
+    ConnectionResetError is the end of the stream, or ValueError for what is no message.
     """
     data = b""
-    extra: list[Delivered] = []
+    attached: dict[int, list[int]] = {}
     while (missing := lacking(data, most)) > 0:
         if until is not None:
             sock.settimeout(max(0.0, until - monotonic()))
-        part, more, _, _ = sock.recvmsg(missing, space)
+        part, extra, _, _ = sock.recvmsg(missing, space)
         if not part:
-            return None, extra
+            raise ConnectionResetError("the process at the other end of the socket is gone")
         data += part
-        extra += more
+        for level, kind, packed in extra:
+            if level == SOL_SOCKET:
+                attached[kind] = [
+                    number for (number,) in iter_unpack("i", packed[: len(packed) // 4 * 4])
+                ]
     text = data[4:].decode()
     try:
         message, end = _scan(text, 0)
@@ -147,13 +149,4 @@ def receive(
         end = -1
     if end != len(text):
         raise ValueError("a message that is not JSON")
-    return message, extra
-
-
-def descriptors(extra: list[Delivered]) -> list[int]:
-    """Those that came with a message: fewer than were sent where there was no room for them."""
-    found: list[int] = []
-    for level, kind, data in extra:
-        if (level, kind) == (SOL_SOCKET, SCM_RIGHTS):
-            found += unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4])
-    return found
+    return message, attached

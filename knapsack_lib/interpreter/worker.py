@@ -16,7 +16,7 @@ import sys
 from _ast import Expr, Expression, Module
 from _random import Random
 from _signal import SIG_SETMASK, pthread_sigmask, valid_signals  # type: ignore[import-not-found]
-from _socket import CMSG_SPACE, socket
+from _socket import CMSG_SPACE, SCM_RIGHTS, socket
 from _thread import allocate_lock as Lock
 from collections.abc import Callable
 from os import WNOHANG, _exit, close, dup2, fork, getpid, waitpid, write
@@ -39,7 +39,6 @@ from knapsack_lib.interpreter.wire import (
     Call,
     Done,
     Ready,
-    descriptors,
     framed,
 )
 from knapsack_lib.interpreter.wire import receive as receive_from
@@ -67,10 +66,11 @@ def receive() -> Any:
 
 
 def receive_with_descriptors() -> tuple[Any, list[int]]:
-    message, extra = receive_from(channel, TWO_DESCRIPTORS)
-    if message is None:
+    try:
+        message, attached = receive_from(channel, TWO_DESCRIPTORS)
+    except ConnectionResetError:
         _exit(0)
-    return message, descriptors(extra)
+    return message, attached.get(SCM_RIGHTS, [])
 
 
 class Child:

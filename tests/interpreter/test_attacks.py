@@ -6,15 +6,15 @@ times):
 
     property  what must hold, in words
     expect    an expression over `seen` and `after` (observations of the block and of a harmless one after it), `mode`,
-              `world` (the task that was acted on) and `place` (what lies around, see around.py)
+              `world` (the task that was acted on) and `place` (what it may reach, see surroundings.py)
     off       what protects: protections of confine.py, fields of Limits, `process` (of its own, other than the
-              world's) or `protocol` (the host checks what it is told)
-    works     an expression that holds without that: see bare.py for what then runs the block
+              world's) or `protocol` (the host checks what it receives)
+    works     an expression that holds without that: see unprotected.py for what then runs the block
     after     `own`: the block may break the interpreter that it runs in, and nothing else
     limits    fields of Limits with which it shows in less time
 
-{FILE}, {DIR}, {SHM}, {PID}, {PORT}, {UDP}, {UNIX}, {HOST} and {REPO} in a block stand for what lies
-around.
+{FILE}, {DIR}, {SHM}, {PID}, {PORT}, {UDP}, {UNIX}, {HOST} and {REPO} in a block stand for what it
+may reach.
 """
 
 import json
@@ -27,9 +27,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from around import REPOSITORY, Place, children_of, is_powerful
 from common import comes_true
 
+from interpreter.surroundings import REPOSITORY, Surroundings, children_of, is_powerful
 from knapsack_lib.families.knapsack import FAMILY
 from knapsack_lib.interpreter import Interpreter, Observation, Pool, persistence_named
 from knapsack_lib.interpreter.confine import PROTECTIONS
@@ -56,9 +56,9 @@ class Attack:
         pairs = (text.split("=") for text in ",".join(self.headers["limits"]).split(",") if text)
         return {name.strip(): float(value) if "." in value else int(value) for name, value in pairs}
 
-    def block(self, place, bare=False):
+    def block(self, place, unprotected=False):
         text = self.text
-        for word, value in place.words(bare).items():
+        for word, value in place.placeholders(unprotected).items():
             text = text.replace("{" + word + "}", str(value))
         return text
 
@@ -85,21 +85,21 @@ ATTACKS = {path.stem: read_attack(path) for path in sorted(FOLDER.glob("*.py"))}
 
 
 @pytest.fixture(scope="module")
-def around(tmp_path_factory):
+def surroundings(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KNAPSACK_MARK", "marked-5f3a9c")
-        place = Place(tmp_path_factory.mktemp("around"))
+        place = Surroundings(tmp_path_factory.mktemp("surroundings"))
         yield place
         place.close()
 
 
 @pytest.fixture
-def place(around):
-    return around.fresh()
+def place(surroundings):
+    return surroundings.fresh()
 
 
 @pytest.fixture(scope="module")
-def pools(around, make_limits):
+def pools(surroundings, make_limits):
     """pools(without, **limits): a pool, an episode in it that must not notice anything, how many
     processes it has."""
     opened = {}
@@ -147,7 +147,7 @@ def test_an_attack_does_not_get_what_it_wants(pools, place, name, mode):
     assert seen.restored == (seen.killed_by is not None and mode != "reset") and not seen.state_lost
     for observed in (seen, after):
         check_is_bounded(observed, pool.limits)
-    assert world.result() == outcome_of(seen.tool_calls + after.tool_calls), (
+    assert world.result() == result_of(seen.tool_calls + after.tool_calls), (
         "the score is not that of the calls"
     )
     if "own" not in attack.headers["after"] or mode == "reset":
@@ -176,8 +176,8 @@ def check_is_bounded(seen, limits):
     assert sum(call.error is None for call in seen.tool_calls) <= limits.tool_calls
 
 
-def outcome_of(calls):
-    """What a new world says after the calls that were answered."""
+def result_of(calls):
+    """The result of a new world after the calls that were answered."""
     world = FAMILY.world(TASK)
     for call in calls:
         if call.error is None:
@@ -189,10 +189,10 @@ def outcome_of(calls):
 
 
 @pytest.fixture(scope="module")
-def run_bare(around, tmp_path_factory):
-    """Runs a block in bare.py. `died`: it had nothing to say at its end; `hung`; `spilled`: bytes
-    beside its one line."""
-    folder = tmp_path_factory.mktemp("bare")
+def run_unprotected(surroundings, tmp_path_factory):
+    """Runs a block in unprotected.py. `died`: it sent no report at its end; `hung`; `spilled`: bytes
+    next to its one line."""
+    folder = tmp_path_factory.mktemp("unprotected")
     empty = dict(
         stdout="",
         printed=0,
@@ -208,7 +208,7 @@ def run_bare(around, tmp_path_factory):
         killed_by=None,
     )
     server = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("bare.py"))],
+        [sys.executable, str(Path(__file__).with_name("unprotected.py"))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -240,21 +240,21 @@ def run_bare(around, tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", ["plain", "naive"])
-def test_a_harmless_block_is_no_attack_on_what_is_bare(run_bare, kind):
-    seen = run_bare("print(list_items()[:1])", kind)
+def test_a_harmless_block_is_no_attack_on_an_unprotected_process(run_unprotected, kind):
+    seen = run_unprotected("print(list_items()[:1])", kind)
     assert (seen.died, seen.hung, seen.error_type) == (False, False, None)
     assert (seen.stdout, seen.after) in (("[\n", "42\n"), ("[\n42\n", ""))
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_the_same_attack_works_when_its_protection_is_off(pools, place, run_bare, name):
+def test_the_same_attack_works_when_its_protection_is_off(pools, place, run_unprotected, name):
     attack = ATTACKS[name]
     if "privileges" in attack.off and not is_powerful():
         pytest.skip("whoever has no privileges cannot do this anyway")
-    block = attack.block(place, bare=True)
+    block = attack.block(place, unprotected=True)
     if attack.off in (["process"], ["protocol"]):
         patience = 0.5 if any("hung" in text for text in attack.headers["works"]) else 5.0
-        seen = run_bare(block, "plain" if attack.off == ["process"] else "naive", patience)
+        seen = run_unprotected(block, "plain" if attack.off == ["process"] else "naive", patience)
         after, world = SimpleNamespace(stdout=seen.after), None
     else:
         without = [word for word in attack.off if word in PROTECTIONS]
@@ -269,7 +269,7 @@ def test_the_same_attack_works_when_its_protection_is_off(pools, place, run_bare
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_an_attack_says_what_it_is(name):
+def test_an_attack_is_described_in_full(name):
     attack = ATTACKS[name]
     assert (
         len(attack.headers["property"]) == 1

@@ -104,7 +104,7 @@ def test_a_block_that_breaks_its_own_interpreter_breaks_nothing_else(hasty, step
     assert steps(hasty, mode, "print(6 * 7)")[0].stdout == "42\n"
 
 
-# Blocks after which an honest agent could go on: the next block of the same episode runs as ever.
+# Blocks after which an honest agent could continue: the next block of the same episode runs as ever.
 HARMLESS = [
     "sys.stdout is a text",
     "json is broken",
@@ -123,7 +123,7 @@ HARMLESS = [
 
 
 @pytest.mark.parametrize("what", HARMLESS)
-def test_the_episode_itself_goes_on_too(hasty, steps, what):
+def test_the_episode_itself_continues_too(hasty, steps, what):
     code = "import os\nn = os.write(1, b'on\\n')"
     first, after = steps(hasty, "persistent", ODD[what], code)
     assert (first.killed_by, after.stdout, after.killed_by, after.state_lost) == (

@@ -129,7 +129,7 @@ WAITING = 4  # processes that may wait for a next step or episode
 
 
 def soon(holds, within=4.0):
-    """Wait until it holds: what is told to end does so a moment later."""
+    """Wait until it holds: what is asked to end does so a moment later."""
     deadline = time.monotonic() + within
     while not holds():
         assert time.monotonic() < deadline
@@ -154,7 +154,7 @@ def test_copies_of_the_state_do_not_add_up(make_limits, tools, children, size):
             )
             for _ in range(50):
                 assert interpreter.run("n = 1\nprint(os.getpid())").stdout == f"{child}\n"
-                assert len(children(child)) <= 10  # those that are told to leave go a moment later
+                assert len(children(child)) <= 10  # those that are asked to leave go a moment later
             soon(lambda: sum(state != "Z" for state in children(child).values()) <= 2)
             for number in range(20):
                 interpreter.run("os._exit(0)" if number % 2 else "n = 1")

@@ -1,4 +1,4 @@
-"""After a kill, a keeping mode goes on from the state before the block that was killed, or, if so
+"""After a kill, a keeping mode continues from the state before the block that was killed, or, if so
 set, from nothing."""
 
 import time
@@ -196,7 +196,7 @@ CONTINUED = {
 
 @pytest.mark.parametrize("what", CONTINUED)
 @pytest.mark.parametrize("kills", [1, 3])
-def test_the_episode_goes_on_as_if_the_killed_blocks_had_not_been(brief, steps, what, kills):
+def test_the_episode_continues_as_if_the_killed_blocks_had_not_been(brief, steps, what, kills):
     first, again = CONTINUED[what]
     undisturbed = steps(brief, "persistent", first, again, again)
     seen = steps(
@@ -232,7 +232,7 @@ for _ in range(3): threading.Thread(target=work, daemon=True).start()
 
 
 @pytest.mark.parametrize("calls", [False, True], ids=["that prints", "that calls tools"])
-def test_a_kill_beside_a_thread_of_an_earlier_step(brief, steps, calls):
+def test_a_kill_next_to_a_thread_of_an_earlier_step(brief, steps, calls):
     """Threads are not copied; what they held while the copy was made must not hold up the next
     steps."""
     for _ in range(8):

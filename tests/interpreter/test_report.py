@@ -1,4 +1,4 @@
-"""What the agent is told of an error: Python's words and its own lines, nothing of the interpreter
+"""What the agent is shown of an error: Python's words and its own lines, nothing of the interpreter
 or the machine."""
 
 import os
@@ -98,7 +98,7 @@ def test_a_missing_name_is_a_name_error_however_it_arises(pool, steps):
 
 
 @BOTH
-def test_too_much_memory_is_told_with_the_limit(pool, steps, mode):
+def test_too_much_memory_is_reported_with_the_limit(pool, steps, mode):
     seen = steps(pool, mode, "x = bytearray(1 << 33)", "raise MemoryError('my own')")
     assert [o.error for o in seen] == ["the limit of 256 MB was reached", "my own"]
 
@@ -265,7 +265,7 @@ PRINTED = {
 @pytest.mark.parametrize("what", PRINTED)
 @BOTH
 def test_no_place_of_this_machine_and_no_file_of_ours_is_shown(pool, steps, mode, what):
-    """Else what the agent is told would differ from machine to machine."""
+    """Else what the agent is shown would differ from machine to machine."""
     seen = steps(pool, mode, PRINTED[what])[0]
     shown = "".join([seen.stdout, seen.error or "", seen.traceback or ""])
     assert shown and seen.killed_by is None

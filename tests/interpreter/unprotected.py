@@ -1,11 +1,11 @@
 """What a study without a sandbox does, for the attacks to succeed on. Never import this: run it and
 throw it away.
 
-Reads lines of JSON [block file, answer file, kind], says one line of JSON to each, and forks a
+Reads lines of JSON [block file, answer file, kind], answers each with one line of JSON, and forks a
 process for each:
 
     plain    the world and the block in one process, tools as bound methods, a plain exec
-    naive    the block in a process of its own, and a host that believes whatever descriptor 3 says
+    naive    the block in a process of its own, and a host that believes whatever arrives on descriptor 3
 
 The process runs the block, then `print(6 * 7)`, and ends with one line of JSON on its standard
 output, the answer file. Whatever keeps that line from coming, or makes it lie, is what the attack
@@ -58,7 +58,7 @@ def run(code, names):
     return stream.getvalue()[start:shown], error
 
 
-def told(error):
+def described(error):
     name = type(error).__name__[:]
     causes, cause = [], error
     while cause is not None:
@@ -84,7 +84,7 @@ def line_of(error):
     return f"{line:d}"
 
 
-def say(report):
+def write_report(report):
     import json  # as late as many programs do
 
     os.write(1, json.dumps(report, ensure_ascii=False, allow_nan=False).encode() + b"\n")
@@ -101,7 +101,7 @@ def plain(code):
         "stdout": printed[:20_000],
         "printed": len(printed),
         "after": after,
-        **({} if error is None else told(error)),
+        **({} if error is None else described(error)),
         "bindings": [
             f"{name} = {value!r}" for name, value in names.items() if not name.startswith("__b")
         ],
@@ -111,7 +111,7 @@ def plain(code):
         **world.result(),
     }
     names.clear()
-    say(report)
+    write_report(report)
 
 
 def naive(code):
@@ -128,7 +128,7 @@ def naive(code):
     while True:
         message = json.loads(messages.read(struct.unpack(">I", messages.read(4))[0]))
         if "done" in message:
-            return say({"taken": world.taken, **world.result(), **message})
+            return write_report({"taken": world.taken, **world.result(), **message})
         value = json.dumps({"value": getattr(world, message["call"])(*message["args"])}).encode()
         messages.write(struct.pack(">I", len(value)) + value)
         messages.flush()

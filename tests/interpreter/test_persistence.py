@@ -201,7 +201,7 @@ TTL = {
 
 
 @pytest.mark.parametrize("what", TTL)
-def test_a_name_lasts_as_many_steps_as_said_since_it_was_last_bound(pool, steps, what):
+def test_a_name_lasts_k_steps_since_it_was_last_bound(pool, steps, what):
     """Each block runs in a fresh episode too, where a look is the step after it: looking changes no
     ages."""
     k, blocks, names = TTL[what]

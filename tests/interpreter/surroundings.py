@@ -1,5 +1,4 @@
-"""What lies around a hostile block: a file, a folder, a process and three servers that it may try
-to reach."""
+"""What a hostile block may try to reach: a file, a folder, a process and three servers."""
 
 import contextlib
 import os
@@ -14,7 +13,7 @@ SECRET = "secret-of-the-task"
 REPOSITORY = Path(__file__).parents[2]
 
 
-class Place:
+class Surroundings:
     """All that a block may attack, and whether it did. `fresh` puts everything back as it was."""
 
     machine = os.uname().machine
@@ -55,7 +54,7 @@ class Place:
         for server in (self.tcp, self.udp, self.listener):
             server.close()
 
-    def words(self, bare):
+    def placeholders(self, unprotected):
         """What the placeholders of a block stand for. Where nothing protects, HOST is not this very
         process."""
         return {
@@ -67,7 +66,7 @@ class Place:
             "PORT": self.tcp.getsockname()[1],
             "UDP": self.udp.getsockname()[1],
             "SHM": self.shared,
-            "HOST": self.sleeper.pid if bare else os.getpid(),
+            "HOST": self.sleeper.pid if unprotected else os.getpid(),
         }
 
     def _state(self):

@@ -72,7 +72,7 @@ def test_set_order_is_the_same_in_every_child_and_every_pool(pool, steps, make_l
 
 
 @BOTH
-def test_output_beyond_the_limit_is_cut_and_said_to_be(pool, steps, mode):
+def test_output_beyond_the_limit_is_cut_with_a_note(pool, steps, mode):
     seen = steps(
         pool, mode, "print('é' * 1999)", "print('é' * 2001)", "print('ab' * 90_000)", "'x' * 2001"
     )
@@ -183,7 +183,7 @@ def test_asking_for_input_does_not_hang(pool, steps, mode):
     ],
 )
 @BOTH
-def test_what_is_said_of_a_harmless_block_is_bounded_and_no_kill(pool, steps, mode, code):
+def test_the_report_of_a_harmless_block_is_bounded_and_no_kill(pool, steps, mode, code):
     seen = steps(pool, mode, code)[0]
     assert seen.killed_by is None
     assert (
@@ -207,7 +207,7 @@ time.sleep(0.2)
 
 
 @BOTH
-def test_what_a_block_says_of_itself_is_bounded_too(pool, steps, mode):
+def test_a_report_that_a_block_forges_is_bounded_too(pool, steps, mode):
     """A block can end its own step with a message in the worker's place: then it is shown no more
     than others."""
     seen = steps(pool, mode, FORGED)[0]
