@@ -13,10 +13,12 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
 
+import click
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 import knapsack_lib
+from knapsack_lib.cli import knapsack
 from knapsack_lib.profiles import Profile
 
 ROOT = Path(__file__).parents[1]
@@ -24,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 project = "Agents Learn Their Runtime"
 copyright = "Apache-2.0"
 release = knapsack_lib.__version__
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx_click", "sphinx_copybutton"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx_copybutton"]
 
 root_doc = "docs/index"
 include_patterns = ["CHANGELOG.md", "CONTRIBUTING.md", "docs/**.md", "notebooks/*.ipynb"]
@@ -38,16 +40,19 @@ copybutton_prompt_text = "$ "
 copybutton_only_copy_prompt_lines = True
 
 default_role = "literal"
+smartquotes = False  # -- is an option
 add_module_names = False
 autodoc_inherit_docstrings = False
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
-autodoc_default_options = {"show-inheritance": False}
+python_maximum_signature_line_length = 130
 # Links between pages are checked; names of types in signatures are not.
 nitpick_ignore_regex = [("py:.*", ".*")]
 
 html_theme = "furo"
 html_title = project
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_extra_path = ["start"]  # index.html, which leads to the first page
 html_show_sphinx = False
 html_copy_source = False
@@ -115,9 +120,8 @@ class Room(Markdown):
     has_content = False
 
     def markdown(self) -> str:
-        return "\n".join(
-            _module(name) for given in self.arguments[0].split() for name in _modules(given)
-        )
+        names = [name for given in self.arguments[0].split() for name in _modules(given)]
+        return "\n".join(_module(name) for name in names)
 
 
 def _modules(given: str) -> list[str]:
@@ -146,8 +150,8 @@ class Settings(Markdown):
     has_content = False
 
     def markdown(self) -> str:
-        top = [(name, f) for name, f in Profile.model_fields.items() if _section(f) is None]
-        parts = [_table(dict(top))]
+        top = {name: f for name, f in Profile.model_fields.items() if _section(f) is None}
+        parts = ["## Of the whole study", "", _table(top)]
         for name, field in Profile.model_fields.items():
             parts += _sections(name, _section(field))
         return "\n".join(parts)
@@ -172,11 +176,16 @@ def _sections(name: str, section: Any) -> list[str]:
 
 
 def _table(fields: dict[str, Any]) -> str:
-    rows = [
-        f"| `{name}` | {_kind(field)} | {_default(field)} | {field.description or ''} |"
-        for name, field in fields.items()
-    ]
-    return "\n".join(["| setting | value | default | meaning |", "|---|---|---|---|", *rows, ""])
+    """Columns in which nothing stands are left out."""
+    rows = [["setting", "value", "default", "meaning"]]
+    rows += [[f"`{n}`", _kind(f), _default(f), _words(f)] for n, f in fields.items()]
+    kept = [c for c in range(4) if any(row[c] for row in rows[1:])]
+    lines = ["| " + " | ".join(row[c] for c in kept) + " |" for row in rows]
+    return "\n".join([lines[0], "|---" * len(kept) + "|", *lines[1:], ""])
+
+
+def _words(field: Any) -> str:
+    return (field.description or "").replace("<", "&lt;")
 
 
 def _kind(field: Any) -> str:
@@ -190,7 +199,7 @@ def _kind(field: Any) -> str:
     if origin is dict:
         return "names with values"
     bounds = [
-        f"{sign} {getattr(limit, key)}"
+        f"{sign}\N{NO-BREAK SPACE}{getattr(limit, key)}"
         for limit in field.metadata
         for key, sign in BOUNDS.items()
         if getattr(limit, key, None) is not None
@@ -211,10 +220,27 @@ def _default(field: Any) -> str:
     return f"`{value}`" if value or value == 0 else "none"
 
 
+class Commands(Markdown):
+    """The help of the command `knapsack` and of everything below it, as a terminal shows it."""
+
+    has_content = False
+
+    def markdown(self) -> str:
+        wide = {"max_content_width": 96, "terminal_width": 96}
+        top = click.Context(knapsack, info_name="knapsack", **knapsack.context_settings | wide)
+        names = knapsack.list_commands(top)
+        parts = [f"```text\n{knapsack.get_help(top)}\n```"]
+        for name, command in ((name, knapsack.get_command(top, name)) for name in names):
+            inner = click.Context(command, top, info_name=name)
+            parts.append(f"## `{name}`\n\n```text\n{command.get_help(inner)}\n```")
+        return "\n\n".join(["## `knapsack`", *parts])
+
+
 def setup(app: Any) -> dict[str, bool]:
     app.connect("source-read", begin_with_readme)
     app.connect("autodoc-process-docstring", as_rst)
     app.connect("autodoc-skip-member", not_ours)
+    app.add_directive("command-line", Commands)
     app.add_directive("library-room", Room)
     app.add_directive("profile-settings", Settings)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
