@@ -118,16 +118,18 @@ def _kept(data: Any) -> Episode | None:
         episode = EPISODE.validate_python(data)
         family, result = family_or_unknown(episode.family), episode.result
         measures = [result["score"], *family.to_published(result).values()]
-        counts = [metric.of(result) for metric in family.metrics.values() if metric.kind == "int64"]
+        found = [(metric.kind, metric.of(result)) for metric in family.metrics.values()]
     except (ValueError, ArithmeticError, LookupError, TypeError):  # ValidationError is the first
         return None
-    counts += [episode.train_seed]
+    counts = [episode.train_seed, *(number for kind, number in found if kind == "int64")]
     for turn in episode.turns:
         counts += [turn.prompt_tokens, turn.completion_tokens]
-    usable = isinstance(result.get("solved"), bool) and all(
-        value != value or as_number(value) is not None for value in measures
+    usable = (
+        isinstance(result.get("solved"), bool)
+        and all(value != value or as_number(value) is not None for value in measures)
+        and all(as_count(count) == count for count in counts)
     )
-    return episode if usable and all(as_count(count) == count for count in counts) else None
+    return episode if usable else None
 
 
 def _turn(step: Mapping[str, Any]) -> Turn:

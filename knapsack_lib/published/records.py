@@ -209,10 +209,5 @@ def as_count(value: Any) -> int:
 
 def as_number(value: Any) -> float | None:
     """A finite number that sums can be made of; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:  # an integer of hundreds of digits
-        return None
-    return number if abs(number) < LARGEST_NUMBER else None
+    usable = type(value) in (int, float) and abs(value) < LARGEST_NUMBER  # NaN is not
+    return float(value) if usable else None

@@ -1,260 +1,19 @@
-"""Files in and out: archives that mean harm, tasks in both spellings, episodes there and back, the
-command line."""
+"""The commands of cli/exchange.py: what they print, their exit codes, and what they refuse in one
+line."""
 
-import contextlib
-import io
 import json
-import tarfile
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from knapsack_lib.analysis.results import read_results
-from knapsack_lib.cli import knapsack
+from knapsack_lib import cli
+from knapsack_lib.cli import COMMANDS, knapsack
 from knapsack_lib.errors import UserError
 from knapsack_lib.explorer.catalogue import open_catalogue
-from knapsack_lib.profiles import load_profile
-from knapsack_lib.published.episodes import to_episodes, write_chat, write_published
-from knapsack_lib.published.files import members
 from knapsack_lib.published.reading import read_source
 from knapsack_lib.published.records import read_records
 from knapsack_lib.published.table import latex_table
-from knapsack_lib.published.tasks import generate_tasks, read_task_files
-
-CONFIG = {
-    "run_name": "easy_5",
-    "seed_start": 7,
-    "navigation": {"num_tasks": 0},
-    "knapsack": {
-        "num_tasks": 5,
-        "n_items_range": [25, 40],
-        "weight_range": [5, 20],
-        "value_range": [10, 100],
-        "classes": list("ABCDEFGHIJKLMNO"),
-        "num_allowed_classes": 3,
-        "capacity_ratio_range": [0.35, 0.5],
-    },
-}
-
-
-@pytest.fixture
-def config(tmp_path):
-    path = tmp_path / "easy.json"
-    path.write_text(json.dumps(CONFIG))
-    return path
-
-
-# Archives -----------------------------------------------------------------------------------------
-
-
-def archive(path, **member):
-    with tarfile.open(path, "w:gz") as made:
-        info = tarfile.TarInfo(member.pop("name", "knapsack-a.json"))
-        data = member.pop("data", b"{}")
-        for key, value in {"size": len(data), **member}.items():
-            setattr(info, key, value)
-        made.addfile(info, io.BytesIO(data))
-    return path
-
-
-@pytest.mark.parametrize(
-    ("member", "said"),
-    [
-        ({"name": "../knapsack-a.json"}, "points outside"),
-        ({"name": "a/../../knapsack-a.json"}, "points outside"),
-        ({"name": "/etc/knapsack-a.json"}, "points outside"),
-        ({"name": "..\\knapsack-a.json"}, "points outside"),
-        (
-            {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd", "size": 0, "data": b""},
-            "a link or a device",
-        ),
-        ({"type": tarfile.LNKTYPE, "linkname": "x", "size": 0, "data": b""}, "a link or a device"),
-        ({"type": tarfile.FIFOTYPE, "size": 0, "data": b""}, "a link or a device"),
-    ],
-)
-def test_an_archive_that_means_harm_is_refused_in_one_line_and_writes_nothing(
-    tmp_path, member, said
-):
-    path = archive(tmp_path / "bad.tar.gz", **member)
-    before = sorted(tmp_path.parent.iterdir())
-    with pytest.raises(UserError, match=said) as error:
-        list(members(path))
-    assert "\n" not in str(error.value) and sorted(tmp_path.parent.iterdir()) == before
-
-
-def test_an_archive_that_is_cut_short_is_one_line(tmp_path, sample, packed):
-    path = packed(sample / "persistent")
-    whole = path.read_bytes()
-    for end in (3, len(whole) // 2, len(whole) * 3 // 4):
-        path.write_bytes(whole[:end])
-        with pytest.raises(UserError) as error:
-            read_records(path)
-        assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("packing", ["gz", "bz2", "xz"])
-def test_a_damaged_archive_of_any_packing_is_one_line(tmp_path, sample, packing):
-    path = tmp_path / f"made.tar.{packing}"
-    with tarfile.open(path, f"w:{packing}") as made:
-        made.add(sample / "persistent", arcname="persistent")
-    assert len(read_records(path).records) == 8
-    whole = path.read_bytes()
-    for place in range(3, len(whole), len(whole) // 40):
-        path.write_bytes(whole[:place] + bytes(64) + whole[place + 64 :])
-        with contextlib.suppress(UserError):  # what is damaged may be a part that nobody reads
-            read_records(path)
-    path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UserError, match="the archive is damaged") as error:
-        read_records(path)
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("name", ["summary.json", "traces.jsonl", "r.py"])
-def test_a_file_that_is_no_result_is_one_line(tmp_path, name):
-    (tmp_path / name).write_text("{}")
-    for read, said in (
-        (read_records, "no knapsack-<task>.json in it"),
-        (read_source, "no knapsack-<task>.json and no"),
-        (open_catalogue, "no episodes in"),
-    ):
-        with pytest.raises(UserError, match=said) as error:
-            read(tmp_path / name)
-        assert name in str(error.value) and "\n" not in str(error.value)
-
-
-def test_a_link_out_of_a_folder_is_refused(tmp_path, copy):
-    folder = copy("persistent")
-    (folder / "knapsack-out.json").symlink_to("/etc/hostname")
-    with pytest.raises(UserError, match="leads out"):
-        read_records(folder)
-
-
-# Tasks --------------------------------------------------------------------------------------------
-
-
-def test_tasks_of_a_config_are_the_same_every_time_and_those_there_are_kept(config, tmp_path):
-    first, again = (
-        generate_tasks(str(config), tmp_path / "a"),
-        generate_tasks(str(config), tmp_path / "b"),
-    )
-    assert first.written == again.written == tuple(f"knapsack-{i:010d}.json" for i in range(5))
-    for name in first.written:
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
-    (tmp_path / "a" / first.written[2]).write_text("{")
-    third = generate_tasks(str(config), tmp_path / "a")
-    assert (third.written, len(third.kept), third.different) == ((), 5, (first.written[2],))
-    assert (tmp_path / "a" / first.written[2]).read_text() == "{"
-
-
-def test_drawn_tasks_obey_the_config(config, tmp_path):
-    generate_tasks(str(config), tmp_path / "a")
-    for task in read_task_files(tmp_path / "a"):
-        items = task.private["items"].values()
-        assert 25 <= len(items) <= 40 and all(
-            5 <= i["weight"] <= 20 and 10 <= i["value"] <= 100 for i in items
-        )
-        assert len(task.public["allowed_classes"]) == 3 and {i["class"] for i in items} <= set(
-            "ABCDEFGHIJKLMNO"
-        )
-        assert task.run_name == "easy_5"
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"colour": 1}, "colour: Extra inputs"),
-        ({"knapsack": {"num_items": 3}}, "knapsack.num_items"),
-        ({"knapsack": {"num_allowed_classes": 4}}, "only 3 classes"),
-        ({"knapsack": {"n_items_range": [9, 3], "num_allowed_classes": 2}}, "items"),
-        (
-            {"knapsack": {"classes": ["A", "B", "A"], "num_allowed_classes": 1}},
-            "classes names 'A' twice",
-        ),
-        (
-            {"knapsack": {"capacity_ratio_range": [0.3, float("inf")], "num_allowed_classes": 2}},
-            "capacity_ratio",
-        ),
-        ({"knapsack": {"value_range": [1, 2**70], "num_allowed_classes": 2}}, "value"),
-    ],
-)
-def test_a_bad_config_is_one_line(tmp_path, change, said):
-    path = tmp_path / "bad.json"
-    path.write_text(json.dumps({"knapsack": {}, **change}))
-    with pytest.raises(UserError, match=said) as error:
-        generate_tasks(str(path), tmp_path / "a")
-    assert "\n" not in str(error.value) and not (tmp_path / "a").exists()
-
-
-def test_task_files_are_read_in_the_codes_spelling_and_in_the_data_cards(sample, tmp_path):
-    ours = read_task_files(sample / "tasks")
-    for path in (sample / "tasks").glob("*.json"):
-        data = json.loads(path.read_text())
-        public = data["public"]
-        public["budget"], public["valid_classes"] = (
-            public.pop("inspect_budget"),
-            public.pop("allowed_classes"),
-        )
-        (tmp_path / path.name).write_text(json.dumps(data))
-    assert len(ours) == 8 and read_task_files(tmp_path) == ours
-    (tmp_path / "other.json").write_text('{"public": {}}')
-    with pytest.raises(UserError, match=r"other\.json lacks the key"):
-        read_task_files(tmp_path)
-
-
-# Episodes -----------------------------------------------------------------------------------------
-
-
-def test_published_files_become_episodes_that_can_be_explored(sample, tmp_path):
-    episodes = to_episodes(
-        read_records(sample / "persistent").records, ("published", "persistent", "easy")
-    )
-    met = next(e for e in episodes if e.task_id.endswith("4"))
-    assert (
-        any(turn.error_type == "NameError" for turn in met.turns) and met.finish_reason == "finish"
-    )
-    assert [e.finish_reason for e in episodes if e.task_id.endswith(("5", "6"))] == [
-        "max_turns",
-        "timeout",
-    ]
-    store = tmp_path / "store"
-    store.mkdir()
-    (store / "episodes.jsonl").write_text("".join(e.to_line() + "\n" for e in episodes))
-    catalogue = open_catalogue(store)
-    assert len(catalogue) == 8 and catalogue.frame.tokens.mean() == pytest.approx(
-        7878.375, rel=0.02
-    )
-    assert catalogue.find(missing_variable=True).task_id.tolist() == [met.task_id]
-
-
-def test_our_episodes_come_back_from_published_files_as_they_were(tmp_path):
-    ours = read_results(load_profile("pocket-seeds").run()).episodes[::97]
-    seconds = [None, 2.5, *[7.0] * (len(ours) - 2)]
-    assert write_published(ours, tmp_path / "out", seconds) == len(ours)
-    found = read_records(tmp_path / "out")
-    order = [(e.train, e.runtime, e.difficulty, e.train_seed, e.task_id) for e in ours]
-    back = {
-        (e.train, e.runtime, e.difficulty, e.train_seed, e.task_id): e
-        for e in to_episodes(found.records)
-    }
-    assert [back[key] for key in order] == ours and not found.problems
-    assert {record.tokens for record in found.records} == {
-        sum(t.prompt_tokens + t.completion_tokens for t in e.turns) for e in ours
-    }
-    assert sorted(record.seconds or 0 for record in found.records)[:3] == [0, 2.5, 7.0]
-    with pytest.raises(UserError, match="is there already"):
-        write_published(ours, tmp_path / "out")
-
-
-def test_chat_lines_hold_the_conversations(tmp_path):
-    ours = read_results(load_profile("pocket-seeds").run()).episodes[:5]
-    assert write_chat(ours, tmp_path / "deep" / "chat.jsonl") == 5
-    lines = [
-        json.loads(line) for line in (tmp_path / "deep" / "chat.jsonl").read_text().splitlines()
-    ]
-    assert [line["messages"] for line in lines] == [e.messages() for e in ours]
-
-
-# The command --------------------------------------------------------------------------------------
 
 
 def run(*arguments):
@@ -263,14 +22,14 @@ def run(*arguments):
 
 def test_every_command_has_help_with_an_example():
     assert run("--help").exit_code == 0
-    for name in knapsack.commands:
-        said = run(name, "--help")
-        assert said.exit_code == 0 and "Example:  knapsack" in said.output, name
+    for name in (name for name, (module, _) in COMMANDS.items() if module == "exchange"):
+        help_text = run(name, "--help")
+        assert help_text.exit_code == 0 and "Example:  knapsack" in help_text.output, name
 
 
 def test_the_help_of_table_shows_a_spec_that_is_one(tmp_path):
-    said = run("table", "--help").output
-    spec = json.loads(said[said.index('{"caption"') : said.index("]}") + 2])
+    text = run("table", "--help").output
+    spec = json.loads(text[text.index('{"caption"') : text.index("]}") + 2])
     (tmp_path / "spec.json").write_text(json.dumps(spec))
     with pytest.raises(
         UserError, match=r"cells\.0\.path: no file or folder summary\.json"
@@ -280,8 +39,8 @@ def test_the_help_of_table_shows_a_spec_that_is_one(tmp_path):
 
 def test_stats_and_compare_print_for_people_and_for_machines(sample):
     a, b = sample / "persistent", sample / "stateless"
-    told = json.loads(run("stats", a, b, "--json").output)
-    assert [one["episodes"] for one in told] == [8, 8] and told[0]["tool_calls"] is None
+    printed = json.loads(run("stats", a, b, "--json").output)
+    assert [one["episodes"] for one in printed] == [8, 8] and printed[0]["tool_calls"] is None
     assert json.loads(run("stats", a, b, "--json", "--as-published").output)[0][
         "tool_calls"
     ] == pytest.approx(41 / 7)
@@ -317,3 +76,203 @@ def test_import_and_export_go_there_and_back(sample, tmp_path):
         ).exit_code
         == 0
     )
+
+
+def refused(answer, message):
+    """The one line of a command that was refused."""
+    code, text = answer
+    assert code == 2 and text.startswith("error: ") and text.count("\n") == 1, text
+    assert message in text
+
+
+def test_a_task_file_is_written_next_to_a_part_of_the_users_own(command, tmp_path):
+    config = {"knapsack": {"num_tasks": 1, "num_allowed_classes": 2}}
+    (tmp_path / "easy.json").write_text(json.dumps(config))
+    (tmp_path / "tasks").mkdir()
+    mine = tmp_path / "tasks" / "knapsack-0000000000.part"
+    mine.write_text("precious")
+    assert (
+        command("generate", "easy.json", "--out", "tasks")[0] == 0
+        and mine.read_text() == "precious"
+    )
+
+
+def test_parquet_is_replaced_whole_or_kept(command, sample, tmp_path, monkeypatch):
+    (tmp_path / "e.parquet").write_text("as it was")
+
+    def fails(frame, path, **_):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pd.DataFrame, "to_parquet", fails)
+        answer = command(
+            "export", sample / "persistent", "--format", "parquet", "--out", "e.parquet"
+        )
+    refused(answer, "No space left on device")
+    assert (tmp_path / "e.parquet").read_text() == "as it was" and len(
+        list(tmp_path.iterdir())
+    ) == 1
+    assert (
+        command("export", sample / "persistent", "--format", "parquet", "--out", "e.parquet")[0]
+        == 0
+    )
+    assert len(pd.read_parquet(tmp_path / "e.parquet")) == 8
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [("file/x", "a file is where its folder would be"), ("d", "d")],
+    ids=["in a file", "a folder"],
+)
+@pytest.mark.parametrize(
+    "words",
+    [
+        "import S",
+        "export S",
+        "export S --format chat",
+        "export S --format parquet",
+        "table spec.json",
+    ],
+)
+def test_a_place_that_cannot_be_is_one_line_and_nothing_is_written(
+    command, sample, tmp_path, tree, words, out, message
+):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "file").write_text("mine")
+    cell = {
+        "difficulty": "easy",
+        "train": "base",
+        "runtime": "reset",
+        "score_override": 0.5,
+        "path": "summary.json",
+    }
+    (tmp_path / "spec.json").write_text(json.dumps({"cells": [cell]}))
+    (tmp_path / "summary.json").write_text("{}")
+    before = tree(tmp_path)
+    refused(
+        command(*words.replace("S", str(sample / "persistent"), 1).split(), "--out", out), message
+    )
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("out", ["file", "file/x"])
+def test_tasks_cannot_be_written_into_a_file(command, tmp_path, out):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "easy.json").write_text(
+        json.dumps({"knapsack": {"num_tasks": 1, "num_allowed_classes": 2}})
+    )
+    refused(command("generate", "easy.json", "--out", out), "give another path")
+
+
+def test_a_table_may_go_into_a_folder_that_is_not_there_yet(command, tmp_path):
+    cell = {"difficulty": "easy", "train": "base", "runtime": "reset", "absent": True}
+    (tmp_path / "spec.json").write_text(json.dumps({"cells": [cell]}))
+    assert command("table", "spec.json", "--out", "new/x.tex") == (0, "wrote new/x.tex\n")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["x.tex"]
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            PermissionError(13, "Permission denied", "a\nb"),
+            "a\\nb: Permission denied; give another path",
+        ),
+        (IsADirectoryError(21, "Is a directory", "made", None, "wanted"), "wanted: Is a directory"),
+        (OSError("no errno\nand two lines"), "no errno and two lines"),
+        (OSError(), "OSError"),
+    ],
+)
+def test_what_the_file_system_refuses_is_one_line(command, monkeypatch, error, message):
+    def fails():
+        raise error
+
+    monkeypatch.setattr(cli, "knapsack", fails)
+    refused(command(), message)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--train", "../../esc"), "train = '../../esc' is no plain word"),
+        (("--train", ""), "train = '' is no plain word"),
+        (("--train", "a/b"), "letters, digits, _ and -"),
+        (
+            ("--runtime", "nonsense"),
+            "runtime = 'nonsense' is unknown; choose one of: persistent, reset",
+        ),
+        (("--difficulty", "../x"), "difficulty = '../x' is unknown; choose one of: easy, medium"),
+    ],
+)
+def test_a_cell_that_is_none_is_refused_and_nothing_is_written(
+    command, sample, tmp_path, tree, words, message
+):
+    before = tree(tmp_path.parent)
+    refused(command("import", sample / "persistent", "--out", "deep/out", *words), message)
+    assert tree(tmp_path.parent) == before
+
+
+def test_the_papers_words_for_a_cell_are_those_of_ours(command, sample, tmp_path):
+    words = ("--train", "stateless", "--runtime", "stateless", "--difficulty", "hard")
+    assert command("import", sample / "persistent", "--out", "out", *words)[0] == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["reset-reset-medium"]
+    frame = open_catalogue(tmp_path / "out").frame
+    assert set(zip(frame.train, frame.runtime, frame.difficulty, strict=True)) == {
+        ("reset", "reset", "medium")
+    }
+
+
+@pytest.mark.parametrize("task", ["a/b", "../../b", "a\\b", "a\x00b"])
+def test_a_task_id_that_cannot_be_a_files_name_is_one_line_and_nothing_is_written(
+    command, tmp_path, tree, task
+):
+    line = {"messages": [{"role": "assistant", "content": "x"}], "task_id": task}
+    (tmp_path / "traces.jsonl").write_text(json.dumps(line))
+    assert command("import", "traces.jsonl", "--out", "theirs")[0] == 0
+    before = tree(tmp_path)
+    refused(command("export", "theirs", "--out", "again"), "task id")
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("count", [1e30, -4, 2**60, 10**400])
+def test_counts_that_no_table_can_hold_are_not_recorded(command, tmp_path, count):
+    metrics = {"items_taken_count": count, "inspected_count": count}
+    line = {"messages": [{"role": "assistant", "content": "x"}], "task_id": "t", "metrics": metrics}
+    (tmp_path / "traces.jsonl").write_text(json.dumps(line))
+    command("import", "traces.jsonl", "--out", "theirs")
+    assert command("export", "theirs", "--format", "parquet", "--out", "e.parquet")[0] == 0
+    assert command("export", "theirs", "--out", "again")[0] == 0
+    (episode,) = read_source(tmp_path / "again").episodes
+    assert episode.result["items_taken"] == episode.result["items_inspected"] == 0
+
+
+def test_scores_whose_sum_is_no_number_are_none(command, tmp_path):
+    lines = [
+        {"messages": [{"role": "assistant", "content": "x"}], "score": 1.7e308} for _ in range(2)
+    ]
+    (tmp_path / "traces.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert command("export", "traces.jsonl", "--out", "again")[0] == 0
+    assert {record.score for record in read_records(tmp_path / "again").records} == {None}
+
+
+def test_a_note_is_no_failure_of_an_import_and_a_line_left_out_is(command, tmp_path):
+    line = json.dumps({"messages": [{"role": "assistant", "content": "x"}]})
+    (tmp_path / "whole.jsonl").write_text(line)
+    code, text = command("import", "whole.jsonl", "--out", "whole")
+    assert code == 0 and "note: whole.jsonl: conversations record no tokens" in text
+    (tmp_path / "cut.jsonl").write_text(line + "\n" + line[:20])
+    code, text = command("import", "cut.jsonl", "--out", "cut")
+    assert code == 1 and "1 episodes in 1 stores" in text and "cut.jsonl:2: no whole JSON" in text
+
+
+def test_an_import_without_traces_notes_it_and_succeeds_and_a_damaged_file_is_left_out(
+    command, copy
+):
+    folder = copy("persistent")
+    (folder / "knapsack-knapsack-0000000003.trace.json").unlink()
+    code, text = command("import", folder, "--out", "one")
+    assert code == 0 and "1 episodes have no trace" in text
+    (folder / "knapsack-knapsack-0000000002.json").write_text("{")
+    code, text = command("import", folder, "--out", "other")
+    assert code == 1 and "0000000002.json: no whole JSON" in text

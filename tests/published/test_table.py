@@ -2,11 +2,16 @@
 line."""
 
 import json
+import re
+import shutil
+import subprocess
 
 import pytest
+from common import one_line
 
 from knapsack_lib.analysis.intervals import mean_interval
 from knapsack_lib.errors import UserError
+from knapsack_lib.profiles import load_profile
 from knapsack_lib.published.table import latex_table
 
 SUMMARY = {
@@ -22,7 +27,7 @@ SUMMARY = {
 
 @pytest.fixture
 def table(tmp_path, copy):
-    """table(cell, ..., **top): the LaTeX of a spec beside a copy of the sample and a summary file."""
+    """table(cell, ..., **top): the LaTeX of a spec next to a copy of the sample and a summary file."""
     copy("persistent")
     (tmp_path / "summary.json").write_text(json.dumps(SUMMARY))
 
@@ -77,7 +82,7 @@ def test_scales_counts_overrides_and_absent_cells(table):
 
 
 @pytest.mark.parametrize(
-    ("cell", "top", "said"),
+    ("cell", "top", "message"),
     [
         ({"metrics_pth": "x"}, {}, r"cells\.0\.metrics_pth"),
         ({"path": "gone.json"}, {}, r"cells\.0\.path: no file or folder gone\.json; declare"),
@@ -92,7 +97,39 @@ def test_scales_counts_overrides_and_absent_cells(table):
         ({"path": "spec.json"}, {}, "holds no score"),
     ],
 )
-def test_what_is_wrong_is_one_line_that_names_it(table, cell, top, said):
-    with pytest.raises(UserError, match=said) as error:
+def test_what_is_wrong_is_one_line_that_names_it(table, cell, top, message):
+    with pytest.raises(UserError, match=message) as error:
         table(cell, **top)
-    assert "\n" not in str(error.value)
+    one_line(error)
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="no LaTeX here")
+def test_the_table_compiles_with_the_packages_of_the_paper(whole, tmp_path):
+    cells = [
+        {
+            "difficulty": size,
+            "train": train,
+            "runtime": runtime,
+            "metrics_path": str(whole[0] / f"{train}_{runtime}_{size}"),
+        }
+        for size in ("easy", "hard")
+        for train in ("base", "persistent", "stateless")
+        for runtime in ("persistent", "stateless")
+    ]
+    spec = {"caption": "All_cells & 100% #1 \\ {x}", "label": "tab:all", "cells": cells}
+    (tmp_path / "spec.json").write_text(json.dumps(spec))
+    table = latex_table(tmp_path / "spec.json")
+    assert table.count("[") == 12 - sum("nan" in line for line in table.splitlines())
+    head = re.findall(
+        r"\\usepackage.*",
+        (load_profile("pocket").run().published_root.parents[1] / "paper/main.tex").read_text(),
+    )
+    text = ["\\documentclass{article}", *head, "\\begin{document}", table, "\\end{document}"]
+    (tmp_path / "t.tex").write_text("\n".join(text))
+    done = subprocess.run(
+        ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "t.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]

@@ -1,17 +1,19 @@
-"""Damaged files: whatever is done to the bytes, the answer is records, or one line; nothing else is
-touched."""
+"""Result and trace files that are damaged: whatever is done to the bytes, the answer is records, or
+one line; nothing else is touched."""
 
 import json
 import random
+import re
 
 import pytest
+from common import one_line
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from knapsack_lib.errors import UserError
-from knapsack_lib.published.episodes import to_episodes
+from knapsack_lib.published.episodes import to_episode
 from knapsack_lib.published.records import read_records
-from knapsack_lib.published.reports import compare, stats, stats_as_published
+from knapsack_lib.published.reports import compare, stats
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -28,6 +30,8 @@ def known(*names):
 
 
 USAGE = known("prompt_tokens", "completion_tokens", "total_tokens")
+
+
 STEP = (
     st.fixed_dictionaries(
         {},
@@ -40,6 +44,8 @@ STEP = (
     )
     | JSON
 )
+
+
 SUMMARY = st.fixed_dictionaries(
     {},
     optional={
@@ -50,6 +56,8 @@ SUMMARY = st.fixed_dictionaries(
         "token_usage": USAGE,
     },
 )
+
+
 METRICS = known(
     "agent_value",
     "optimal_value",
@@ -58,6 +66,8 @@ METRICS = known(
     "items_taken_count",
     "inspected_count",
 )
+
+
 QUIET = settings(
     max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -67,15 +77,15 @@ def survives(folder):
     """Reports and episodes of a folder, or one line."""
     try:
         found = read_records(folder)
-        for report in (stats, stats_as_published):
-            report(found)
+        for as_published in (False, True):
+            stats(found, as_published)
         compare(found, found)
-        for episode in to_episodes(found.records):
-            episode.to_line()
+        for record in found.records:
+            to_episode(record).to_line()
     except UserError as error:
         assert "\n" not in str(error) and len(str(error)) < 700
     else:
-        assert all("\n" not in problem for problem in found.problems)
+        assert all("\n" not in line for line in (*found.problems, *found.notes))
 
 
 def changed(data, rng):
@@ -138,5 +148,62 @@ def test_any_json_in_any_place_gives_records_or_one_line(
 def test_a_folder_without_episodes_is_one_line(tmp_path, size):
     if size:
         (tmp_path / "notes.json").write_text("{}")
-    with pytest.raises(UserError, match="no knapsack-<task>.json in it"):
+    with pytest.raises(UserError, match="no knapsack-<task>.json in it") as error:
         read_records(tmp_path)
+    one_line(error)
+
+
+def test_a_family_of_the_projects_own_has_its_own_files(project, sample):
+    source = (
+        "from knapsack_lib.families import Family\n\n\n"
+        "class Lamps(Family):\n    name = 'lamps'\n    tools, sizes = (), {}\n"
+        "    make_task = world = None\n\n\nFAMILY = Lamps()\n"
+    )
+    (project / "families").mkdir()
+    (project / "families" / "lamps.py").write_text(source)
+    data = (sample / "persistent" / "knapsack-knapsack-0000000000.json").read_text()
+    for name in ("lamps-0", "knapsack-0", "other-0"):
+        (project / "files").mkdir(exist_ok=True)
+        (project / "files" / f"{name}.json").write_text(data)
+    records = read_records(project / "files").records
+    assert [record.family for record in records] == ["knapsack", "lamps"]
+    mine = to_episode(records[1])
+    assert (
+        mine.family == "lamps" and mine.result["agent_value"] == records[1].metrics["agent_value"]
+    )
+
+
+def test_a_trace_or_a_result_alone_is_counted_and_stated(copy):
+    folder = copy("persistent")
+    (folder / "knapsack-knapsack-0000000003.trace.json").unlink()
+    (folder / "knapsack-knapsack-0000000005.json").unlink()
+    found = read_records(folder)
+    notes = stats(found).notes
+    assert len(found.records) == 8 and any("without its result file" in note for note in notes)
+    assert not found.problems  # nothing was left out
+    assert any("1 episodes have no trace" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (b"", "the file is empty"),
+        (b'{"status": "comp', "no whole JSON"),
+        ("größe".encode("latin-1"), "not UTF-8"),
+        (b"[1, 2]", "holds a list where an object is expected"),
+        (b'{"status": "fine"}', "status 'fine' is none of completed, timeout, error"),
+        (b'{"status": "completed", "result": 7}', "result is no dict"),
+        (b'{"status": "completed", "result": {"metrics": 7}}', "metrics is no dict"),
+        (b"[" * 100_000, "nested too deep|no whole JSON"),
+    ],
+    ids=["empty", "cut", "latin-1", "list", "status", "result", "metrics", "deep"],
+)
+def test_a_damaged_file_is_one_line_of_the_notes_and_the_rest_is_read(copy, damage, message):
+    folder = copy("persistent")
+    (folder / "knapsack-knapsack-0000000000.json").write_bytes(damage)
+    found = read_records(folder)
+    assert len(found.records) == 8 and re.search(message, found.problems[0])
+    assert (
+        "knapsack-knapsack-0000000000.json" in found.problems[0] and "\n" not in found.problems[0]
+    )
+    json.dumps(found.problems)
