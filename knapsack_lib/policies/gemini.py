@@ -17,6 +17,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -111,9 +112,7 @@ class GeminiPolicy:
         self._base_url = base_url or os.environ.get("GEMINI_BASE_URL") or None
         if self._base_url and not re.match(r"https?://[^/]", self._base_url):
             raise UserError("GEMINI_BASE_URL is no address; it begins with http:// or https://")
-        self._client: Any = None
-        self._hide: Callable[[str], str] = str
-        self._lock, self._room = threading.Lock(), threading.Condition()
+        self._room = threading.Condition()
         self._reserved: list[float] = []  # USD that the requests under way may cost
         with ReplyStore(folder) as store:
             self._usage = Usage(spent_usd=store.total("usd"))
@@ -223,7 +222,7 @@ class GeminiPolicy:
 
     def _answer(self, key: str, ask: Ask, play: _Play) -> Any:
         """Ask until there is an answer. Raises PolicyError after `setting.attempts`."""
-        models, reason = self._connected().models, ""
+        models, reason = self._connection[0].models, ""
         request = request_of(self.setting, ask.messages, ask.seed)
         for attempt in range(self.setting.attempts):
             play.wait(0)
@@ -250,7 +249,8 @@ class GeminiPolicy:
         asking again is no use."""
         code = getattr(error, "code", None)
         text = getattr(error, "message", None) or ("" if code else str(error))
-        line = self._hide(" ".join(f"{code or type(error).__name__} {text}".split()))[:240]
+        hide = self._connection[1]
+        line = hide(" ".join(f"{code or type(error).__name__} {text}".split()))[:240]
         if code is None:
             self._count(unanswered=1)
         elif 400 <= code < 500 and code not in (408, 429):
@@ -269,9 +269,8 @@ class GeminiPolicy:
             ) from None
         return asked, line
 
-    def _connected(self) -> Any:
-        """The client, made at the first request: a run that needs none needs no key."""
-        with self._lock:
-            if self._client is None:
-                self._client, self._hide = connect(self.setting.timeout_seconds, self._base_url)
-            return self._client
+    @cached_property
+    def _connection(self) -> tuple[Any, Callable[[str], str]]:
+        """The client, and what hides the key in a text; made at the first request: a run that needs
+        none needs no key."""
+        return connect(self.setting.timeout_seconds, self._base_url)

@@ -15,6 +15,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from itertools import groupby
 from typing import Any
 
 from pydantic import ValidationError
@@ -94,30 +95,20 @@ def asked_pause(error: Any) -> float:
     """Seconds that a refusal asks to wait, by its header Retry-After or the RetryInfo in its body;
     0 when it names none."""
     headers = getattr(getattr(error, "response", None), "headers", None) or {}
-    texts = [str(headers.get("retry-after", ""))]
-    details = getattr(error, "details", None)
-    inner = details.get("error", details) if isinstance(details, dict) else {}
-    listed = inner.get("details") if isinstance(inner, dict) else None
-    for detail in listed if isinstance(listed, list) else []:
-        if isinstance(detail, dict) and str(detail.get("@type", "")).endswith(
-            "google.rpc.RetryInfo"
-        ):
-            texts.append(str(detail.get("retryDelay", "")).removesuffix("s"))
-    return max(float(text) if re.fullmatch(r"\s*\d+(\.\d*)?\s*", text) else 0.0 for text in texts)
+    body = str(getattr(error, "details", ""))
+    asked = [str(headers.get("retry-after", "")), *re.findall(r"'retryDelay': '([^']*)s'", body)]
+    return max(float(text) if re.fullmatch(r"\s*\d+(\.\d*)?\s*", text) else 0.0 for text in asked)
 
 
 def _contents(messages: Iterable[Message]) -> list[dict[str, Any]]:
     """The conversation in Gemini's shape. An empty reply cannot be sent back: the user's messages
     around it are joined."""
-    out: list[dict[str, Any]] = []
-    for message in messages:
-        role = "model" if message["role"] == "assistant" else "user"
-        if message["role"] == "system" or not message["content"]:
-            continue
-        if not out or out[-1]["role"] != role:
-            out.append({"role": role, "parts": []})
-        out[-1]["parts"].append({"text": message["content"]})
-    return out
+    shown = [one for one in messages if one["role"] != "system" and one["content"]]
+    by_role = groupby(shown, lambda one: "model" if one["role"] == "assistant" else "user")
+    return [
+        {"role": role, "parts": [{"text": one["content"]} for one in group]}
+        for role, group in by_role
+    ]
 
 
 def record_of(response: Any) -> dict[str, Any]:
