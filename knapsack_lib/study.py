@@ -216,9 +216,8 @@ class Step:
                 raise UserError(f"{what}; run first: {' && '.join(todo)}")
 
     def _make(self) -> str:
-        profile = (
-            [] if self.profile.name == DEFAULTS["profile"] else [f"PROFILE={self.profile.name}"]
-        )
+        given = self.given_profile
+        profile = [] if given == DEFAULTS["profile"] else [f"PROFILE={given}"]
         seed = [] if self.run.is_default_seed else [f"SEED={self.seed}"]
         return " ".join(["make paper", *profile, *seed])
 

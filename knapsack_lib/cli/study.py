@@ -19,6 +19,8 @@ from knapsack_lib.profiles import COMMITTED, Run, load_profile
 
 __all__ = ["clean", "figures", "pages", "pdf", "plan", "run", "verify"]
 
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 def of_a_run(default: str) -> Callable[[Any], Any]:
     """The options --profile and --seed, handed on as the Run `study`."""
@@ -40,17 +42,19 @@ def of_a_run(default: str) -> Callable[[Any], Any]:
 
 def steps_of(run: Run, stage: str) -> list[Any]:
     """The graph, or one stage of it with what that needs."""
-    from knapsack_lib.study import STAGES, graph, resolve
+    from knapsack_lib.study import STAGES, Step, graph
 
+    given = click.get_current_context().params["profile"]
+    if given.endswith(".yaml"):  # steps run in the project's folder
+        given = shown(Path(given))
     if not stage:
-        return graph(run)
+        return graph(run, given)
     if stage not in STAGES:
         raise UserError(f"there is no stage {stage!r}; choose one of: {', '.join(STAGES)}")
-    whole = graph(run)
+    whole = graph(run, given)
     chosen = [step for step in whole if step.stage.name == stage]
     if not chosen:  # outside the graph: 00 and 06
-        seed = {"seed": run.seed} if STAGES[stage].seeded else {}
-        return [resolve(stage, {"profile": run.profile.name, **seed})]
+        return [Step(STAGES[stage], run if STAGES[stage].seeded else run.profile.run(), given)]
     for step in reversed(whole):
         if any(step in later.needs() for later in chosen):
             chosen.insert(0, step)
@@ -76,8 +80,8 @@ def run(study: Run, stage: str, jobs: int) -> None:
     """
     from knapsack_lib.runner import run_study
 
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        signal.signal(getattr(signal, name), _stop)
+    for number in STOPPING:
+        signal.signal(number, _stop)
     steps = steps_of(study, stage)
     status = run_study(steps, jobs)
     if not status and not stage:
@@ -102,6 +106,8 @@ def _typeset_if_stale(study: Run, analysis_key: str) -> None:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
+    for another in STOPPING:  # steps are being stopped, which a second Ctrl-C must not cut short
+        signal.signal(another, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -28,7 +28,7 @@ CONTEXT = 3  # tokens shown before the first one that differs
 # end marks in what is shown. A block may print an empty line first; a reply begins with a word.
 PROBE: tuple[Message, ...] = (
     {"role": "system", "content": "You act by writing Python. "},
-    {"role": "user", "content": "Fill the knapsack.\n\nCapacity 24.\n"},
+    {"role": "user", "content": "Fill the box.\n\nCapacity 24.\n"},
     {
         "role": "assistant",
         "content": "I look.\n```python\nfor item in items:\n    print(item,  inspect(item))\n```",
