@@ -9,7 +9,7 @@ COMMA := ,
 GIVEN := $(strip $(PROFILE))
 override SEED := $(strip $(SEED))
 STUDY = --profile '$(or $(GIVEN),pocket)' $(if $(SEED),--seed '$(SEED)')
-COMMITTED = $(if $(GIVEN),--profile '$(GIVEN)') $(if $(SEED),--seed '$(SEED)')
+COMMITTED = $(strip $(if $(GIVEN),--profile '$(GIVEN)') $(if $(SEED),--seed '$(SEED)'))
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0

@@ -160,6 +160,7 @@ class EpisodeFile(Sequence[Episode]):
 
 
 def whole_lines(path: Path) -> Iterator[bytes]:
+    """Lines of a file, plain or packed, with their ends; not a last one that a kill cut short."""
     with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
         yield from (line for line in file if line.endswith(b"\n"))
 
@@ -188,6 +189,7 @@ def lines_by_id(path: Path) -> Iterator[bytes]:
 
 @contextmanager
 def reporting_line(path: Path, number: int, what: str = "episode") -> Iterator[None]:
+    """Raise UserError with the place of a line, and what to do, where the block finds it damaged."""
     try:
         yield
     except (ValueError, KeyError, TypeError) as error:

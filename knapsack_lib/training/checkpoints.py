@@ -57,10 +57,12 @@ def open_work(work: Path, key: str) -> None:
 
 
 def checkpoints(work: Path) -> list[Path]:
+    """Those of a training under way, by their steps."""
     return sorted(work.glob("checkpoint-*"), key=step_of)
 
 
 def step_of(checkpoint: Path) -> int:
+    """The optimiser step at which it was written."""
     return int(checkpoint.name.split("-")[1])
 
 
