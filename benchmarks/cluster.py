@@ -16,34 +16,22 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from knapsack_lib.agent import Cast
-from knapsack_lib.families.knapsack import make_tasks
-from knapsack_lib.policies.scripted import ScriptedPolicy
-from knapsack_lib.profiles import load_profile
-from knapsack_lib.rollouts import play_tasks
+from scratch import draw, expert
+from scratch import play as played
+
+from knapsack_lib.profiles import Cell, load_profile
+from knapsack_lib.rollouts import silent
+from knapsack_lib.store import current
 
 TASKS, SHARD = 240, 10
 
 
-def play(
-    folder: Path, executor: str, progress: Callable[..., None] = lambda done, total, **counts: None
-) -> float:
+def play(folder: Path, executor: str, show: Callable[..., None] = silent) -> float:
     """Seconds taken."""
-    profile = load_profile("pocket")
-    tasks = make_tasks("pocket-easy", TASKS, seed=1, split="easy")
+    profile, cell = load_profile("pocket"), Cell("knapsack", "teacher", "reset", "easy")
+    tasks, policy = draw("pocket-easy", TASKS, split="easy"), expert(profile, "reset")
     began = time.perf_counter()
-    play_tasks(
-        tasks,
-        ScriptedPolicy("reset", profile.teacher),
-        Cast("teacher", "reset", "easy"),
-        profile,
-        folder,
-        "key",
-        seed=1,
-        shard=SHARD,
-        executor=executor,
-        progress=progress,
-    )
+    played(policy, cell, profile, tasks, folder, shard=SHARD, executor=executor, show=show)
     return time.perf_counter() - began
 
 
@@ -94,7 +82,8 @@ def main() -> None:
         alone = play(Path(place) / "alone", "local")
         taken, at = (on_ray if executor == "ray" else on_dask)(Path(place) / "cluster")
         one, other = (
-            (Path(place) / name / "episodes.jsonl").read_bytes() for name in ("alone", "cluster")
+            (current(Path(place) / name) / "episodes.jsonl").read_bytes()
+            for name in ("alone", "cluster")
         )
     print(f"{executor}: {TASKS} episodes in shards of {SHARD}, a node killed after {at}")
     print(f"this process alone {alone:.1f} s, cluster of two {taken:.1f} s")

@@ -111,10 +111,11 @@ def test_a_wrong_part_lists_the_right_ones():
 
 def test_the_kept_run_is_a_line_of_json_for_every_run_and_the_table_of_the_last():
     records = [
-        json.loads(line) for line in (ROOT / "benchmarks/bench.jsonl").read_text().splitlines()
+        json.loads(line)
+        for line in (ROOT / "benchmarks/bench.jsonl").read_text(encoding="utf-8").splitlines()
     ]
     last = records[-1]
     parts = {row["part"] for row in last["rows"]}
     assert len(parts) == 9 and last["packages"]["torch"]
-    table = (ROOT / "benchmarks/bench.txt").read_text()
+    table = (ROOT / "benchmarks/bench.txt").read_text(encoding="utf-8")
     assert all(row["what"] in table for row in last["rows"]) and last["processor"] in table

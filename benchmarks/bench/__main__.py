@@ -1,4 +1,4 @@
-"""Where the time goes: every part of a study measured beside another way to do it and beside its
+"""Where the time goes: every part of a study compared with another way to do it and with its
 floor.
 
     python benchmarks/bench [part ...] [--tiny] [--keep]
@@ -23,7 +23,8 @@ os.environ |= {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HU
 
 from measure import Row, table
 
-from knapsack_lib.provenance import code_digest, package_versions
+from knapsack_lib.keys import ANALYSIS, sources_digest
+from knapsack_lib.provenance import package_versions
 
 PARTS = (
     "tasks",
@@ -63,9 +64,9 @@ def main() -> None:
     text = "\n".join([f"{_processor()}, {os.cpu_count()} cores; one thread", "", *table(rows)])
     print(text)
     if given.keep:
-        (FOLDER / "bench.txt").write_text(text + "\n")
+        (FOLDER / "bench.txt").write_text(text + "\n", encoding="utf-8")
         record = {
-            "code": code_digest(),
+            "code": sources_digest("knapsack", (*ANALYSIS, "training")),
             "packages": package_versions(),
             "processor": _processor(),
             "rows": [asdict(r) for r in rows],
@@ -76,7 +77,7 @@ def main() -> None:
 
 def _processor() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return "unknown processor"
     return next(

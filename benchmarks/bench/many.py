@@ -12,6 +12,8 @@ from typing import Any
 
 from measure import ROOT
 
+from knapsack_lib.store import EpisodeStore
+
 COMMITTED = ROOT / "results" / "pocket-seeds"
 
 
@@ -52,17 +54,16 @@ def write_cells(path: Path, count: int) -> None:
 def write_store(folder: Path, key: str, names: list[str]) -> None:
     """A store of one cell with these episodes, as a run that was stopped left it: not in order, not
     closed."""
-    folder.mkdir(parents=True)
-    (folder / "key").write_text(key + "\n")
-    (folder / "turns.jsonl").touch()
     cell = [
         r
         for r in records()
-        if (r["policy"], r["runtime"], r["difficulty"]) == ("reset", "reset", "easy")
+        if (r["train"], r["runtime"], r["difficulty"]) == ("reset", "reset", "easy")
     ]
+    with EpisodeStore(folder, key) as store:
+        place = store.place
     with (
-        open(folder / "episodes.jsonl", "w", encoding="utf-8") as file,
-        open(folder / "timings.jsonl", "w") as clock,
+        open(place / "episodes.jsonl", "w", encoding="utf-8") as file,
+        open(place / "timings.jsonl", "w", encoding="utf-8") as clock,
     ):
         for name, record in zip(reversed(names), itertools.cycle(cell), strict=False):
             file.write(line(record | {"task_id": name, "episode_id": name}))

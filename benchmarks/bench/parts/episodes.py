@@ -8,22 +8,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from measure import Row, alternated
+from scratch import KNAPSACK, draw, expert
+from scratch import play as played
 
-from knapsack_lib.agent import Cast
-from knapsack_lib.episodes import Episode, read_episodes
-from knapsack_lib.families import FAMILIES
-from knapsack_lib.families.knapsack import make_tasks
+from knapsack_lib.episodes import Episode
 from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
-from knapsack_lib.policies.scripted import ScriptedPolicy
-from knapsack_lib.profiles import load_profile
-from knapsack_lib.rollouts import play_tasks
+from knapsack_lib.profiles import Cell, load_profile
+from knapsack_lib.store import read_episodes
 
 PART = "episodes of the scripted expert"
 
 
 def rows(tiny: bool) -> Iterator[Row]:
     profile, count = load_profile("pocket"), 4 if tiny else 100
-    tasks = make_tasks("pocket-easy", count, seed=1, split="bench")
+    tasks = draw("pocket-easy", count, split="bench")
     for runtime in ("persistent", "reset"):
         with tempfile.TemporaryDirectory() as place:
             number = iter(range(1000))
@@ -31,16 +29,9 @@ def rows(tiny: bool) -> Iterator[Row]:
             def play(
                 runtime: str = runtime, place: str = place, number: Iterator[int] = number
             ) -> None:
-                play_tasks(
-                    tasks,
-                    ScriptedPolicy(runtime, profile.teacher),
-                    Cast("teacher", runtime, "easy"),
-                    profile,
-                    Path(place) / str(next(number)),
-                    "bench",
-                    seed=1,
-                    shard=50,
-                )
+                cell = Cell("knapsack", "teacher", runtime, "easy")
+                where = Path(place) / str(next(number))
+                played(expert(profile, runtime), cell, profile, tasks, where)
 
             play()
             episodes = list(read_episodes(Path(place) / "0", ""))
@@ -48,7 +39,7 @@ def rows(tiny: bool) -> Iterator[Row]:
             def blocks(runtime: str = runtime, episodes: list[Episode] = episodes) -> None:
                 with Pool(profile.limits) as pool:
                     for task, episode in zip(tasks, episodes, strict=True):
-                        world = FAMILIES["knapsack"].World(task)
+                        world = KNAPSACK.world(task)
                         with Interpreter(
                             pool, persistence_named(runtime), world.tools, seed=1
                         ) as interpreter:
@@ -56,7 +47,7 @@ def rows(tiny: bool) -> Iterator[Row]:
                                 interpreter.run(turn.code or "")
 
             def lines(place: str = place, episodes: list[Episode] = episodes) -> None:
-                with open(Path(place) / "lines", "w") as file:
+                with open(Path(place) / "lines", "w", encoding="utf-8") as file:
                     for episode in episodes:
                         file.write(episode.to_line())
                         file.flush()

@@ -1,4 +1,4 @@
-"""The pocket engine beside transformers' generate, and what the harness costs beside the engine.
+"""The pocket engine next to transformers' generate, and what the harness adds to the engine's time.
 
 All sides read the same conversations: committed episodes of a trained model, whose replies are put
 in the place of what is sampled (which is drawn all the same). So everybody has the same prompts and
@@ -16,16 +16,14 @@ from typing import Any
 import numpy as np
 import torch
 from measure import ROOT, Row, alternated, bytes_a_second
+from scratch import KNAPSACK, play
 
-from knapsack_lib.agent import Cast
 from knapsack_lib.episodes import Episode, EpisodeFile
-from knapsack_lib.families.knapsack import make_task
 from knapsack_lib.hub import base_folder
 from knapsack_lib.messages import Message, Reply
 from knapsack_lib.policies import Rollout
 from knapsack_lib.policies.pocket import PocketEngine
-from knapsack_lib.profiles import Profile, load_profile
-from knapsack_lib.rollouts import play_tasks
+from knapsack_lib.profiles import Cell, Profile, load_profile
 
 PART = "generation with the pocket model"
 SHARD = 50
@@ -85,7 +83,7 @@ def rows(tiny: bool) -> Iterator[Row]:
         if (episode.difficulty, episode.train_seed) == ("easy", 1):
             cells.setdefault((episode.train, episode.runtime), []).append(episode)
     for regime in ("persistent", "reset"):
-        yield from _beside_generate(
+        yield from _next_to_generate(
             profile, cells[regime, regime][: 2 if tiny else SHARD], regime, tiny
         )
     spent = [
@@ -111,7 +109,7 @@ def rows(tiny: bool) -> Iterator[Row]:
     )
 
 
-def _beside_generate(
+def _next_to_generate(
     profile: Profile, episodes: Sequence[Episode], regime: str, tiny: bool
 ) -> Iterator[Row]:
     from transformers import AutoModelForCausalLM
@@ -229,19 +227,19 @@ def _spent(
 ) -> tuple[float, float]:
     """Seconds, in all and the engine's own, of a cell played with interpreter, store and all, and
     the recorded replies."""
-    size = profile.difficulties["easy"]
+    size, draw = profile.difficulties["easy"], KNAPSACK.make_task
     tasks = [
-        make_task(size, seed=profile.seed, split="easy", index=int(e.task_id.rsplit("-", 1)[1]))
+        draw(size, seed=profile.seed, split="easy", index=int(e.task_id.rsplit("-", 1)[1]))
         for e in episodes
     ]
-    engine, cast = Recorded(profile, episodes), Cast(train, runtime, "easy", 1)
+    engine, cell = Recorded(profile, episodes), Cell("knapsack", train, runtime, "easy", 1)
     with tempfile.TemporaryDirectory() as place:
-        where = Path(place) / "cell"
+        options = {"seed": profile.seed, "shard": SHARD}
         began = time.perf_counter()
-        play_tasks(tasks, engine, cast, profile, where, "bench", seed=profile.seed, shard=SHARD)
+        played = play(engine, cell, profile, tasks, Path(place) / "cell", **options)
         whole = time.perf_counter() - began
-        outcomes = {e.episode_id: e.result for e in EpisodeFile(where / "episodes.jsonl")}
-    assert outcomes == {e.episode_id: e.result for e in episodes}, (
-        "the recorded replies did not give the same outcomes"
+        results = {e.episode_id: e.result for e in played}
+    assert results == {e.episode_id: e.result for e in episodes}, (
+        "the recorded replies did not give the same results"
     )
     return whole, engine.own

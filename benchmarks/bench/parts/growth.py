@@ -12,17 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from measure import Row, alternated
+from scratch import KNAPSACK, draw, expert, play
 
-from knapsack_lib.agent import Cast
-from knapsack_lib.episodes import read_episodes
-from knapsack_lib.families.base import Task
-from knapsack_lib.families.knapsack import Size, make_task, make_tasks, size_named
+from knapsack_lib.families import Task
 from knapsack_lib.families.task_files import write_tasks
 from knapsack_lib.messages import Reply
 from knapsack_lib.policies import Rollout, play_each
-from knapsack_lib.policies.scripted import ScriptedPolicy
-from knapsack_lib.profiles import Profile, load_profile
-from knapsack_lib.rollouts import play_tasks
+from knapsack_lib.profiles import Cell, Profile, load_profile
 
 PART = "growth"
 
@@ -54,7 +50,7 @@ def _tasks(counts: Iterable[int]) -> Iterator[Row]:
             began = time.perf_counter()
             write_tasks(
                 Path(place),
-                (make_task("easy", seed=1, split="many", index=i) for i in range(count)),
+                (KNAPSACK.make_task("easy", seed=1, split="many", index=i) for i in range(count)),
             )
             seconds = time.perf_counter() - began
         yield Row(
@@ -75,11 +71,11 @@ def _items(profile: Profile, counts: Iterable[int], tiny: bool) -> Iterator[Row]
         count = 2 if tiny else max(2, 200 // items)
         found = alternated(
             1 if tiny else 3,
-            make=lambda size=size, count=count: make_tasks(size, count, seed=1, split="wide"),
+            make=lambda size=size, count=count: draw(size, count, split="wide"),
         )
-        tasks = make_tasks(size, 2, seed=1, split="wide")
+        tasks = draw(size, 2, split="wide")
         yield Row(PART, f"{items:,} items: a task", 1e3 * found["make"] / count, "ms")
-        seconds, turns = _played(tasks, ScriptedPolicy("persistent", teacher), wide, "persistent")
+        seconds, turns = _played(tasks, expert(wide, "persistent"), wide, "persistent")
         yield Row(
             PART,
             f"{items:,} items: an episode of the expert",
@@ -89,8 +85,8 @@ def _items(profile: Profile, counts: Iterable[int], tiny: bool) -> Iterator[Row]
         )
 
 
-def _sized(items: int) -> Size:
-    medium = size_named("medium")
+def _sized(items: int) -> Any:
+    medium = KNAPSACK.size("medium")
     return replace(
         medium,
         name=f"wide-{items}",
@@ -105,7 +101,7 @@ def _sized(items: int) -> Size:
 
 
 def _turns(profile: Profile, runtime: str, counts: Iterable[int], tiny: bool) -> Iterator[Row]:
-    tasks = make_tasks("pocket-easy", 2 if tiny else 8, seed=1, split="long")
+    tasks = draw("pocket-easy", 2 if tiny else 8, split="long")
     for turns in counts:
         long = profile.model_copy(
             update={"limits": profile.limits.model_copy(update={"turns": turns})}
@@ -118,8 +114,8 @@ def _turns(profile: Profile, runtime: str, counts: Iterable[int], tiny: bool) ->
 
 
 def _workers(profile: Profile, tiny: bool) -> Iterator[Row]:
-    tasks = make_tasks("pocket-easy", 8 if tiny else 600, seed=1, split="workers")
-    policy = ScriptedPolicy("reset", profile.teacher)
+    tasks = draw("pocket-easy", 8 if tiny else 600, split="workers")
+    policy = expert(profile, "reset")
     used: list[float] = []
 
     def one() -> None:
@@ -152,27 +148,11 @@ def _processor_seconds() -> float:
 
 
 def _played(
-    tasks: list[Task],
-    policy: Any,
-    profile: Profile,
-    runtime: str,
-    *,
-    shard: int = 50,
-    executor: str = "local",
+    tasks: list[Task], policy: Any, profile: Profile, runtime: str, **options: Any
 ) -> tuple[float, int]:
     """(seconds, turns in all)."""
+    cell = Cell("knapsack", "teacher", runtime, "easy")
     with tempfile.TemporaryDirectory() as place:
         began = time.perf_counter()
-        play_tasks(
-            tasks,
-            policy,
-            Cast("teacher", runtime, "easy"),
-            profile,
-            Path(place) / "s",
-            "bench",
-            seed=1,
-            shard=shard,
-            executor=executor,
-        )
-        seconds = time.perf_counter() - began
-        return seconds, sum(len(e.turns) for e in read_episodes(Path(place) / "s", ""))
+        episodes = play(policy, cell, profile, tasks, Path(place) / "s", **options)
+        return time.perf_counter() - began, sum(len(e.turns) for e in episodes)

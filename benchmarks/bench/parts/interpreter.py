@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
-from measure import Row, apart
-
-sys.path.append(str(Path(__file__).resolve().parents[2]))
 import interpreter as steps
+from measure import Row, apart
 
 PART = "interpreter"
 

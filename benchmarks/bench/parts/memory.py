@@ -1,4 +1,4 @@
-"""Memory and time of a run that goes on from where it was stopped, as the number of its episodes
+"""Memory and time of a run that continues from where it was stopped, as the number of its episodes
 grows."""
 
 from __future__ import annotations
@@ -9,27 +9,28 @@ from pathlib import Path
 
 from many import write_store
 from measure import Row, apart
+from scratch import KNAPSACK
 
-from knapsack_lib.families.knapsack import make_task
 from knapsack_lib.families.task_files import write_tasks
+from knapsack_lib.store import current
 
 PART = "a run resumed and finished"
 LEFT = 20  # episodes
 CODE = """
 import sys, time
 from pathlib import Path
-from knapsack_lib.agent import Cast
-from knapsack_lib.episodes import read_episodes
 from knapsack_lib.families.task_files import read_tasks
 from knapsack_lib.policies.scripted import ScriptedPolicy
-from knapsack_lib.profiles import load_profile
-from knapsack_lib.rollouts import play_tasks
+from knapsack_lib.profiles import Cell, load_profile
+from knapsack_lib.rollouts import Rollouts
+from knapsack_lib.store import read_episodes
 profile, place = load_profile("pocket"), Path(sys.argv[1])
 began = time.perf_counter()
 tasks = read_tasks(place / "tasks", "")
 found = {"tasks": time.perf_counter() - began}
-store = place / "store"
-play_tasks(tasks, ScriptedPolicy("reset", profile.teacher), Cast("reset", "reset", "easy"), profile, store, "k", seed=1, shard=50)
+store, policy = place / "store", ScriptedPolicy("knapsack", "reset", profile.teacher)
+cell = Cell("knapsack", "reset", "reset", "easy", 1)
+Rollouts(policy, cell, profile, seed=1, shard=50).run(tasks, store, "k")
 found["play"] = time.perf_counter() - began - found["tasks"]
 began = time.perf_counter()
 assert sum(1 for _ in read_episodes(store, "")) == len(tasks)
@@ -42,11 +43,14 @@ def rows(tiny: bool) -> Iterator[Row]:
         with tempfile.TemporaryDirectory() as place:
             write_tasks(
                 Path(place) / "tasks",
-                (make_task("pocket-easy", seed=1, split="easy", index=i) for i in range(count)),
+                (
+                    KNAPSACK.make_task("pocket-easy", seed=1, split="easy", index=i)
+                    for i in range(count)
+                ),
             )
             names = [f"knapsack-easy-{i:05d}" for i in range(count)]
             write_store(Path(place) / "store", "k", names[:-LEFT])
-            size = (Path(place) / "store" / "episodes.jsonl").stat().st_size / 2**20
+            size = (current(Path(place) / "store") / "episodes.jsonl").stat().st_size / 2**20
             found = apart(CODE, place)
         yield Row(
             PART,
@@ -60,5 +64,5 @@ def rows(tiny: bool) -> Iterator[Row]:
             f"{count:,} episodes: an episode",
             1e3 * (found["tasks"] + found["play"] + found["read"]) / count,
             "ms",
-            why=f"tasks read {found['tasks']:.1f} s, opened, played on and put in order {found['play']:.1f} s, read {found['read']:.1f} s",
+            why=f"tasks read {found['tasks']:.1f} s, opened, finished and put in order {found['play']:.1f} s, read {found['read']:.1f} s",
         )

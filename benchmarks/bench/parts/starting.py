@@ -1,4 +1,4 @@
-"""Starting and stopping: what an import costs and brings with it, and how long Ctrl-C takes."""
+"""Starting and stopping: what an import costs and loads, and how long Ctrl-C takes."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from pathlib import Path
 
 from measure import ROOT, Row, apart
 
+from knapsack_lib.store import current
+
 PART = "starting and stopping"
 HEAVY = ("torch", "transformers", "pandas")
 LONG = """
 import sys
 from pathlib import Path
-from knapsack_lib.agent import Cast
-from knapsack_lib.families.knapsack import make_tasks
+from knapsack_lib.families import family_named
 from knapsack_lib.policies.scripted import ScriptedPolicy
-from knapsack_lib.profiles import load_profile
-from knapsack_lib.rollouts import play_tasks
-profile = load_profile("pocket")
-tasks = make_tasks("pocket-easy", 5000, seed=1, split="long")
-play_tasks(tasks, ScriptedPolicy("reset", profile.teacher), Cast("teacher", "reset", "easy"), profile, Path(sys.argv[1]), "k",
-           seed=1, shard=50)
+from knapsack_lib.profiles import Cell, load_profile
+from knapsack_lib.rollouts import Rollouts
+profile, draw = load_profile("pocket"), family_named("knapsack").make_task
+tasks = [draw("pocket-easy", seed=1, split="long", index=i) for i in range(5000)]
+policy, cell = ScriptedPolicy("knapsack", "reset", profile.teacher), Cell("knapsack", "teacher", "reset", "easy")
+Rollouts(policy, cell, profile, seed=1, shard=50).run(tasks, Path(sys.argv[1]), "k")
 """
 
 
@@ -35,7 +36,7 @@ def rows(tiny: bool) -> Iterator[Row]:
     for name in (
         "knapsack_lib",
         "knapsack_lib.families",
-        "knapsack_lib.stages",
+        "knapsack_lib.study",
         "knapsack_lib.rollouts",
     ):
         brought = apart(
@@ -81,18 +82,16 @@ def _stopped() -> float:
                 signal.SIGINT, signal.SIG_DFL
             ),  # a shell's background job ignores it
         )
-        while (
-            not (store / "episodes.jsonl").exists()
-            or (store / "episodes.jsonl").stat().st_size < 100_000
-        ):
+        file = lambda: current(store) / "episodes.jsonl"  # noqa: E731
+        while not file().exists() or file().stat().st_size < 100_000:
             assert run.poll() is None, run.communicate()[1]
             time.sleep(0.05)
         began = time.perf_counter()
         run.send_signal(signal.SIGINT)
-        said = run.communicate()[1]
+        printed = run.communicate()[1]
         seconds = time.perf_counter() - began
-        kept = (store / "episodes.jsonl").read_bytes()
-        assert f"stopped: {kept.count(chr(10).encode())} of 5000 episodes are saved" in said, said[
-            -300:
-        ]
+        kept = file().read_bytes()
+        assert f"stopped: {kept.count(chr(10).encode())} of 5000 episodes are saved" in printed, (
+            printed[-300:]
+        )
         return seconds

@@ -1,4 +1,4 @@
-"""Making tasks: beside the same algorithm with its table of choices in plain Python."""
+"""Making tasks, next to the same algorithm with its table of choices in plain Python."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from unittest import mock
 
 import numpy as np
 from measure import Row, alternated, best, cells_a_second
+from scratch import KNAPSACK, draw
 
-from knapsack_lib.families import knapsack
-from knapsack_lib.families.knapsack import best_subset, make_task, make_tasks, size_named
+from knapsack_lib.families import Task
+from knapsack_lib.families.knapsack import tasks as knapsack
+from knapsack_lib.families.knapsack.tasks import best_subset
 from knapsack_lib.families.task_files import write_tasks
 
 PART = "tasks"
@@ -38,18 +40,18 @@ def plain_table(weights: np.ndarray, values: np.ndarray, capacity: int) -> tuple
 
 def plainly(size: knapsack.Size, count: int) -> list[object]:
     with mock.patch.object(knapsack, "best_subset", plain_table):
-        return list(make_tasks(size, count, seed=1, split="bench"))
+        return list(draw(size, count, split="bench"))
 
 
 def rows(tiny: bool) -> Iterator[Row]:
     count, repeats, many = (5, 1, 50) if tiny else (200, 5, 10_000)
     rate = cells_a_second()
     for name in ("easy", "medium"):
-        size = size_named(name)
-        assert plainly(size, 5) == make_tasks(size, 5, seed=1, split="bench")
+        size = KNAPSACK.size(name)
+        assert plainly(size, 5) == draw(size, 5, split="bench")
         found = alternated(
             repeats,
-            ours=lambda size=size: make_tasks(size, count, seed=1, split="bench"),
+            ours=lambda size=size: draw(size, count, split="bench"),
             plain=lambda size=size: plainly(size, count),
         )
         cells = float(np.mean([_cells(size, i) for i in range(count)]))
@@ -70,7 +72,10 @@ def rows(tiny: bool) -> Iterator[Row]:
         seconds = alternated(1, write=lambda: write_tasks(Path(place), _drawn(many)))["write"]
         texts = [task.to_json() for task in _drawn(min(many, 1000))]
         written = best(
-            lambda: [(Path(place) / f"bare-{i}").write_text(text) for i, text in enumerate(texts)],
+            lambda: [
+                (Path(place) / f"bare-{i}").write_text(text, encoding="utf-8")
+                for i, text in enumerate(texts)
+            ],
             3,
         )
         yield Row(
@@ -83,12 +88,12 @@ def rows(tiny: bool) -> Iterator[Row]:
         )
 
 
-def _drawn(count: int) -> Iterator[knapsack.Task]:
-    return (make_task("easy", seed=1, split="many", index=i) for i in range(count))
+def _drawn(count: int) -> Iterator[Task]:
+    return (KNAPSACK.make_task("easy", seed=1, split="many", index=i) for i in range(count))
 
 
 def _cells(size: knapsack.Size, index: int) -> int:
-    task = make_task(size, seed=1, split="bench", index=index)
+    task = KNAPSACK.make_task(size, seed=1, split="bench", index=index)
     allowed = set(task.public["allowed_classes"])
     weights = [
         item["weight"] for item in task.private["items"].values() if item["class"] in allowed
@@ -98,7 +103,7 @@ def _cells(size: knapsack.Size, index: int) -> int:
 
 def _table_alone(items: int, rate: float, repeats: int) -> Row:
     """The optimum of items of medium size, all of them of an allowed class."""
-    rng, medium = np.random.default_rng(1), replace(size_named("medium"), items=(items, items))
+    rng, medium = np.random.default_rng(1), replace(KNAPSACK.size("medium"), items=(items, items))
     weights = rng.integers(medium.weight[0], medium.weight[1] + 1, items)
     values = rng.integers(medium.value[0], medium.value[1] + 1, items)
     capacity, times = int(weights.sum() // 2), max(1, 2000 // items)

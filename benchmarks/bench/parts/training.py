@@ -1,9 +1,9 @@
-"""Training of the pocket model: tokens that are no padding, beside a plain transformers Trainer.
+"""Training of the pocket model: tokens that are no padding, next to a plain transformers Trainer.
 
 The same conversations in the same batches and in the same precision, one thread each. What is ours:
-no mask for padding, so that attention may skip the upper half. Against us stand Muon beside AdamW,
-an average of the weights, and what TRL reckons beside the loss; the plain Trainer has its own
-AdamW.
+no mask for padding, so that attention may skip the upper half. What slows ours: Muon next
+to AdamW, an average of the weights, and what TRL computes besides the loss; the plain Trainer has
+its own AdamW.
 """
 
 from __future__ import annotations
@@ -14,36 +14,20 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from measure import Row, best
+from scratch import ScratchRun, aligned, teach
 
-from knapsack_lib.agent import Cast
-from knapsack_lib.families.knapsack import make_tasks
-from knapsack_lib.families.task_files import write_tasks
 from knapsack_lib.hub import base_folder
-from knapsack_lib.policies.scripted import ScriptedPolicy
 from knapsack_lib.profiles import Profile, Run, Training, load_profile
-from knapsack_lib.rollouts import play_tasks
 from knapsack_lib.training.adapters import tokenized_traces
 from knapsack_lib.training.examples import TokenizedEpisode
 from knapsack_lib.training.trainer import build_trainer, dataset, row_order
 
 PART = "training of the pocket model"
-
-
-@dataclass(frozen=True)
-class _Run(Run):
-    """The pocket profile's run in a folder of its own."""
-
-    place: Path
-
-    @property
-    def root(self) -> Path:
-        return self.place
 
 
 def rows(tiny: bool) -> Iterator[Row]:
@@ -83,32 +67,15 @@ def _traces(steps: int, place: Path) -> Run:
     profile = load_profile("pocket")
     wanted = {"steps": steps, "eval_steps": 10_000}
     profile = profile.model_copy(update={"training": profile.training.model_copy(update=wanted)})
-    run = _Run(profile, profile.seed, place)
-    count = steps * profile.training.episodes_per_step
-    parts = {"train": count, "validation": 1}
-    tasks = {
-        split: make_tasks("pocket-easy", many, seed=1, split=split) for split, many in parts.items()
-    }
-    for split, group in tasks.items():
-        write_tasks(run.tasks(split), group)
-    for runtime in ("persistent", "reset"):
-        play_tasks(
-            [task for group in tasks.values() for task in group],
-            ScriptedPolicy(runtime, profile.teacher),
-            Cast("teacher", runtime, "easy"),
-            profile,
-            run.teacher(runtime),
-            "bench",
-            seed=1,
-            shard=50,
-        )
+    run = ScratchRun(profile, profile.seed, place)
+    teach(run, {"train": steps * profile.training.episodes_per_step, "validation": 1})
     return run
 
 
 def _arm(run: Run, train: str, repeats: int) -> tuple[Row, tuple[float, ...]]:
     """The row, and (useful tokens, our seconds, the plain Trainer's in our precision and in
     float32)."""
-    examples, held_out = tokenized_traces(run, train)
+    examples, held_out = tokenized_traces(run, aligned(train))
     order = row_order(run, 1, len(examples))
     useful, part = (
         sum(len(examples[i].input_ids) for i in order),
@@ -144,7 +111,7 @@ def _arm(run: Run, train: str, repeats: int) -> tuple[Row, tuple[float, ...]]:
 
 
 def _precision(profile: Profile) -> str:
-    """What products are reckoned in; the weights are float32."""
+    """What products are computed in; the weights are float32."""
     return "bfloat16" if profile.training.bf16 else "float32"
 
 
@@ -168,7 +135,7 @@ def _ours(
     run: Run, examples: list[TokenizedEpisode], held_out: list[TokenizedEpisode]
 ) -> list[float]:
     with tempfile.TemporaryDirectory() as place:
-        trainer = build_trainer(run, 1, Path(place), examples, held_out, lambda done, total: None)
+        trainer = build_trainer(run, 1, Path(place), (examples, held_out))
         trainer.args.save_strategy = trainer.args.eval_strategy = "no"
         trainer.add_callback(clock := _clock())
         trainer.train()
