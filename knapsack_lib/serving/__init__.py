@@ -8,21 +8,7 @@ Nothing heavy is imported before it is used, and the server may run in another e
 """
 
 from knapsack_lib.serving.client import BASE
-from knapsack_lib.serving.proof import (
-    Proof,
-    Reference,
-    check_template,
-    peft_reference,
-    prove_adapters,
-)
+from knapsack_lib.serving.proof import Proof, Reference, peft_reference, prove_adapters
 from knapsack_lib.serving.vllm import VllmServer
 
-__all__ = [
-    "BASE",
-    "Proof",
-    "Reference",
-    "VllmServer",
-    "check_template",
-    "peft_reference",
-    "prove_adapters",
-]
+__all__ = ["BASE", "Proof", "Reference", "VllmServer", "peft_reference", "prove_adapters"]

@@ -23,7 +23,7 @@ from knapsack_lib.errors import UserError
 from knapsack_lib.messages import Message
 from knapsack_lib.serving.client import BASE, ask
 
-__all__ = ["Proof", "Reference", "check_template", "peft_reference", "prove_adapters"]
+__all__ = ["Proof", "Reference", "peft_reference", "prove_adapters"]
 
 STEPS = 6  # tokens that are generated for each probe
 TOP = 5  # log-probabilities compared at each of them
@@ -85,22 +85,6 @@ class Proof:
     alone: dict[str, float]
     batch: dict[str, float]
     apart: dict[str, float]
-
-    def rows(self) -> list[dict[str, Any]]:
-        """One row per model, for a table."""
-        return [
-            {
-                "model": name,
-                "alone": self.alone[name],
-                "in a mixed batch": self.batch[name],
-                "allowed": self.tolerance,
-                "from the nearest other model": min(
-                    (gap for pair, gap in self.apart.items() if name in pair.split(" | ")),
-                    default=float("inf"),
-                ),
-            }
-            for name in self.alone
-        ]
 
 
 def prove_adapters(
@@ -164,10 +148,12 @@ def peft_reference(
     server takes its memory."""
     import torch
     from peft import PeftModel
+    from tokenizers import Tokenizer
     from transformers import AutoModelForCausalLM
 
-    chat = _chat_tokenizer(base)
-    found = Reference([_prompt(chat, probe) for probe in probes], {}, {})
+    chat = ChatTokenizer(Tokenizer.from_file(str(base / "tokenizer.json")))
+    prompts = [[i for one in probe for i in chat.message(one)] + list(chat.ask) for probe in probes]
+    found = Reference(prompts, {}, {})
     model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, dtype))
     model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
     with torch.inference_mode():
@@ -182,30 +168,6 @@ def peft_reference(
             answers = [_greedy(model, prompt) for prompt in found.prompts]
             found.ids[name], found.values[name] = map(list, zip(*answers, strict=True))
     return found
-
-
-def check_template(url: str, base: Path, probes: Iterable[Sequence[Message]]) -> None:
-    """Raise UserError unless the server's chat template gives the probes the token ids that
-    training gives them."""
-    chat = _chat_tokenizer(base)
-    for number, probe in enumerate(probes):
-        body = {"model": BASE, "messages": list(probe), "add_generation_prompt": True}
-        served = ask(f"{url.removesuffix('/v1')}/tokenize", body, 60)["tokens"]
-        if served != (ours := _prompt(chat, probe)):
-            raise UserError(
-                f"the server at {url} renders probe {number} in {len(served)} tokens, unlike training in "
-                f"{len(ours)}; give it our chat template, or serving.prompts: tokens"
-            )
-
-
-def _chat_tokenizer(base: Path) -> ChatTokenizer:
-    from tokenizers import Tokenizer
-
-    return ChatTokenizer(Tokenizer.from_file(str(base / "tokenizer.json")))
-
-
-def _prompt(chat: ChatTokenizer, probe: Sequence[Message]) -> list[int]:
-    return [i for message in probe for i in chat.message(message)] + list(chat.ask)
 
 
 def _greedy(model: Any, prompt: list[int]) -> tuple[list[int], np.ndarray]:

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from knapsack_lib.chat import CHAT_TEMPLATE, ChatTokenizer
 from knapsack_lib.errors import UserError
-from knapsack_lib.serving import Reference, check_template, peft_reference, proof, prove_adapters
+from knapsack_lib.serving import Reference, peft_reference, proof, prove_adapters
 
 PROBES = [
     [{"role": "system", "content": "You pack."}, {"role": "user", "content": text}]
@@ -27,7 +27,7 @@ def test_a_good_server_is_proved_live(tmp_path):
         found = prove_adapters(server.url, reference(), 0.01)
     assert max(*found.alone.values(), *found.batch.values()) < 1e-6
     assert min(found.apart.values()) > 0.1
-    assert [row["model"] for row in found.rows()] == ["base", "persistent", "reset"]
+    assert list(found.alone) == list(found.batch) == ["base", "persistent", "reset"]
 
 
 @pytest.mark.parametrize(
@@ -95,18 +95,10 @@ def test_an_ignored_adapter_is_found_out_though_it_adds_to_the_base_and_takes_no
     one_line(refused)
 
 
-def test_a_template_that_spells_a_conversation_otherwise_is_found_out(tmp_path):
-    with (
-        served(tmp_path, "good") as server,
-        pytest.raises(UserError, match="renders probe 0 in 3 tokens"),
-    ):
-        check_template(server.url, BASE, PROBES)
-
-
 def test_no_server_and_a_refusal_are_one_line_each(tmp_path):
     with served(tmp_path, "good", adapters=()) as server:
         alone = prove_adapters(server.url, reference(["base"]), 0.01)
-        assert [row["model"] for row in alone.rows()] == ["base"]
+        assert list(alone.alone) == ["base"] and alone.apart == {}
         with pytest.raises(UserError, match=r"refuses the request \(404\).*no such model"):
             prove_adapters(server.url, reference(), 0.01)
     with pytest.raises(UserError, match="is it running"):
