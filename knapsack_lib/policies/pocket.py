@@ -4,7 +4,7 @@
     for rollout, episode in engine.play(rollouts): ...
 
 At every step each live row takes in exactly one token, forced (prompt, observation) or sampled, so
-all rows have one length: no padding, one shared position. Same company of rows -> same tokens;
+all rows have one length: no padding, one shared position. The same rows give the same tokens;
 hence rollouts.py plays shards whole. The forward pass is written out over the Qwen3 module's own
 weights in float32; a test compares it with transformers.
 """
@@ -34,8 +34,8 @@ __all__ = ["PocketEngine", "Weights"]
 
 
 class Weights:
-    """A Qwen3 model's tensors, joined for decoding, with a KV cache that all rows share the length
-    of."""
+    """A Qwen3 model's tensors, joined for decoding, with a KV cache in which all rows have the same
+    length."""
 
     def __init__(self, folder: Path):
         try:
@@ -46,11 +46,8 @@ class Weights:
                 f"model folder {folder.name} lacks {Path(error.filename or '').name}; train it again"
             ) from None
         c = self.config
-        self.heads, self.kv_heads, self.size = (
-            c["num_attention_heads"],
-            c["num_key_value_heads"],
-            c["head_dim"],
-        )
+        self.heads, self.kv_heads = c["num_attention_heads"], c["num_key_value_heads"]
+        self.size = c["head_dim"]
         self.eps, self.embed = c["rms_norm_eps"], tensors["model.embed_tokens.weight"].float()
         self.unembed = tensors.get("lm_head.weight", self.embed).float()
         self.norm = tensors["model.norm.weight"].float()
@@ -66,7 +63,9 @@ class Weights:
 
     @staticmethod
     def _layer(t: dict[str, torch.Tensor], at: str) -> dict[str, torch.Tensor]:
-        join = lambda *names: torch.cat([t[f"{at}{n}.weight"].float() for n in names])  # noqa: E731
+        def join(*names: str) -> torch.Tensor:
+            return torch.cat([t[f"{at}{name}.weight"].float() for name in names])
+
         return {
             "qkv": join("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
             "out": join("self_attn.o_proj"),
@@ -181,7 +180,7 @@ class PocketEngine:
                     _close_up(part, keep, at)
 
     def _advance(self, row: _Row, logits: np.ndarray, at: int) -> Any | None:
-        """Give the row its next token to take in, or its Episode when it ended. `at`: tokens taken
+        """Give the row its next token to take in, or return its Episode when it has ended. `at`: tokens taken
         in so far."""
         full = at >= self.setting.context
         if row.queue:
@@ -205,14 +204,12 @@ class PocketEngine:
         if self.setting.temperature == 0:
             return int(logits.argmax())
         shares = np.exp((logits - logits.max()) / self.setting.temperature).cumsum()
-        return min(
-            int(np.searchsorted(shares, row.rng.random() * shares[-1], side="right")),
-            len(shares) - 1,
-        )
+        token = int(np.searchsorted(shares, row.rng.random() * shares[-1], side="right"))
+        return min(token, len(shares) - 1)
 
     def _answer(self, row: _Row, stop: str, at: int) -> Any | None:
-        """Hand the reply to the episode; queue what it brings. Returns the Episode when that ended
-        it."""
+        """Hand the reply to the episode; queue what it brings. Returns the Episode when it has
+        ended."""
         prompt = row.prompt_tokens if row.reply else at
         ids = tuple(row.reply)
         reply = Reply(self.chat.text(ids), prompt, len(ids), stop, ids)

@@ -21,12 +21,14 @@ from datasets import Dataset
 from peft import LoraConfig
 from safetensors.torch import load_file, save_file
 from torch.nn.utils.rnn import pad_sequence
+from torch.optim.lr_scheduler import LambdaLR
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     BitsAndBytesConfig,
     PrinterCallback,
     TrainerCallback,
+    get_cosine_schedule_with_warmup,
 )
 from trl.trainer import sft_config, sft_trainer
 
@@ -39,7 +41,7 @@ from knapsack_lib.training.checkpoints import AVERAGE, COMPLETE
 from knapsack_lib.training.examples import TokenizedEpisode
 from knapsack_lib.training.optimizers import muon_with_adamw
 
-__all__ = ["LAYERS", "Rows", "build_trainer", "dataset", "rate", "row_order"]
+__all__ = ["LAYERS", "Rows", "build_trainer", "dataset", "hold", "row_order"]
 
 LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
@@ -84,9 +86,13 @@ def build_trainer(
     for _, weight in _trained(trained):
         weight.data = weight.data.float()
     trainer.optimizer = _optimizer(trained, setting)
-    trainer.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
-        trainer.optimizer, lambda step: rate(step, setting)
-    )
+    if setting.schedule == "cosine":
+        warm = math.ceil(setting.warmup_ratio * setting.steps)
+        trainer.lr_scheduler = get_cosine_schedule_with_warmup(
+            trainer.optimizer, warm, setting.steps
+        )
+    else:
+        trainer.lr_scheduler = LambdaLR(trainer.optimizer, lambda step: hold(step, setting))
     return trainer
 
 
@@ -140,22 +146,18 @@ class Rows(sft_trainer.DataCollatorForLanguageModeling):
         if not self.longest:
             return batch | {"attention_mask": torch.ones_like(batch["input_ids"])}
         # Without a mask, which would hide from the model where episodes begin.
-        batch["position_ids"] = column(lambda example: range(_length(example)), 0)
+        batch["position_ids"] = column(lambda example: range(len(example["input_ids"])), 0)
         if self.in_one_row:
-            lengths = torch.tensor(list(map(_length, examples)), dtype=torch.int32)
-            batch["packed_seq_lengths"] = lengths
+            lengths = [len(example["input_ids"]) for example in examples]
+            batch["packed_seq_lengths"] = torch.tensor(lengths, dtype=torch.int32)
         return batch
-
-
-def _length(example: dict[str, Any]) -> int:
-    return len(example["input_ids"])
 
 
 def _first_fit(examples: list[dict[str, Any]], longest: int) -> list[list[dict[str, Any]]]:
     """Each example in the first row that has room for it."""
     rows: list[list[dict[str, Any]]] = []
     for example in examples:
-        room = (row for row in rows if sum(map(_length, [*row, example])) <= longest)
+        room = (row for row in rows if sum(len(e["input_ids"]) for e in [*row, example]) <= longest)
         if (row := next(room, None)) is None:
             rows.append(row := [])
         row.append(example)
@@ -229,20 +231,10 @@ def _lora(setting: Training) -> LoraConfig | None:
     )
 
 
-def rate(step: int, setting: Training) -> float:
-    """The learning rate before `step` (from 0), as a share of the highest.
-
-    hold: warm up linearly, hold, then fall linearly to 2% over the last `decay_ratio` of the steps.
-    cosine: as in transformers: from 0 linearly up over the warm-up, then half a cosine down to 0 at
-    the last step.
-    """
-    if setting.schedule == "cosine":
-        warm = math.ceil(setting.warmup_ratio * setting.steps)
-        if step < warm:
-            return step / warm
-        return 0.5 * (
-            1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, setting.steps - warm)))
-        )
+def hold(step: int, setting: Training) -> float:
+    """The schedule `hold`: the learning rate before `step` (from 0) as a share of the highest. It
+    rises linearly in the warm-up, stays, then falls linearly to 2% over the last `decay_ratio` of
+    the steps."""
     rising = (step + 1) / max(1.0, setting.warmup_ratio * setting.steps)
     falling = (1 - step / setting.steps) / setting.decay_ratio
     return min(1.0, rising, max(0.02, falling))

@@ -3,11 +3,10 @@
 from collections import Counter
 
 import pytest
-import torch
 
 from knapsack_lib.profiles import Cell
 from knapsack_lib.training.adapters import tokenized_traces
-from knapsack_lib.training.trainer import Rows, build_trainer, rate, row_order
+from knapsack_lib.training.trainer import Rows, build_trainer, hold, row_order
 
 RESET = Cell("knapsack", "reset", "reset", "easy", 1)
 
@@ -64,19 +63,20 @@ def test_packing_keeps_every_label_and_no_row_is_too_long(scratch, in_one_row):
         assert len(packed["input_ids"]) < len(examples) and packed["input_ids"].shape[1] <= longest
 
 
-@pytest.mark.parametrize(("steps", "share"), [(100, 0.03), (7, 0.3), (5, 0.0)])
-def test_the_cosine_is_that_of_transformers(smoke, steps, share):
-    from transformers import get_cosine_schedule_with_warmup
+def test_the_rate_holds_between_a_warm_up_and_a_fall_to_two_percent(smoke):
+    changed = {"steps": 100, "warmup_ratio": 0.1, "decay_ratio": 0.5}
+    setting = smoke.training.model_copy(update=changed)
+    assert [hold(step, setting) for step in (0, 4, 9, 30, 50, 75)] == [0.1, 0.5, 1, 1, 1, 0.5]
+    assert hold(100, setting) == 0.02
 
-    setting = smoke.training.model_copy(
-        update={"schedule": "cosine", "steps": steps, "warmup_ratio": share}
-    )
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-    theirs = get_cosine_schedule_with_warmup(
-        optimizer, -(-int(share * 1000) * steps // 1000), steps
-    )
-    for step in range(steps):
-        assert rate(step, setting) == pytest.approx(theirs.get_last_lr()[0], abs=1e-12)
-        optimizer.step()
-        theirs.step()
-    assert rate(steps, setting) == pytest.approx(0, abs=1e-12)
+
+def test_the_cosine_rises_in_the_warm_up_and_ends_at_zero(scratch):
+    run = scratch("cosine", schedule="cosine", steps=7, warmup_ratio=0.25, learning_rate=1.0)
+    trainer = build_trainer(run, 1, run.root / "work", tokenized_traces(run, RESET))
+    rates = []
+    for _ in range(8):
+        rates.append(trainer.lr_scheduler.get_last_lr()[-1])
+        trainer.optimizer.step()
+        trainer.lr_scheduler.step()
+    assert rates[:3] == [0, 0.5, 1] and rates == sorted(rates[:3]) + sorted(rates[3:], reverse=True)
+    assert rates[-1] == pytest.approx(0, abs=1e-12)
