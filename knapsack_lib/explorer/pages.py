@@ -55,7 +55,7 @@ def arms(episode: Episode) -> str:
 
 
 def numbers(result: Mapping[str, Any]) -> list[str]:
-    """The numbers of a result besides its score, in words."""
+    """The numbers of a result without its score, in words."""
     return [
         f"{name.replace('_', ' ')} {value:g}"
         for name, value in result.items()

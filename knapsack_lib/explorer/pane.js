@@ -10,7 +10,7 @@ export default {
     const show = () => { el.innerHTML = model.get("html"); };
     model.on("change:html", show);
     show();
-    const tell = (event) => {
+    const report = (event) => {
       const at = event.target.closest("[data-place],[data-order]");
       if (at && el.contains(at)) {
         model.send({ ...at.dataset });
@@ -19,12 +19,12 @@ export default {
       }
       return false;
     };
-    el.addEventListener("click", tell);
+    el.addEventListener("click", report);
     el.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey || !KEYS.includes(event.key)) return;
       if (event.target.closest("summary") && event.key === "Enter") return; // opens what is folded away
       event.preventDefault();
-      if (event.key !== "Enter" || !tell(event)) model.send({ key: event.key });
+      if (event.key !== "Enter" || !report(event)) model.send({ key: event.key });
     });
   },
 };

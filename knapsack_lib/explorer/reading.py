@@ -42,7 +42,7 @@ class Reading:
     number: int
     turn: Turn
     reasoning: str
-    after: str  # what the reply says behind its block
+    after: str  # what the reply says after its block
     marks: tuple[Mark, ...]
     before: tuple[str, ...]  # bindings before the block
     new: tuple[str, ...]
@@ -128,7 +128,7 @@ def _bound_by_calls(names: Names, helpers: Helpers) -> set[str]:
 
 
 def _prose(turn: Turn) -> tuple[str, str]:
-    """What a reply says before and behind its one block."""
+    """What a reply says before and after its one block."""
     found = FENCE.search(turn.reply)
     if turn.code is None or found is None:
         return turn.reply, ""

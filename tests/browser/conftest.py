@@ -27,7 +27,7 @@ FLAGS = [
 ]
 TOKEN = "explorer"
 expect.set_options(timeout=60_000)  # the kernel answers when the cells before have run
-# What JupyterLab itself says on a server without extensions of its own.
+# What JupyterLab itself reports on a server without extensions of its own.
 HARMLESS = re.compile(r"favicon|/lsp/status|workspace|listings|net::ERR_ABORTED", re.I)
 
 
@@ -119,7 +119,7 @@ def page(browser):
     opened.on("pageerror", lambda error: opened.faults.append(str(error)))
     opened.on(
         "console",
-        lambda said: said.type == "error" and opened.faults.append(f"{said.text} {said.location}"),
+        lambda line: line.type == "error" and opened.faults.append(f"{line.text} {line.location}"),
     )
     yield opened
     opened.close()

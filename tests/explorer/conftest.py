@@ -113,12 +113,18 @@ def holding() -> Callable[[str], Episode]:
 
     def make(text: str) -> Episode:
         calls = [made_call(text, text, [text], result=text), made_call(text, text, error=text)]
-        said = {"reply": text, "stdout": text, "error_type": text, "error": text, "killed_by": text}
-        first = made_turn(text, text, *calls, bindings=[text, f"{text}2"], **said)
+        texts = {
+            "reply": text,
+            "stdout": text,
+            "error_type": text,
+            "error": text,
+            "killed_by": text,
+        }
+        first = made_turn(text, text, *calls, bindings=[text, f"{text}2"], **texts)
         quoted = made_turn(
             f"print(nowhere, {text!r})", text, made_call("inspect", text, result=text)
         )
-        last = made_turn(None, None, **{**said, "reply": f"{text}\n{text}", "parse_status": text})
+        last = made_turn(None, None, **{**texts, "reply": f"{text}\n{text}", "parse_status": text})
         opening = [{"role": text, "content": text}]
         return made_episode(
             first,
@@ -141,7 +147,7 @@ def holding() -> Callable[[str], Episode]:
 
 def write_store(folder: Path, episodes: list[Episode], after: str = "", key: str = "") -> Path:
     """A store as it is imported, or as a stage leaves it (with a key, whose folder becomes the current
-    one). Returns where its files are; `after` is what stands behind the last whole line."""
+    one). Returns where its files are; `after` is what stands after the last whole line."""
     if key:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "current").write_text(key + "\n")
@@ -262,7 +268,7 @@ def parse() -> Callable[[str], Parsed]:
 
 @pytest.fixture
 def no_session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Sessions, with none open; what a test opened is closed behind it."""
+    """Sessions, with none open; what a test opened is closed after it."""
     from knapsack_lib.explorer import session
 
     monkeypatch.setattr(session.Session, "last", None)

@@ -220,14 +220,15 @@ def test_rows_are_found_by_value_range_and_text_together(nine: Catalogue, wanted
 @pytest.fixture
 def spoken(tmp_path: Path, store, episode, turn) -> Catalogue:
     """WORDS in an opening, in a reply and in an observation; then an episode without them."""
-    said = [
+    spoken_in = [
         episode(turn(), shown=WORDS),
         episode(turn(reply=WORDS)),
         episode(turn("x", WORDS), turn()),
         episode(turn()),
     ]
     found = [
-        Episode(**{**vars(one), "task_id": f"knapsack-easy-0000{n}"}) for n, one in enumerate(said)
+        Episode(**{**vars(one), "task_id": f"knapsack-easy-0000{n}"})
+        for n, one in enumerate(spoken_in)
     ]
     return open_catalogue(store(tmp_path / "cell", found))
 

@@ -1,5 +1,5 @@
-"""Pages of episodes, pairs and folders: whatever an episode holds is shown as text, and links and
-plots are whole."""
+"""Pages of episodes, pairs and folders: whatever an episode holds is shown as text, and links
+lead to pages."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 
 from knapsack_lib.explorer import glance, pages
 from knapsack_lib.explorer.catalogue import open_catalogue
-from knapsack_lib.explorer.plots import svg, thumbnail
 from knapsack_lib.explorer.reading import read
 from knapsack_lib.explorer.session import Played
 
@@ -220,30 +218,6 @@ def test_two_episodes_of_one_cell_have_a_letter_each(parse, episode, turn):
         and "■ base → persistent (B)" in html
         and html.count("<polyline") == 6
     )
-
-
-def test_plots_of_every_cell_are_well_formed_with_a_point_per_turn(committed):
-    for place in committed.frame.drop_duplicates(
-        ["train", "runtime", "difficulty", "train_seed"]
-    ).index:
-        readings = read(committed.open(place), committed.task(place))
-        tree = ElementTree.fromstring(svg({"a → <b>": readings, "other": readings[:3]}, cursor=2))
-        lines = [
-            node.attrib["points"].split() for node in tree.iter() if node.tag.endswith("polyline")
-        ]
-        assert [len(line) for line in lines] == [len(readings), min(3, len(readings))] * 3
-        wrong = sum(bool(one.trouble) for one in readings) + sum(
-            bool(one.trouble) for one in readings[:3]
-        )
-        assert sum(node.tag.endswith("path") for node in tree.iter()) == 3 * wrong
-        ElementTree.fromstring(thumbnail(readings))
-
-
-@pytest.mark.parametrize("count", [0, 1])
-def test_a_plot_of_hardly_a_turn_is_well_formed_too(episode, turn, count):
-    readings = read(episode(*[turn()] * count))
-    for plot in (svg({"one": readings}, 1), svg({}), thumbnail(readings)):
-        assert "nan" not in ElementTree.tostring(ElementTree.fromstring(plot), "unicode")
 
 
 # Folders ------------------------------------------------------------------------------------------
