@@ -9,6 +9,7 @@ succeeded. Any other command line is left as it was typed.
 
 from __future__ import annotations
 
+import atexit
 import base64
 import os
 import signal
@@ -137,9 +138,10 @@ class Engine:
                 raise
             failed.unlink(missing_ok=True)
             part.replace(output)
+            # Papermill writes it to the output path once more, after which it counts as whole.
             if step_key := os.environ.get(STEP_KEY):
-                record_key(output, step_key)
-        return nb  # papermill writes it to the output path once more
+                atexit.register(record_key, output, step_key)
+        return nb
 
     @staticmethod
     def nb_kernel_name(nb: Any, name: str | None = None) -> Any:

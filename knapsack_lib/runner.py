@@ -9,8 +9,11 @@ takes everything down when it is stopped.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,9 +34,11 @@ from knapsack_lib.study import Step, graph
 
 __all__ = ["run_steps", "run_study", "stale_steps"]
 
+PR_SET_PDEATHSIG = 1
 POLL_SECONDS = 0.2
 LINE_SECONDS = 10.0
 CELLS = "04_cross_eval"
+prctl = getattr(ctypes.CDLL(None), "prctl", lambda *_: -1)
 
 
 def stale_steps(steps: Sequence[Step]) -> list[Step]:
@@ -124,6 +129,8 @@ class _Child:
             stdout=self._errors,
             stderr=self._errors,
             start_new_session=True,
+            # Where the kernel can (Linux), it ends the step when this process is killed.
+            preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, signal.SIGKILL),
         )
 
     def poll(self) -> int | None:
@@ -145,9 +152,9 @@ class _Child:
         self._process.kill()
         self._process.wait()
         self._close()
-        self.say(
-            f"stopped; what had ended is saved, the same command continues from there ({self.step.command})"
-        )
+        saved = "what had ended is saved, the same command continues from there"
+        with contextlib.suppress(OSError):  # nobody may be reading; the other steps must be stopped
+            self.say(f"stopped; {saved} ({self.step.command})")
 
     def _close(self) -> None:
         self._news.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from common import one_line
+from made import finish, leave_adapter, leave_first_stage, leave_store
 
 from knapsack_lib.errors import UserError
 from knapsack_lib.files import shown
@@ -20,34 +21,10 @@ from knapsack_lib.study import (
     check_parameters,
     forget_key,
     graph,
-    record_key,
     resolve,
 )
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-
-
-def leave_tasks(run):
-    for split, count in run.profile.splits().items():
-        run.tasks(split).mkdir(parents=True, exist_ok=True)
-        for number in range(count):
-            (run.tasks(split) / f"{number}.json").write_text("{}")
-
-
-def leave_store(run, cell):
-    with EpisodeStore(run.store(cell), "key") as store:
-        store.close_sorted()
-
-
-def leave_first_stage(run):
-    leave_tasks(run)
-    for cell in run.profile.experts():
-        leave_store(run, cell)
-
-
-def leave_adapter(run, cell):
-    run.adapter(cell).mkdir(parents=True)
-    (run.adapter(cell) / "model.safetensors").write_bytes(b"")
 
 
 def teacher(runtime):
@@ -301,21 +278,9 @@ def finished(project):
     for path in (REPOSITORY / "notebooks").glob("*.ipynb"):
         shutil.copy(path, project / "notebooks")
     steps = graph(load_profile("smoke").run())
-    leave_first_stage(steps[0].run)
     for step in steps:
         finish(step)
     return steps
-
-
-def finish(step):
-    """What a run of the step leaves."""
-    if step.stage.name in ("02_teacher", "04_cross_eval"):
-        leave_store(step.run, step.cell)
-    if step.stage.name == "03_finetune" and not step.run.adapter(step.cell).exists():
-        leave_adapter(step.run, step.cell)
-    step.output.parent.mkdir(parents=True, exist_ok=True)
-    step.output.write_text("{}")
-    record_key(step.output, step.key)
 
 
 def again(steps):

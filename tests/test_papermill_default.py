@@ -21,9 +21,12 @@ import papermill
 import papermill.cli
 import psutil
 import pytest
+from made import leave_first_stage, leave_store
 
 from knapsack_lib.errors import UserError
 from knapsack_lib.papermill_default import OPTIONS, with_default_output
+from knapsack_lib.profiles import load_profile
+from knapsack_lib.study import resolve
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAPERMILL = str(Path(sys.executable).with_name("papermill"))
@@ -32,9 +35,9 @@ MADE = "runs/pocket/notebooks/04_cross_eval-base-reset-easy.ipynb"
 TYPED = [CELL, "-p", "train", "base", "-p", "runtime", "reset"]
 
 PARAMETERS = 'profile = "pocket"\nseed = None\ntrain = "persistent"\nruntime = "persistent"\ndifficulty = "easy"'
-CHECK = 'from knapsack_lib.stages import check_parameters\n\nstage = check_parameters("04_cross_eval", globals())'
+CHECK = 'from knapsack_lib.study import check_parameters\n\nstep = check_parameters("04_cross_eval", globals())'
 SHOW = (
-    'import os\n\nprint("cell", *stage.words, stage.seed, "threads", os.environ["OMP_NUM_THREADS"])'
+    'import os\n\nprint("cell", *step.words, step.seed, "threads", os.environ["OMP_NUM_THREADS"])'
 )
 
 
@@ -58,16 +61,7 @@ def project(tmp_path, monkeypatch):
     (tmp_path / "params" / "pocket.yaml").write_text(small)
     monkeypatch.setenv("KNAPSACK_ROOT", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    from knapsack_lib.profiles import load_profile
-
-    run = load_profile("pocket").run()
-    for split, count in run.profile.splits().items():
-        run.tasks(split).mkdir(parents=True)
-        for number in range(count):
-            (run.tasks(split) / f"{number}.json").write_text("{}")
-    for difficulty in ("easy", "medium"):
-        run.expert(difficulty).mkdir(parents=True)
-        (run.expert(difficulty) / "episodes.jsonl").write_text("")
+    leave_first_stage(load_profile("pocket").run())
     write_notebook(tmp_path / CELL, PARAMETERS, CHECK, SHOW)
     return tmp_path
 
@@ -91,7 +85,7 @@ def test_papermill_is_the_version_this_was_made_for():
     assert version("papermill") == "2.7.0"
 
 
-def test_the_table_of_options_is_papermill_s():
+def test_the_table_of_options_is_that_of_papermill():
     theirs = {}
     for option in papermill.cli.papermill.params:
         if isinstance(option, click.Option):
@@ -184,7 +178,7 @@ def test_a_dash_writes_to_standard_output(project):
     assert not (project / MADE).exists()
 
 
-def test_help_and_version_are_papermill_s(project):
+def test_help_and_version_are_those_of_papermill(project):
     assert "Parameters inferred" in command(CELL, "--help-notebook").stdout
     assert command("--version").stdout.startswith("2.7.0")
     assert "Usage:" in command(CELL, "--help").stdout
@@ -202,7 +196,7 @@ def test_other_notebooks_are_left_alone(project):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "line"),
     [
         (
             ["-p", "runtme", "reset"],
@@ -224,15 +218,15 @@ def test_other_notebooks_are_left_alone(project):
         ),
     ],
 )
-def test_a_mistake_is_one_line_and_runs_nothing(project, words, said):
+def test_a_mistake_is_one_line_and_runs_nothing(project, words, line):
     done = command(CELL, *words)
     assert done.returncode == 1
-    assert said in done.stderr
+    assert line in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (project / MADE).parent.exists()
 
 
-def test_a_mistake_found_by_a_cell_is_one_line_after_papermill_s_own(project):
+def test_a_mistake_found_by_a_cell_is_one_line_after_those_of_papermill(project):
     done = command(CELL, "out.ipynb", "-p", "train", "persistent")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
@@ -270,9 +264,8 @@ def test_every_way_to_give_a_parameter_names_the_output(project):
     ]
     assert command(CELL, *words).returncode == 0
     made = project / "runs/pocket-seed7/notebooks/04_cross_eval-base-reset-medium.ipynb"
-    assert (
-        made.with_suffix(".prepared.ipynb").exists() and not made.exists()
-    )  # make would take it for one that ran
+    assert made.with_suffix(".prepared.ipynb").exists() and not made.exists()
+    assert resolve(Path(CELL).stem, {"train": "base", "runtime": "reset", "seed": 7}).is_stale()
 
 
 def test_option_values_are_not_taken_for_paths(project):
@@ -315,5 +308,60 @@ def test_two_runs_of_one_stage_do_not_meet(project):
         first.send_signal(signal.SIGINT)
         said = first.communicate(timeout=120)[1]
         assert first.returncode != 0
-    assert "\nstopped; what had ended is saved, the same command goes on from there\n" in said
+    assert "\nstopped; what had ended is saved, the same command continues from there\n" in said
     assert not psutil.wait_procs(below, timeout=5)[1]
+
+
+# What counts as run -------------------------------------------------------------------------------
+
+
+def step_of_typed():
+    return resolve("04_cross_eval", {"train": "base", "runtime": "reset"})
+
+
+def test_a_notebook_that_was_run_by_hand_is_not_run_again_by_the_runner(project):
+    """Where its episodes are there: this one plays none."""
+    leave_store(step_of_typed().run, step_of_typed().cell)
+    assert step_of_typed().is_stale()
+    assert command(*TYPED).returncode == 0
+    assert not step_of_typed().is_stale()
+    write_notebook(project / CELL, PARAMETERS, CHECK, SHOW, "1 + 1")
+    assert step_of_typed().is_stale()
+
+
+def test_a_notebook_that_failed_or_went_elsewhere_does_not_count_as_run(project):
+    leave_store(step_of_typed().run, step_of_typed().cell)
+    assert command(*TYPED, "elsewhere.ipynb").returncode == 0
+    assert step_of_typed().is_stale()
+    assert command(*TYPED).returncode == 0
+    write_notebook(project / CELL, PARAMETERS, CHECK, "share = 1 / 0")
+    assert command(*TYPED).returncode == 1
+    write_notebook(project / CELL, PARAMETERS, CHECK, SHOW)
+    assert step_of_typed().is_stale()
+
+
+LATE = """
+import papermill.execute, sys
+from pathlib import Path
+from papermill.cli import papermill as cli
+write = papermill.execute.write_ipynb
+def killed_in_the_middle(nb, path):
+    if Path(path).name == {name!r}:
+        open(path, "w").write("half")
+        import os; os._exit(9)
+    write(nb, path)
+papermill.execute.write_ipynb = killed_in_the_middle
+cli()
+"""
+
+
+def test_a_kill_while_papermill_writes_the_output_once_more_leaves_it_to_be_made_again(project):
+    leave_store(step_of_typed().run, step_of_typed().cell)
+    step = step_of_typed()
+    environment = {**os.environ, "KNAPSACK_STEP_KEY": step.key, "PYTHONPATH": str(REPOSITORY)}
+    code = LATE.format(name=step.output.name)
+    words = ["--engine", "knapsack", *TYPED, MADE]
+    step.output.parent.mkdir(parents=True)
+    done = subprocess.run([sys.executable, "-c", code, *words], env=environment, timeout=120)
+    assert done.returncode == 9 and step.output.read_text() == "half"
+    assert step_of_typed().is_stale()
