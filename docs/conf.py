@@ -76,10 +76,6 @@ def begin_with_readme(app: Any, docname: str, source: list[str]) -> None:
 
 def as_rst(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Docstrings are written as plain text with `names` and indented code. Nothing else in them is markup."""
-    if (
-        what == "module"
-    ):  # as it is written: cleaning takes an indentation that all lines but the first have
-        lines[:] = (obj.__doc__ or "").splitlines()
     out: list[str] = []
     code = False
     for before, line in zip(["", *lines], lines, strict=False):
