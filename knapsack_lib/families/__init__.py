@@ -85,7 +85,10 @@ class Unknown(Family):
 
 def family_or_unknown(name: str) -> Family:
     """A family by the name that an episode gives, for reading it."""
-    return family_named(name) if name in family_names() else Unknown(name)
+    try:
+        return family_named(name)
+    except UserError:
+        return Unknown(name)
 
 
 def family_file(name: str) -> Path | None:

@@ -193,5 +193,5 @@ class Family(ABC):
 
     def picture(self, turns: Sequence[Calls], task: Task | None) -> str:
         """The state that these tool calls led to as an SVG text, for the explorer; "" for no
-        picture."""
+        picture. Shapes and text only: links, styles, handlers and transforms are left out there."""
         return ""
