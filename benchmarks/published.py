@@ -1,4 +1,4 @@
-"""Published files -> two tables with 95% intervals, beside the same work with the bootstrap as a
+"""Published files -> two tables with 95% intervals, next to the same work with the bootstrap as a
 plain Python loop.
 
     python benchmarks/published.py [--episodes 1200]
@@ -41,8 +41,8 @@ def drawn(count: int) -> list[Episode]:
     for number in range(count):
         train, runtime, difficulty = cells[number % len(cells)]
         score = min(1.0, round(float(rng.beta(4, 1.5)) * 1.1, 3))
-        outcome = {
-            "optimality": score,
+        result = {
+            "score": score,
             "solved": score == 1,
             "value": 100 * score,
             "optimal_value": 100,
@@ -64,7 +64,7 @@ def drawn(count: int) -> list[Episode]:
                 [{"role": "user", "content": "Fill it."}],
                 turns,
                 "finish",
-                outcome,
+                result,
             )
         )
     return made
@@ -92,7 +92,7 @@ def _turn(tokens: int) -> Turn:
 
 
 def bare(source: Path) -> None:
-    """The traces without what only our own hold."""
+    """The traces without what only our own traces hold."""
     for file in source.rglob("*.trace.json"):
         trace = json.loads(file.read_text())
         del trace["knapsack_lib"]

@@ -28,7 +28,7 @@ from knapsack_lib.published.files import (
     shown_name,
     written_whole,
 )
-from knapsack_lib.published.records import read_records, result_names
+from knapsack_lib.published.records import read_records
 
 __all__ = ["Imported", "read_source", "write_stores"]
 
@@ -76,7 +76,7 @@ def read_source(source: str | Path, cell: Cell = ANY_CELL) -> Imported:
     if not any(part.episodes for part in parts):
         tried = f"; {notes[0]}" if notes else ""
         raise UserError(
-            f"{shown_name(source)}: no {result_names()} and no .jsonl with conversations in it{tried}"
+            f"{shown_name(source)}: no knapsack-<task>.json and no .jsonl with conversations in it{tried}"
         )
     return Imported(
         tuple(episode for part in parts for episode in part.episodes),

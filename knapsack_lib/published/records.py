@@ -33,7 +33,6 @@ __all__ = [
     "numbers",
     "read_json",
     "read_records",
-    "result_names",
 ]
 
 CELL = re.compile(
@@ -93,11 +92,6 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
-def result_names() -> str:
-    """How result files are called, for messages."""
-    return " or ".join(f"{family}-<task>.json" for family in family_names())
-
-
 def read_records(source: str | Path, may_be_empty: bool = False) -> Found:
     """Read every episode of a folder or archive. A file that cannot be read becomes a line of
     `problems`; a source without any episode raises UserError (unless it may be empty)."""
@@ -116,7 +110,9 @@ def read_records(source: str | Path, may_be_empty: bool = False) -> Found:
     records = [_record(key, results.get(key), traces.get(key)) for key in sorted(results | traces)]
     if not records and not may_be_empty:
         tried = f"; {problems[0]}" if problems else ""
-        raise UserError(f"{shown_name(source)}: no {result_names()} in it{tried}")
+        raise UserError(
+            f"{shown_name(source)}: no knapsack-<task>.json (or another family's) in it{tried}"
+        )
     notes = (
         f"{shown_name(task_id)}: a trace without its result file; it is counted with no score"
         for _, _, task_id in sorted(traces.keys() - results.keys())

@@ -200,12 +200,12 @@ def _tested(difference: np.ndarray) -> Test:
 
 def _scores(found: Found) -> dict[str, float | None]:
     """Task -> score of one condition."""
-    counts = Counter(record.task_id for record in found.records)
-    twice = next((task for task, count in counts.items() if count > 1), None)
-    if twice is not None:
+    scores = {record.task_id: record.score for record in found.records}
+    if len(scores) < len(found.records):
+        [(twice, _)] = Counter(record.task_id for record in found.records).most_common(1)
         cells = sorted({record.cell.name for record in found.records if record.cell})
         which = f" ({', '.join(cells)})" if cells else ""
         raise UserError(
             f"{shown_name(found.source)}: holds task {shown_name(twice)} in several conditions{which}; name the folder of one"
         )
-    return {record.task_id: record.score for record in found.records}
+    return scores

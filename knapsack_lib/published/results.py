@@ -35,7 +35,14 @@ def results_of(source: str, run: Run) -> tuple[Results, list[str]]:
     """(results, notes on them). Raises UserError for a source without cells, or with one task
     twice."""
     found = _ours(Path(source)) or read_source(source)
-    scored = [_scored(episode) for episode in found.episodes]
+    unscored = sum(math.isnan(episode.result["score"]) for episode in found.episodes)
+    notes = [f"{unscored} episodes have no score and count as 0"] if unscored else []
+    scored = [
+        replace(episode, result=episode.result | {"score": 0.0})
+        if math.isnan(episode.result["score"])
+        else episode
+        for episode in found.episodes
+    ]
     acted = [
         (episode, math.nan if seconds is None else seconds)
         for episode, seconds in zip(scored, found.seconds, strict=True)
@@ -59,8 +66,6 @@ def results_of(source: str, run: Run) -> tuple[Results, list[str]]:
         raise UserError(
             f"{shown_name(source)}: task {twice.task_id.iloc[0]} is twice in a cell; name one of the folders"
         )
-    unscored = sum(math.isnan(episode.result["score"]) for episode in found.episodes)
-    note = f"{unscored} episodes have no score and count as 0"
     episodes = [episode for episode, _ in acted]
     text = "".join(episode.to_line() + "\n" for episode in episodes)
     provenance = {
@@ -77,7 +82,7 @@ def results_of(source: str, run: Run) -> tuple[Results, list[str]]:
     )
     digest = hashlib.sha256(text.encode()).hexdigest()
     results = Results(episodes, clock, teacher, expert, {}, provenance, digest)
-    return results, [*([note] if unscored else []), *found.notes]
+    return results, [*notes, *found.notes]
 
 
 def _ours(path: Path) -> Imported | None:
@@ -91,9 +96,3 @@ def _ours(path: Path) -> Imported | None:
             episodes += read
             seconds += [known.get(episode.episode_id) for episode in read]
     return Imported(tuple(episodes), tuple(seconds)) if episodes else None
-
-
-def _scored(episode: Episode) -> Episode:
-    if not math.isnan(episode.result["score"]):
-        return episode
-    return replace(episode, result=episode.result | {"score": 0.0})

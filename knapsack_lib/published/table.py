@@ -10,15 +10,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_core.core_schema import ValidationInfo
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from knapsack_lib.analysis.intervals import mean_interval
 from knapsack_lib.analysis.latex import escaped, tabular
-from knapsack_lib.errors import SPELLINGS, UserError, first_problem
-from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, TRAININGS
+from knapsack_lib.errors import UserError, first_problem
 from knapsack_lib.published.files import shown_name
 from knapsack_lib.published.records import as_number, as_object, json_object, read_records
 from knapsack_lib.seeds import named_seed
@@ -26,7 +31,7 @@ from knapsack_lib.seeds import named_seed
 __all__ = ["latex_table"]
 
 NAN = math.nan
-ALLOWED = {"difficulty": DIFFICULTIES, "train": TRAININGS, "runtime": RUNTIMES}
+AnyCase = BeforeValidator(lambda word: str(word).lower())
 HEAD = ("Solved", "Steps", "Tokens")
 # Of a cell; NaN: not known. `score` is a fraction or in percent, as its source has it; `solved`
 # counts episodes.
@@ -36,21 +41,13 @@ Figures = dict[str, float]
 class _Cell(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    difficulty: str
-    train: str
-    runtime: str
+    difficulty: Annotated[Literal["easy", "medium", "hard"], AnyCase]
+    train: Annotated[Literal["base", "persistent", "stateless", "reset"], AnyCase]
+    runtime: Annotated[Literal["persistent", "stateless", "reset"], AnyCase]
     path: str | None = None
     metrics_path: str | None = None
     score_override: float | None = None
     absent: bool = False
-
-    @field_validator(*ALLOWED)
-    @classmethod
-    def _known(cls, word: str, field: ValidationInfo) -> str:
-        allowed = ALLOWED[str(field.field_name)]
-        if SPELLINGS.get(word.lower(), word.lower()) not in allowed:
-            raise ValueError(f"{word!r:.60} is unknown; choose one of: {', '.join(allowed)}")
-        return word.capitalize()
 
     @model_validator(mode="after")
     def _somewhere(self) -> _Cell:
@@ -167,8 +164,9 @@ def _latex(spec: _Spec, figures: Sequence[Figures]) -> str:
             score += f" [{', '.join(ends)}]"
         solved = _solved(row["solved"], row["episodes"], spec.solved_format)
         steps, tokens = _number(row["steps"], ".1f"), _number(row["tokens"], ",.0f")
-        line = (cell.train, cell.runtime, score, solved, steps, tokens)
-        groups.setdefault(cell.difficulty, []).append(line)
+        names = cell.train.capitalize(), cell.runtime.capitalize()
+        line = (*names, score, solved, steps, tokens)
+        groups.setdefault(cell.difficulty.capitalize(), []).append(line)
     lines = [r"\begin{table}", r"\centering", tabular("llrrrr", head, list(groups.items()))]
     lines += [rf"\caption{{{escaped(spec.caption)}}}"] if spec.caption else []
     lines += [rf"\label{{{spec.label}}}"] if spec.label else []

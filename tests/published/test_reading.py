@@ -36,7 +36,7 @@ def test_the_twelve_folders_are_read_whole_and_in_archives_too(whole, packed, tm
 def test_a_file_that_is_no_result_is_one_line(tmp_path, name):
     (tmp_path / name).write_text("{}")
     for read, message in (
-        (read_records, "no knapsack-<task>.json in it"),
+        (read_records, "no knapsack-<task>.json .or another"),
         (read_source, "no knapsack-<task>.json and no"),
         (open_catalogue, "no episodes in"),
     ):

@@ -148,7 +148,9 @@ def test_any_json_in_any_place_gives_records_or_one_line(
 def test_a_folder_without_episodes_is_one_line(tmp_path, size):
     if size:
         (tmp_path / "notes.json").write_text("{}")
-    with pytest.raises(UserError, match="no knapsack-<task>.json in it") as error:
+    with pytest.raises(
+        UserError, match="no knapsack-<task>.json .or another family.s. in it"
+    ) as error:
         read_records(tmp_path)
     one_line(error)
 

@@ -90,7 +90,7 @@ def test_scales_counts_overrides_and_absent_cells(table):
         (
             {"path": "summary.json", "difficulty": "tough"},
             {},
-            "difficulty: 'tough' is unknown; choose one of: easy, medium",
+            r"^spec.json: cells\.0\.difficulty: Input should be 'easy', 'medium' or 'hard'",
         ),
         ({"path": "summary.json"}, {"score_scale": "per mille"}, "score_scale"),
         ({"path": "summary.json"}, {"colour": 1}, "colour"),
