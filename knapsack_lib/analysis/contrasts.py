@@ -126,10 +126,8 @@ def contrast_table(results: Results) -> pd.DataFrame:
 
 def at(table: pd.DataFrame, outcome: str, difficulty: str, contrast: str) -> Any:
     """The row of one contrast."""
-    keys = (
-        (table.outcome == outcome) & (table.difficulty == difficulty) & (table.contrast == contrast)
-    )
-    return table[keys].iloc[0]
+    named = table[["outcome", "difficulty", "contrast"]] == [outcome, difficulty, contrast]
+    return table[named.all(axis=1)].iloc[0]
 
 
 def _row(

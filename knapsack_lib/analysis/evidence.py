@@ -28,6 +28,7 @@ from knapsack_lib.analysis.metrics import CELL
 from knapsack_lib.analysis.results import Results
 from knapsack_lib.analysis.summary import (
     cell_summary,
+    of_cell,
     seed_summary,
     state_summary,
     task_means,
@@ -183,11 +184,8 @@ class Evidence:
         """Of the episodes with a missing-variable error: the share that recovered (Wilson's
         interval over tasks), and the mean turn of the first such error. Both NaN where no episode
         met one."""
-        cells = self.results.cells
-        mine = cells[
-            (cells.train == train) & (cells.runtime == runtime) & (cells.difficulty == difficulty)
-        ]
-        met = mine[mine.missing_variable].astype({"recovered": float})
+        met = self.results.cells[self.results.cells.missing_variable]
+        met = of_cell(met, train, runtime, difficulty).astype({"recovered": float})
         share = met.groupby("task_id").recovered.mean()
         turn = float(met.first_missing_turn.astype(float).mean())
         return rate_interval(float(share.sum()), len(share), level=self.analysis.level), turn

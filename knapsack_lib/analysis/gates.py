@@ -9,9 +9,11 @@ Printing a gate gives its line; `gate.holds` says whether it does.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import pandas as pd
 
+from knapsack_lib.analysis.summary import of_cell
 from knapsack_lib.errors import UserError
 from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, Gates
 
@@ -38,28 +40,23 @@ class Gate:
 
 
 def gates(cells: pd.DataFrame, expert: pd.DataFrame, bounds: Gates) -> list[Gate]:
-    """Two gates for each adapter in each aligned cell: mean score beside the expert's on the same
-    tasks, finishes.
+    """Two gates for each adapter in each aligned cell: mean score against the expert's on the same
+    tasks, and finishes.
 
     `cells` and `expert` are frames of metrics.episode_frame. Raises UserError when they played
     different tasks.
     """
     found = []
-    for difficulty in DIFFICULTIES:
+    for difficulty, runtime in product(DIFFICULTIES, RUNTIMES):
         yard = expert[expert.difficulty == difficulty]
-        for regime in RUNTIMES:
-            aligned = cells[
-                (cells.train == regime)
-                & (cells.runtime == regime)
-                & (cells.difficulty == difficulty)
-            ]
-            name, adapters = (
-                f"{regime} -> {regime}, {difficulty}",
-                list(aligned.groupby("train_seed")),
-            )
-            for train_seed, mine in adapters or [(1, aligned)]:
-                which = f"{name}, training seed {train_seed}" if len(adapters) > 1 else name
-                found += _two(which, mine, yard, bounds)
+        aligned = of_cell(cells, runtime, runtime, difficulty)
+        name, adapters = (
+            f"{runtime} -> {runtime}, {difficulty}",
+            dict(list(aligned.groupby("train_seed"))),
+        )
+        for train_seed, mine in (adapters or {1: aligned}).items():
+            which = f"{name}, training seed {train_seed}" if len(adapters) > 1 else name
+            found += _two(which, mine, yard, bounds)
     return found
 
 

@@ -17,6 +17,15 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 
+LOOP = ("iter", "target", "body", "orelse")
+ORDER = {  # where it is not that of the fields
+    ast.Assign: ("value", "targets"),
+    ast.NamedExpr: ("value", "target"),
+    ast.For: LOOP,
+    ast.AsyncFor: LOOP,
+}
+
+
 class Names(ast.NodeVisitor):
     """Statements count in the order in which they stand, both arms of a branch as taken. The body
     of a function counts when the block is done, since it runs later. `bound` is what a block ever
@@ -73,26 +82,23 @@ class Names(ast.NodeVisitor):
 
     # What is bound after it is read
 
-    def visit_Assign(self, node: ast.Assign) -> None:
-        self._visit(node.value, *node.targets)
+    def generic_visit(self, node: ast.AST) -> None:
+        """Parts in the order in which Python evaluates them."""
+        for name in ORDER.get(type(node), node._fields):
+            part = getattr(node, name, None)
+            for one in part if isinstance(part, list) else [part]:
+                if isinstance(one, ast.AST):
+                    self.visit(one)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
         self._visit(node.value, None if self._local else node.annotation)
         if node.value is not None:  # `x: int` alone binds nothing
             self.visit(node.target)
 
-    def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
-        self._visit(node.value, node.target)
-
     def visit_AugAssign(self, node: ast.AugAssign) -> None:
         if isinstance(node.target, ast.Name) and node.target.id not in self.bound:
             self._need(node.target)
         self._visit(node.value, node.target)
-
-    def visit_For(self, node: ast.For | ast.AsyncFor) -> None:
-        self._visit(node.iter, node.target, *node.body, *node.orelse)
-
-    visit_AsyncFor = visit_For
 
     # What binds without an assignment
 
@@ -101,19 +107,15 @@ class Names(ast.NodeVisitor):
 
     visit_ImportFrom = visit_Import
 
-    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
+    def visit_MatchAs(self, node: ast.ExceptHandler | ast.MatchAs | ast.MatchStar) -> None:
         self.bound |= {node.name} if node.name else set()
         self.generic_visit(node)
 
-    def visit_MatchAs(self, node: ast.MatchAs | ast.MatchStar) -> None:
-        self.generic_visit(node)
-        self.bound |= {node.name} if node.name else set()
-
-    visit_MatchStar = visit_MatchAs
+    visit_ExceptHandler = visit_MatchStar = visit_MatchAs
 
     def visit_MatchMapping(self, node: ast.MatchMapping) -> None:
-        self.generic_visit(node)
         self.bound |= {node.rest} if node.rest else set()
+        self.generic_visit(node)
 
     # Scopes of their own
 

@@ -182,11 +182,13 @@ def _failure_rules(evidence: Evidence) -> str:
 
 
 def _settings(model: type[BaseModel], *above: str) -> Iterator[tuple[str, ...]]:
+    """The places of all settings that are a number or a text."""
     for name, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _settings(field.annotation, *above, name)
-        else:
+        kind: Any = field.annotation
+        if kind in (int, float, str):
             yield (*above, name)
+        elif isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _settings(kind, *above, name)
 
 
 def _setting(place: tuple[str, ...]) -> Quantity:

@@ -19,7 +19,14 @@ from knapsack_lib.analysis.metrics import CELL
 from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, TRAININGS, Analysis
 from knapsack_lib.seeds import named_seed
 
-__all__ = ["cell_summary", "seed_summary", "state_summary", "task_means", "trace_summary"]
+__all__ = [
+    "cell_summary",
+    "of_cell",
+    "seed_summary",
+    "state_summary",
+    "task_means",
+    "trace_summary",
+]
 
 RATES = ("solved", "finished", "missing_variable")
 MEANS = ("steps", "tool_calls", "seconds")
@@ -36,6 +43,11 @@ def task_means(cells: pd.DataFrame, column: str) -> pd.DataFrame:
     return values.pivot_table(
         index="task_id", columns=["train", "runtime"], values="value", aggfunc="mean", sort=True
     )
+
+
+def of_cell(frame: pd.DataFrame, train: str, runtime: str, difficulty: str) -> pd.DataFrame:
+    """The rows of one cell."""
+    return frame[(frame[CELL] == [train, runtime, difficulty]).all(axis=1)]
 
 
 def cell_summary(cells: pd.DataFrame, analysis: Analysis, seed: int) -> pd.DataFrame:
@@ -97,8 +109,7 @@ def seed_summary(cells: pd.DataFrame) -> pd.DataFrame:
 def trace_summary(traces: pd.DataFrame) -> pd.DataFrame:
     """Runtime -> the means of the traces' numbers, `n` (how many there are) and `with_slip` (the
     share that holds a slip)."""
-    whole = traces.assign(with_slip=traces.slips > 0).drop(columns="recovered")
-    grouped = whole.groupby("runtime")
+    grouped = traces.assign(with_slip=traces.slips > 0).groupby("runtime")
     means = grouped.mean(numeric_only=True).reindex(list(RUNTIMES))
     return means.assign(n=grouped.size().reindex(means.index, fill_value=0))
 

@@ -332,8 +332,13 @@ def results_of() -> Callable[..., SimpleNamespace]:
         whole = pd.concat(
             [cells, *(cells.assign(difficulty=d) for d in lacking)], ignore_index=True
         )
+        settings = Analysis(**{**usual, **judged})
         return SimpleNamespace(
-            cells=whole, teacher=teacher, analysis=Analysis(**{**usual, **judged}), seed=1
+            cells=whole,
+            teacher=teacher,
+            analysis=settings,
+            settings={"analysis": settings.model_dump()},
+            seed=1,
         )
 
     return make

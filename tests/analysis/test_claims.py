@@ -59,7 +59,7 @@ def noisy(cells_of):
 
 def traces(persistent: list, reset: list) -> pd.DataFrame:
     rows = [
-        {"task_id": f"knapsack-train-{i}", "runtime": runtime, "tokens": tokens}
+        {"task_id": f"knapsack-train-{i}", "runtime": runtime, "tokens": tokens, "slips": 0}
         for runtime, spent in (("persistent", persistent), ("reset", reset))
         for i, tokens in enumerate(spent)
     ]

@@ -219,7 +219,9 @@ def test_a_cell_that_is_missing_leaves_no_number_but_a_note(drawn, results_of):
         math.isnan(at(found, "score", "easy", "model").effect)
         and at(found, "score", "easy", "model").note
     )
-    assert (found[(found.result == "score") & found.contrast.isin(PLANNED)].tost == "none").all()
+    assert (
+        found[(found.outcome == "score") & found.contrast.isin(PLANNED)].tost == "no test"
+    ).all()
 
 
 def test_differences_of_rounding_alone_are_zeros(cells_of, results_of):
@@ -241,7 +243,7 @@ def test_differences_of_rounding_alone_are_zeros(cells_of, results_of):
 def test_tasks_too_few_for_a_test_are_described(smoke):
     rows = smoke.evidence.contrasts[smoke.evidence.contrasts.planned]
     assert rows.effect.notna().all() and rows.p.isna().all() and (rows.note != "").all()
-    assert set(rows[rows.outcome == "score"].tost) == {"none"}
+    assert set(rows[rows.outcome == "score"].tost) == {"no test"}
 
 
 # Tests --------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from pandas.testing import assert_frame_equal
 
 from knapsack_lib.analysis.behaviour import behaviour_frame
 from knapsack_lib.analysis.metrics import CELL, episode_frame
+from knapsack_lib.families.knapsack import FAMILY
 
 BASE = ("base", "reset", "easy")
 
@@ -90,9 +91,12 @@ def test_an_adapter_is_told_from_another_and_rows_are_sorted_by_cell_adapter_and
 
 
 def test_no_episodes_give_an_empty_frame_of_the_same_columns_and_types(turn, episode):
+    """But for a family's own metrics: no episode names a family."""
     one = [episode("a", 40, [turn()], BASE)]
     for made in (episode_frame, behaviour_frame):
-        assert_frame_equal(made([]), made(one).iloc[:0])
+        empty = made([])
+        assert_frame_equal(empty, made(one).iloc[:0][list(empty)])
+    assert set(episode_frame(one)) - set(episode_frame([])) == set(FAMILY.metrics)
 
 
 def test_tokens_of_turns_sum_to_those_of_the_episode(twice):

@@ -135,16 +135,20 @@ def test_the_stamp_changes_with_an_episode_and_not_with_the_clock(run):
 
 
 def test_what_is_missing_is_named_with_the_command_that_makes_it(run):
-    with pytest.raises(UserError, match=r"no provenance.json .*05_analysis.ipynb -p profile smoke"):
+    with pytest.raises(
+        UserError, match=r"no provenance.json .*run first: knapsack run --profile smoke$"
+    ):
         read_results(run)
     path = run.store(cell_of(run, "reset", "persistent", "medium")) / "episodes.jsonl"
     path.write_text(path.read_text().split("\n")[0] + "\n")
     with pytest.raises(
-        UserError, match="holds 1 of 3 .*-p train reset -p runtime persistent -p difficulty medium$"
+        UserError, match="reset-persistent-medium holds 1 of 3 .*: knapsack run --profile smoke$"
     ):
         write_results(run)
     shutil.rmtree(path.parent)
-    with pytest.raises(UserError, match="no episodes .*04_cross_eval"):
+    with pytest.raises(
+        UserError, match="no episodes in cells/reset-persistent-medium; run first: knapsack run"
+    ):
         write_results(run)
 
 
@@ -152,50 +156,39 @@ def test_an_episode_without_its_seconds_is_missing_too(run):
     path = run.store(cell_of(run, "reset", "reset")) / "timings.jsonl"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
     with pytest.raises(
-        UserError, match="reset-reset-easy holds 4 of 4 timed episodes; run again: papermill"
+        UserError, match="reset-reset-easy holds 4 of 4 timed episodes; run again: knapsack run"
     ):
         write_results(run)
 
 
-@pytest.mark.parametrize(
-    ("folder", "hint"),
-    [
-        ("teacher/reset", "02_teacher.ipynb -p profile smoke -p runtime reset$"),
-        ("expert/easy", "01_generate.ipynb -p profile smoke$"),
-    ],
-)
-def test_a_missing_teacher_or_expert_is_named(run, folder: str, hint: str):
+@pytest.mark.parametrize("folder", ["teacher/reset", "expert/easy"])
+def test_a_missing_teacher_or_expert_is_named(run, folder: str):
     shutil.rmtree(run.root / folder)
-    with pytest.raises(UserError, match=f"no episodes in {folder}; run first: .*{hint}"):
+    with pytest.raises(
+        UserError, match=f"no episodes in {folder}; run first: knapsack run --profile"
+    ):
         write_results(run)
 
 
-def test_a_missing_adapter_is_named(run):
-    (run.adapter(cell_of(run, "reset", "reset")) / "training.json").unlink()
-    with pytest.raises(UserError, match="03_finetune.ipynb -p profile smoke -p train reset$"):
-        write_results(run)
-
-
-def test_what_is_missing_of_a_second_adapter_is_named_with_its_training_seed(make_run):
+@pytest.mark.parametrize("train_seed", [1, 2])
+def test_a_missing_adapter_is_named(make_run, train_seed: int):
     run = make_run("twice")
-    (run.adapter(cell_of(run, "persistent", "persistent", train_seed=2)) / "training.json").unlink()
-    hint = "03_finetune.ipynb -p profile twice -p train persistent -p train_seed 2$"
-    with pytest.raises(
-        UserError,
-        match=f"no runs/twice/adapters/persistent-train2/training.json; run first: .*{hint}",
-    ):
+    folder = run.adapter(cell_of(run, "reset", "reset", train_seed=train_seed))
+    (folder / "training.json").unlink()
+    what = f"no runs/twice/adapters/{folder.name}/training.json; run first: knapsack run"
+    with pytest.raises(UserError, match=f"{what} --profile twice$"):
         write_results(run)
+
+
+def test_a_missing_cell_of_a_second_adapter_is_named(make_run):
+    run = make_run("twice")
     shutil.rmtree(run.store(cell_of(run, "reset", "persistent", "medium", 2)))
-    hint = "04_cross_eval.ipynb -p profile twice -p train reset -p runtime persistent -p difficulty medium"
-    told = f"no episodes in cells/reset-persistent-medium-train2; run first: papermill notebooks/{hint} -p train_seed 2$"
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match="no episodes in cells/reset-persistent-medium-train2; run"):
         write_results(run)
 
 
-def test_a_run_of_another_root_seed_is_mended_with_that_seed(run):
-    with pytest.raises(
-        UserError, match=r"04_cross_eval.ipynb -p profile smoke -p seed 9 -p train base "
-    ):
+def test_the_command_for_a_run_of_another_root_seed_names_the_seed(run):
+    with pytest.raises(UserError, match=r"knapsack run --profile smoke --seed 9$"):
         write_results(load_profile("smoke").run(9))
 
 
