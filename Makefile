@@ -16,7 +16,7 @@ TORCH ?= torch==2.13.0
 # VENV=.venv-gpu is made from the pins for a machine with a GPU: vLLM and Unsloth need older packages.
 VENV ?= .venv
 CONSTRAINTS ?= $(if $(findstring gpu,$(VENV)),constraints-gpu.txt,constraints.txt)
-EXTRAS := $(if $(findstring gpu,$(VENV)),gpu$(COMMA)notebooks$(COMMA)gemini$(COMMA)serve,notebooks$(COMMA)train$(COMMA)gemini$(COMMA)serve$(COMMA)dev)
+EXTRAS := $(if $(findstring gpu,$(VENV)),gpu$(COMMA)notebooks$(COMMA)gemini$(COMMA)serve,notebooks$(COMMA)train$(COMMA)gemini$(COMMA)serve$(COMMA)docs$(COMMA)dev)
 PY := $(VENV)/bin/python
 KNAPSACK := @$(PY) -m knapsack_lib.cli
 ENV := $(VENV)/.made-from-constraints
@@ -102,6 +102,10 @@ lint: $(ENV) ## ruff on code and notebooks, types on the library
 format: $(ENV) ## write code and notebooks the way lint wants them
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
+
+.PHONY: docs
+docs: $(ENV) ## the documentation as a site (docs/_build/html), warnings are errors
+	@$(VENV)/bin/sphinx-build -W --keep-going -n -q -j auto -c docs . docs/_build/html && echo docs/_build/html/index.html
 
 .PHONY: test-browser
 test-browser: $(ENV) ## the explorer in a real JupyterLab and a Chromium without a window (Debian package chromium)
