@@ -73,24 +73,26 @@ class Profile(Strict):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
         description="that of its file: outputs go to runs/<name>",
     )
-    about: str
-    seed: int = Field(ge=0)
+    about: str = Field(description="one line for people")
+    seed: int = Field(ge=0, description="root of every random draw")
     train_seeds: int = Field(
         ge=1,
         description="adapters per regime: the same traces in another order, then the same cells",
     )
     family: str = Field(pattern=r"^[a-z_][a-z0-9_]*$", description="of tasks: families/")
-    difficulties: dict[Literal["easy", "medium"], str]
-    tasks: TaskCounts
-    limits: Limits
-    interpreter: InterpreterSettings
-    prompt: PromptOptions
-    teacher: Teacher
-    base: Base
-    training: Training
-    evaluation: Evaluation
-    gates: Gates
-    analysis: Analysis
+    difficulties: dict[Literal["easy", "medium"], str] = Field(
+        description="the words easy and medium -> sizes of the family"
+    )
+    tasks: TaskCounts = Field(description="how many of each split")
+    limits: Limits = Field(description="what an episode may use")
+    interpreter: InterpreterSettings = Field(description="how kills and protections are treated")
+    prompt: PromptOptions = Field(description="what the agent reads")
+    teacher: Teacher = Field(description="who writes the traces")
+    base: Base = Field(description="the pocket base, for notebook 00")
+    training: Training = Field(description="one fine-tune")
+    evaluation: Evaluation = Field(description="how models play")
+    gates: Gates = Field(description="what must hold before anything is reported")
+    analysis: Analysis = Field(description="how results are judged")
     executor: Literal["local", "processes", "ray", "dask"] = Field(
         default="local", description="where shards are played: executors.py"
     )

@@ -73,20 +73,20 @@ class TaskCounts(Strict):
     """How many instances of each split. `train` and `validation` are drawn at the training (easy)
     difficulty."""
 
-    train: int = Field(ge=1)
-    validation: int = Field(ge=1)
-    easy: int = Field(ge=1)
-    medium: int = Field(ge=1)
+    train: int = Field(ge=1, description="tasks that the teacher's training traces are about")
+    validation: int = Field(ge=1, description="tasks by which a checkpoint is chosen")
+    easy: int = Field(ge=1, description="test tasks of the size trained on")
+    medium: int = Field(ge=1, description="test tasks of the larger size")
 
 
 class Limits(Strict):
     """What an episode may use. The same object in every arm."""
 
-    turns: int = Field(ge=1)
+    turns: int = Field(ge=1, description="turns of one episode")
     tool_calls: int = Field(ge=1, description="tool calls within one turn")
     wall_seconds: float = Field(gt=0, description="for one turn's code")
     cpu_seconds: int = Field(ge=1, description="for one turn's code")
-    memory_mb: int = Field(ge=64)
+    memory_mb: int = Field(ge=64, description="for one turn's code")
     output_chars: int = Field(
         ge=100, description="of one observation; what is beyond is cut, which is shown"
     )
@@ -107,17 +107,23 @@ class PromptOptions(Strict):
     """What the agent reads about its runtime (a cue is shown in training exactly as in
     evaluation)."""
 
-    style: Literal["brief", "full"]
-    cue: Literal["none", "stated"]
-    list_bindings: bool
+    style: Literal["brief", "full"] = Field(
+        description="how much is explained: the short prompt of the pocket model, or the paper's kind"
+    )
+    cue: Literal["none", "stated"] = Field(
+        description="whether the prompt states what survives from one block to the next"
+    )
+    list_bindings: bool = Field(
+        description="whether every observation ends with the names that are still there"
+    )
 
 
 class Gemini(Strict):
     """A teacher behind Google's API. Its key is no setting: GEMINI_API_KEY or GOOGLE_API_KEY, from
     the environment or .env."""
 
-    model: str
-    temperature: float = Field(ge=0, le=2)
+    model: str = Field(description="as the API calls it")
+    temperature: float = Field(ge=0, le=2, description="of sampling")
     max_output_tokens: int = Field(
         ge=16, description="in one turn; thinking counts where the model thinks"
     )
@@ -134,7 +140,7 @@ class Teacher(Strict):
     """The scripted expert's settings count with policy scripted alone, `gemini` with policy gemini
     alone."""
 
-    policy: Literal["scripted", "gemini"]
+    policy: Literal["scripted", "gemini"] = Field(description="who writes the traces")
     slip_share: float = Field(
         ge=0, le=1, description="share of traces that contain a slip and its recovery"
     )
@@ -144,7 +150,7 @@ class Teacher(Strict):
     style_variants: int = Field(
         ge=1, le=2, description="how many vocabularies of names the expert uses"
     )
-    gemini: Gemini | None = None
+    gemini: Gemini | None = Field(default=None, description="with policy gemini alone")
 
     @model_validator(mode="after")
     def _has_its_section(self) -> Teacher:
@@ -156,60 +162,70 @@ class Teacher(Strict):
 class Base(Strict):
     """The pocket base: size, curriculum and optimisation. Lengths in tokens, rates per step."""
 
-    seed: int = Field(ge=0)
-    vocabulary: int = Field(ge=700)
-    hidden: int = Field(ge=32)
-    layers: int = Field(ge=1)
-    heads: int = Field(ge=1)
-    feed_forward: int = Field(ge=32)
-    context: int = Field(ge=128)
-    rope_theta: float = Field(gt=0)
-    tokens: int = Field(ge=1)
-    tokens_per_step: int = Field(ge=64)
-    first_length: int = Field(ge=32)
-    last_length: int = Field(ge=32)
+    seed: int = Field(ge=0, description="of every draw of its training")
+    vocabulary: int = Field(ge=700, description="pieces of its tokenizer")
+    hidden: int = Field(ge=32, description="width of the model")
+    layers: int = Field(ge=1, description="transformer layers")
+    heads: int = Field(ge=1, description="attention heads")
+    feed_forward: int = Field(ge=32, description="width of the feed-forward layers")
+    context: int = Field(ge=128, description="longest sequence")
+    rope_theta: float = Field(gt=0, description="base of the rotary positions")
+    tokens: int = Field(ge=1, description="trained on in all")
+    tokens_per_step: int = Field(ge=64, description="in one optimiser step")
+    first_length: int = Field(ge=32, description="of documents at the start of the curriculum")
+    last_length: int = Field(ge=32, description="of documents at its end")
     grow_until: float = Field(
         gt=0, le=1, description="share of the tokens after which documents have full size"
     )
     sessions_from: float = Field(
         ge=0, le=1, description="share of the growth before which documents only restate"
     )
-    sessions_share: float = Field(ge=0, le=1)
+    sessions_share: float = Field(
+        ge=0, le=1, description="share of documents that are whole sessions"
+    )
     largest: int = Field(
         ge=2, description="things a document is about, at the end of the curriculum"
     )
-    learning_rate: float = Field(gt=0)
-    muon_learning_rate: float = Field(gt=0)
-    decay_ratio: float = Field(gt=0, le=1)
+    learning_rate: float = Field(gt=0, description="AdamW's rate")
+    muon_learning_rate: float = Field(gt=0, description="Muon's rate for the matrices")
+    decay_ratio: float = Field(
+        gt=0, le=1, description="last share of the tokens over which the rate falls to zero"
+    )
     other_weight: float = Field(
         ge=0, description="loss weight of assistant text that is no copy (a copy has 1)"
     )
     shown_weight: float = Field(ge=0, description="loss weight of what the assistant is shown")
-    threads: int = Field(ge=1)
+    threads: int = Field(ge=1, description="of torch")
     gate: float = Field(ge=0, le=1, description="held-out copy accuracy that must be reached")
 
 
 class Training(Strict):
     """One fine-tune. Rates per step, lengths in tokens; a step takes `episodes_per_step` traces."""
 
-    method: Literal["full", "lora", "qlora"]
-    base: str
-    steps: int = Field(ge=1)
-    episodes_per_step: int = Field(ge=1)
-    optimizer: Literal["muon", "adamw"]
-    learning_rate: float = Field(gt=0)
+    method: Literal["full", "lora", "qlora"] = Field(
+        description="full trains every weight, lora and qlora an adapter (qlora: on a base in 4 bits)"
+    )
+    base: str = Field(description="shipped base, folder or hub id")
+    steps: int = Field(ge=1, description="optimiser steps")
+    episodes_per_step: int = Field(ge=1, description="traces in one step")
+    optimizer: Literal["muon", "adamw"] = Field(
+        description="muon: matrices by Muon, the rest by AdamW"
+    )
+    learning_rate: float = Field(gt=0, description="AdamW's rate, at its highest")
     muon_learning_rate: float = Field(
         gt=0, description="Muon's rate for the matrices; unused with adamw"
     )
-    weight_decay: float = Field(ge=0)
-    warmup_ratio: float = Field(ge=0, lt=1)
+    weight_decay: float = Field(ge=0, description="of the optimiser")
+    warmup_ratio: float = Field(
+        ge=0, lt=1, description="first share of the steps over which the rate rises"
+    )
     decay_ratio: float = Field(
         gt=0, le=1, description="last share of the steps over which the rate falls to zero"
     )
-    max_tokens: int = Field(ge=64)
-    lora_rank: int = Field(ge=1)
-    lora_alpha: int = Field(ge=1)
-    lora_dropout: float = Field(ge=0, lt=1)
+    max_tokens: int = Field(ge=64, description="longest trace")
+    lora_rank: int = Field(ge=1, description="of an adapter")
+    lora_alpha: int = Field(ge=1, description="of an adapter")
+    lora_dropout: float = Field(ge=0, lt=1, description="of an adapter")
     ema_decay: float = Field(
         ge=0, lt=1, description="0: none; else the decay of the running average of weights"
     )
@@ -217,9 +233,11 @@ class Training(Strict):
     candidates: int = Field(
         ge=1, description="how many of the last checkpoints play the validation tasks"
     )
-    bf16: bool
-    threads: int = Field(ge=1)
-    trainer: Literal["trl", "unsloth"] = "trl"
+    bf16: bool = Field(description="whether to compute in bfloat16")
+    threads: int = Field(ge=1, description="of torch")
+    trainer: Literal["trl", "unsloth"] = Field(
+        default="trl", description="TRL's SFTTrainer, or Unsloth's model in it"
+    )
     schedule: Literal["hold", "cosine"] = Field(
         default="hold", description="after the warm-up; cosine falls to zero"
     )
@@ -254,7 +272,7 @@ class Serving(Strict):
     """A server of the OpenAI protocol: vLLM that notebook 04 starts, or one that runs already at
     `url`."""
 
-    dtype: Literal["bfloat16", "float16", "float32"]
+    dtype: Literal["bfloat16", "float16", "float32"] = Field(description="in which vLLM computes")
     gpu_memory: float = Field(gt=0, le=1, description="share of the GPU's memory that vLLM takes")
     concurrency: int = Field(ge=1, description="episodes played at once")
     start_seconds: float = Field(gt=0, description="until the server must answer")
@@ -282,15 +300,17 @@ class Serving(Strict):
 class Evaluation(Strict):
     """`serving` counts with engine server alone."""
 
-    engine: Literal["pocket", "server"]
-    temperature: float = Field(ge=0)
+    engine: Literal["pocket", "server"] = Field(
+        description="the model in this process, or a server"
+    )
+    temperature: float = Field(ge=0, description="of sampling; 0 takes the likeliest token")
     max_new_tokens: int = Field(ge=8, description="in one turn")
     context: int = Field(ge=64, description="tokens an episode may hold")
     shard: int = Field(
         ge=1, description="episodes decoded together; the unit that is redone after a kill"
     )
-    threads: int = Field(ge=1)
-    serving: Serving | None = None
+    threads: int = Field(ge=1, description="of torch")
+    serving: Serving | None = Field(default=None, description="with engine server alone")
 
     @model_validator(mode="after")
     def _has_its_section(self) -> Evaluation:
@@ -302,8 +322,14 @@ class Evaluation(Strict):
 class Gates(Strict):
     """What must hold in the aligned cells before anything is reported."""
 
-    share_of_expert: float = Field(ge=0, le=1)
-    finished: float = Field(ge=0, le=1)
+    share_of_expert: float = Field(
+        ge=0,
+        le=1,
+        description="least mean score of an aligned cell, as a share of the expert's on the same tasks",
+    )
+    finished: float = Field(
+        ge=0, le=1, description="least share of its episodes that end by finish()"
+    )
     expert_turns: float = Field(ge=1, description="mean turns of the expert, so that state matters")
 
 
