@@ -52,10 +52,9 @@ def read_chats(
     cell = Cell(family, "teacher", SPELLINGS.get(regime, regime), "easy")
     episodes: dict[str, Episode] = {}
     problems = []
-    for number, line in enumerate(data.splitlines(), start=1):
+    lines = {n: line for n, line in enumerate(data.splitlines(), start=1) if line.strip()}
+    for number, line in lines.items():
         where = f"{shown_name(name)}:{number}"
-        if not line.strip():
-            continue
         try:
             episode = _episode(json_object(line, where), where, cell, f"trace-{number:06d}")
             if episode.task_id in episodes:
@@ -86,22 +85,10 @@ def _episode(line: dict[str, Any], where: str, cell: Cell, unnamed: str) -> Epis
     )
     if isinstance(trace, dict) and isinstance(trace.get("events"), list):
         return to_episode(replace(record, trace=trace))
-    messages = line.get("messages", line.get("conversations"))
-    whole = isinstance(messages, list) and all(isinstance(one, dict) for one in messages)
-    if not messages or not whole:
+    given = line.get("messages", line.get("conversations"))
+    if not given or not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
         raise UserError(f"{where}: has neither messages nor events")
-    return _conversation(record, cell, [_message(one) for one in messages], line)
-
-
-def _message(one: dict[str, Any]) -> Message:
-    role = str(one.get("role", one.get("from", "")))
-    content = str(one.get("content", one.get("value")) or "")
-    return {"role": ROLES.get(role, role), "content": content}
-
-
-def _conversation(
-    record: Record, cell: Cell, messages: list[Message], line: dict[str, Any]
-) -> Episode:
+    messages = [_message(one) for one in given]
     replies = [place for place, one in enumerate(messages) if one["role"] == "assistant"]
     turns = [
         _turn(messages[place]["content"], *(one["content"] for one in messages[place + 1 :][:1]))
@@ -109,7 +96,13 @@ def _conversation(
     ]
     ended = bool(turns) and turns[-1].observation is None and "finish(" in (turns[-1].code or "")
     reason = FINISHES.get(str(line.get("finish_reason")), "finish" if ended else "unknown")
-    return episode_of(record, cell, messages[: (replies or [len(messages)])[0]], turns, reason)
+    return episode_of(record, cell, messages[: min(replies, default=None)], turns, reason)
+
+
+def _message(one: dict[str, Any]) -> Message:
+    role = str(one.get("role", one.get("from", "")))
+    content = str(one.get("content", one.get("value")) or "")
+    return {"role": ROLES.get(role, role), "content": content}
 
 
 def _turn(reply: str, observation: str | None = None) -> Turn:

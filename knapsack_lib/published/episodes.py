@@ -14,7 +14,7 @@ import json
 import math
 import re
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -167,13 +167,13 @@ def _error(problem: object) -> tuple[str | None, str | None]:
 
 def write_published(
     episodes: Sequence[Episode], folder: Path, seconds: Sequence[float | None] | None = None
-) -> int:
+) -> None:
     """A result and a trace file per episode, in {train}_{runtime}_{difficulty}/{family}/, and a
     summary.json per cell. Further adapters of a regime go into seed2/, seed3/, ...
 
     Clocks begin at zero and end at `seconds`, where these are known. Reading the files again gives
-    the same episodes. Returns how many were written. Raises UserError when `folder` is there
-    already, or a word or task id cannot be in a file's name.
+    the same episodes. Raises UserError when `folder` is there already, or a word or task id cannot
+    be in a file's name.
     """
     must_be_new(folder)
     cells: dict[Path, list[tuple[Episode, float]]] = {}
@@ -182,14 +182,12 @@ def write_published(
         cell = plain_name("_".join(WORDS.get(word, word) for word in words), "the cell")
         plain_name(f"{episode.family}-{episode.task_id}", "task id")
         place = Path(f"seed{episode.train_seed}" if episode.train_seed > 1 else "", cell)
-        known = 0.0 if spent is None or math.isnan(spent) else spent
-        cells.setdefault(place, []).append((episode, known))
+        cells.setdefault(place, []).append((episode, as_number(spent) or 0.0))
     if not cells:
         raise UserError("there is no episode to write")
     with written_whole(folder) as part:
         for place, rows in cells.items():
             _write_cell(part / place, rows)
-    return len(episodes)
 
 
 def _write_cell(cell: Path, rows: Sequence[tuple[Episode, float]]) -> None:
@@ -298,10 +296,9 @@ def _usage(turns: Sequence[Turn]) -> dict[str, int]:
     }
 
 
-def write_chat(episodes: Sequence[Episode], path: Path) -> int:
+def write_chat(episodes: Iterable[Episode], path: Path) -> None:
     """A line {"messages": [...]} per episode, as TRL and Axolotl read it. Deliberate slips are in
     it like any other turn; our own training gives them no loss."""
     with written_whole(path) as part, open(part, "w", encoding="utf-8") as file:
         for episode in episodes:
             file.write(json.dumps({"messages": episode.messages()}, ensure_ascii=False) + "\n")
-    return len(episodes)

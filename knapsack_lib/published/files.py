@@ -46,13 +46,12 @@ def members(
     path = Path(source)
     if path.is_dir():
         yield from _of_folder(path, wanted)
-    elif path.is_file() and is_archive(path):
-        yield from _of_archive(path, wanted)
-    elif path.is_file():
-        if wanted(path.name):
-            yield path.name, _read(path)
-    else:
+    elif not path.is_file():
         raise UserError(f"{shown_name(source)}: no such folder, archive or file")
+    elif is_archive(path):
+        yield from _of_archive(path, wanted)
+    elif wanted(path.name):
+        yield path.name, _read(path)
 
 
 def is_archive(path: Path) -> bool:
@@ -78,14 +77,9 @@ def written_whole(path: Path) -> Iterator[Path]:
     removed when it fails.
 
     It is made in a fresh folder next to `path`: no name that a user may have given to something is
-    written to.
+    written to. Raises OSError where the file system refuses.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise UserError(
-            f"{shown_name(path)}: a file is where its folder would be; choose another place"
-        ) from None
+    path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".knapsack-") as scratch:
         part = Path(scratch) / "part"
         yield part
@@ -140,9 +134,7 @@ def _of_archive(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str
                 if member.isfile() and wanted(member.name):
                     chosen.append(member)
             for member in sorted(chosen, key=lambda one: one.name):
-                file = archive.extractfile(member)
-                if file is not None:
-                    yield member.name, file.read()
+                yield member.name, archive.extractfile(member).read()  # type: ignore[union-attr]
     except DAMAGED as error:
         raise UserError(
             f"{path.name}: the archive is damaged ({shown_name(error)}); fetch it again"

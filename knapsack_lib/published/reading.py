@@ -88,13 +88,11 @@ def read_source(source: str | Path, cell: Cell = ANY_CELL) -> Imported:
 
 def _local(source: str | Path) -> Path:
     path = Path(source)
-    if path.exists():
-        return path
-    if not ID.fullmatch(str(source)):
+    if not path.exists() and not ID.fullmatch(str(source)):
         raise UserError(
             f"{shown_name(source)}: no such folder, archive or file, and no data set id (owner/name)"
         )
-    return fetched(str(source), "dataset")
+    return path if path.exists() else fetched(str(source), "dataset")
 
 
 def _read(place: Path, cell: Cell) -> Iterator[Imported]:

@@ -31,7 +31,6 @@ __all__ = [
     "as_object",
     "json_object",
     "numbers",
-    "read_json",
     "read_records",
 ]
 
@@ -120,28 +119,23 @@ def read_records(source: str | Path, may_be_empty: bool = False) -> Found:
     return Found(str(source), tuple(records), tuple(problems), tuple(notes))
 
 
-def read_json(data: bytes, name: str) -> Any:
-    """JSON of a file. Raises UserError naming the file and what is wrong: empty, cut short, another
-    encoding."""
+def json_object(data: bytes, name: str) -> dict[str, Any]:
+    """The object that a JSON file holds. Raises UserError naming the file and what is wrong: empty,
+    cut short, another encoding, something else than an object."""
     shown = shown_name(name)
     if not data.strip():
         raise UserError(f"{shown}: the file is empty; fetch it again")
     try:
-        return json.loads(data)
+        found = json.loads(data)
     except UnicodeDecodeError:
         raise UserError(f"{shown}: not UTF-8; save it as UTF-8") from None
     except RecursionError:
         raise UserError(f"{shown}: nested too deep to be read") from None
     except ValueError as error:
         raise UserError(f"{shown}: no whole JSON ({shown_name(error)}); fetch it again") from None
-
-
-def json_object(data: bytes, name: str) -> dict[str, Any]:
-    """The object that a JSON file holds. Raises UserError for anything else."""
-    found = read_json(data, name)
     if not isinstance(found, dict):
         kind = type(found).__name__
-        raise UserError(f"{shown_name(name)}: holds a {kind} where an object is expected")
+        raise UserError(f"{shown}: holds a {kind} where an object is expected")
     return found
 
 
@@ -169,16 +163,15 @@ def _record(key: tuple[str, str, str], result: Any, trace: Any) -> Record:
     named = CELL.search(f"/{folder}/")
     words = [SPELLINGS.get(word, word) for word in named.groups()] if named else []
     result = result or {"status": "error"}
-    outcome, solved = as_object(result.get("result")), None
-    if isinstance(outcome.get("is_solved"), bool):
-        solved = outcome["is_solved"]
+    outcome = as_object(result.get("result"))
+    solved = outcome.get("is_solved")
     begin, end = as_number(result.get("started_at")), as_number(result.get("finished_at"))
     return Record(
         family,
         task_id,
         Cell(family, *words) if words else None,  # type: ignore[arg-type]
         result["status"],
-        solved,
+        solved if isinstance(solved, bool) else None,
         as_number(outcome.get("score")),
         numbers(outcome.get("metrics")),
         trace,
@@ -205,5 +198,5 @@ def as_count(value: Any) -> int:
 
 def as_number(value: Any) -> float | None:
     """A finite number that sums can be made of; None for anything else."""
-    usable = type(value) in (int, float) and abs(value) < LARGEST_NUMBER  # NaN is not
-    return float(value) if usable else None
+    usable = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if usable and abs(value) < LARGEST_NUMBER else None  # NaN is not below

@@ -56,12 +56,11 @@ class Stats:
 
 def measures(found: Iterable[Found], as_published: bool = False) -> dict[str, Measure]:
     """What a report on these sources holds, in its order; the families in them add their own."""
-    families = {record.family for one in found for record in one.records}
     out = {
         "success_rate": Measure("solved, %", lambda r: 100.0 * (r.solved is True), ".1f"),
         "optimality": Measure("optimality", lambda r: r.score or 0.0, ".4f"),
     }
-    for family in sorted(families):
+    for family in sorted({record.family for one in found for record in one.records}):
         for name, metric in family_or_unknown(family).published_metrics.items():
             out[name] = Measure(metric.label, lambda r, of=metric.of: of(r.metrics), metric.form)  # type: ignore[misc]
     return out | {

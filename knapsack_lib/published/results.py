@@ -54,9 +54,8 @@ def results_of(source: str, run: Run) -> tuple[Results, list[str]]:
     known = [clock[name].isin(words) for name, words in zip(CELL, WORDS, strict=True)]
     unknown = clock[~np.logical_and.reduce(known)]
     if len(unknown) or not acted:
-        what = "no episodes of a trained model"
-        if acted:
-            what = f"cell {'_'.join(unknown[CELL].iloc[0])!r} is none of the study's"
+        cell = "_".join(*unknown[CELL].head(1).to_numpy()) if acted else ""
+        what = f"cell {cell!r} is none of the study's" if cell else "no episodes of a trained model"
         raise UserError(
             f"{shown_name(source)}: {what}; name folders {{base,persistent,stateless}}_{{persistent,stateless}}_{{easy,hard}},"
             " or give knapsack import --train --runtime --difficulty"
@@ -67,7 +66,7 @@ def results_of(source: str, run: Run) -> tuple[Results, list[str]]:
             f"{shown_name(source)}: task {twice.task_id.iloc[0]} is twice in a cell; name one of the folders"
         )
     episodes = [episode for episode, _ in acted]
-    text = "".join(episode.to_line() + "\n" for episode in episodes)
+    digest = hashlib.sha256("".join(e.to_line() + "\n" for e in episodes).encode()).hexdigest()
     provenance = {
         "profile": run.profile.name,
         "profile_digest": run.profile.digest(),
@@ -80,7 +79,6 @@ def results_of(source: str, run: Run) -> tuple[Results, list[str]]:
         episode_frame(e for e in scored if e.train == name and e.runtime in RUNTIMES)
         for name in SCRIPTED
     )
-    digest = hashlib.sha256(text.encode()).hexdigest()
     results = Results(episodes, clock, teacher, expert, {}, provenance, digest)
     return results, [*notes, *found.notes]
 

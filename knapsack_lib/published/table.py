@@ -70,9 +70,8 @@ class _Spec(BaseModel):
 
 def latex_table(spec: Path) -> str:
     """The table of a spec; its paths are taken from the spec's folder. Raises UserError naming a
-    field that is misspelt, a file that is missing, or a summary without a score."""
-    if not spec.is_file():
-        raise UserError(f"{shown_name(spec)}: no such spec")
+    field that is misspelt, a file that the spec names and that is missing, or a summary without a
+    score."""
     try:
         wanted = _Spec.model_validate(json_object(spec.read_bytes(), spec.name))
     except ValidationError as error:

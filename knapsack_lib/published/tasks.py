@@ -82,9 +82,8 @@ def _from_profile(name: str, split: str) -> Iterable[Task]:
     profile = load_profile(name)
     split = check_choice("split", split, SPLITS)
     size = profile.difficulties["medium" if split == "medium" else "easy"]
-    make = family_named(profile.family).make_task
     return (
-        make(size, seed=profile.seed, split=split, index=index)
+        family_named(profile.family).make_task(size, seed=profile.seed, split=split, index=index)
         for index in range(profile.splits()[split])
     )
 

@@ -122,7 +122,7 @@ def test_parquet_is_replaced_whole_or_kept(command, sample, tmp_path, monkeypatc
 
 @pytest.mark.parametrize(
     ("out", "message"),
-    [("file/x", "a file is where its folder would be"), ("d", "d")],
+    [("file/x", "file: File exists; give another path"), ("d", "d")],
     ids=["in a file", "a folder"],
 )
 @pytest.mark.parametrize(
