@@ -1,4 +1,4 @@
-"""What a step costs: this interpreter beside other ways to run model-written code, in one run.
+"""What a step costs: this interpreter next to other ways to run model-written code, in one run.
 
     python benchmarks/interpreter.py [--rounds 30] [--growth 20000]
 
@@ -80,14 +80,12 @@ def ours(stack: contextlib.ExitStack) -> Iterator[Runner]:
     for mode in ("persistent", "functions", "data", "ttl:2", "reset"):
         yield Runner(f"ours, {mode}", one(pool, mode))
     for mode in ("persistent", "reset"):
-        step = in_turn([one(pool, mode) for _ in range(16)])
-        yield Runner(f"ours, {mode}, 16 at once in turn", step, rests=False)
-
-
-def in_turn(many: list[Callable[[str], object]]) -> Callable[[str], object]:
-    """Each call goes to the next of them."""
-    order = itertools.cycle(many)
-    return lambda block: next(order)(block)
+        turns = itertools.cycle([one(pool, mode) for _ in range(16)])
+        yield Runner(
+            f"ours, {mode}, 16 at once in turn",
+            lambda block, turns=turns: next(turns)(block),
+            rests=False,
+        )
 
 
 def bare_exec() -> Runner:
@@ -168,39 +166,32 @@ def growth(steps: int) -> None:
             Pool(LIMITS) as pool,
             Interpreter(pool, persistence_named(mode), TOOLS, seed=1) as interpreter,
         ):
-            seen = []
+            sizes = []
             for number in range(steps + 1):
                 interpreter.run(BLOCKS[1])
                 if number in (steps // 10, steps):
-                    host, parent = psutil.Process(), psutil.Process(pool._parent.pid)
-                    children = parent.children(recursive=True)
-                    seen.append(
-                        (
-                            host.memory_info().rss >> 10,
-                            host.num_fds(),
-                            parent.memory_info().rss >> 10,
-                            parent.num_fds(),
-                            sum(c.memory_info().rss for c in children) >> 10,
-                            len(children),
-                        )
-                    )
-        names = (
-            "host KiB",
-            "host descriptors",
-            "parent KiB",
-            "parent descriptors",
-            "children KiB",
-            "children",
-        )
-        changes = ", ".join(
-            f"{name} {a:,} -> {b:,}" for name, a, b in zip(names, *seen, strict=True)
-        )
+                    sizes.append(sizes_of(psutil.Process(), psutil.Process(pool._parent.pid)))
+        early, late = sizes
+        changes = ", ".join(f"{name} {early[name]:,} -> {late[name]:,}" for name in early)
         print(f"{mode}, step {steps // 10:,} -> {steps:,}: {changes}")
+
+
+def sizes_of(host: psutil.Process, parent: psutil.Process) -> dict[str, int]:
+    children = parent.children(recursive=True)
+    return {
+        "host KiB": host.memory_info().rss >> 10,
+        "host descriptors": host.num_fds(),
+        "parent KiB": parent.memory_info().rss >> 10,
+        "parent descriptors": parent.num_fds(),
+        "children KiB": sum(child.memory_info().rss for child in children) >> 10,
+        "children": len(children),
+    }
 
 
 def table(runners: list[Runner]) -> None:
     print(
-        "milliseconds a step, medians; by tool calls in it, and without any after 10 ms in which the model thinks\n"
+        "milliseconds a step, medians; by tool calls in it, and without any after 10 ms in which "
+        "the model thinks\n"
     )
     print(f"{'':46}{'0 calls':>9}{'1 call':>9}{'25 calls':>9}{'per call':>9}{'thinking':>9}")
     for runner in runners:

@@ -115,15 +115,18 @@ class Parent:
         with contextlib.suppress(OSError):  # then the host finds that end closed
             pid = os.fork()
             if pid == 0:
-                self.modules.worker.run_child(
-                    *fds,
-                    lambda found: socket.send_fds(self.reporting, [b"%d" % name], [found]),
-                    self.bounds,
-                    self.memory,
-                )
+                self.become_child(name, *fds)
             self.children[name] = pid, pid
         for fd in fds:
             os.close(fd)
+
+    def become_child(self, name: int, sock: int) -> None:
+        self.modules.worker.run_child(
+            sock,
+            lambda found: socket.send_fds(self.reporting, [b"%d" % name], [found]),
+            self.bounds,
+            self.memory,
+        )
 
     def watch(self) -> None:
         """A new child's listener, sent before the child saw any code."""
