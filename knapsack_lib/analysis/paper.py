@@ -61,6 +61,8 @@ def typeset(run: Run) -> Path:
     environment = {**os.environ, "SOURCE_DATE_EPOCH": "0", "FORCE_SOURCE_DATE": "1"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False)
     if done.returncode != 0:
-        told = re.findall(r"^! .+$", done.stdout.decode(errors="replace"), re.M)
-        raise UserError(f"{told[0] if told else 'latexmk failed'}; read {shown(work / 'main.log')}")
+        problems = re.findall(r"^! .+$", done.stdout.decode(errors="replace"), re.M)
+        raise UserError(
+            f"{problems[0] if problems else 'latexmk failed'}; read {shown(work / 'main.log')}"
+        )
     return Path(shutil.copyfile(work / "main.pdf", folder / "main.pdf"))

@@ -1,4 +1,4 @@
-"""The paper's appendix of prompts: what a model is told, and how the two trained styles answer it,
+"""The paper's appendix of prompts: what a model reads, and how the two trained styles answer it,
 from real episodes.
 
 write(results, folder / "prompts.tex")
@@ -30,10 +30,10 @@ def write(results: Results, path: Path) -> Path:
         if episode.opening not in shown:
             shown.append(episode.opening)
     for opening in shown:
-        told = "in both runtimes" if len(shown) == 1 else "in one of the runtimes"
+        where = "in both runtimes" if len(shown) == 1 else "in one of the runtimes"
         for message in opening:
             parts += [
-                _heading(f"What the model is told, {told} ({message['role']} message)"),
+                _heading(f"The prompt {where} ({message['role']} message)"),
                 _verbatim(message["content"]),
             ]
     for episode in chosen:
@@ -58,7 +58,7 @@ def _heading(text: str) -> str:
 
 
 def _verbatim(text: str) -> str:
-    """As it is, but for long lines: they go on with an arrow."""
+    """As it is, but for long lines: they are continued after an arrow."""
     lines = [part for line in text.splitlines() for part in _wrapped(line)]
     plain = re.sub(r"[^\n -~]", "?", "\n".join(lines)).replace(r"\end{verbatim}", r"\end(verbatim)")
     return f"\\begin{{verbatim}}\n{plain}\n\\end{{verbatim}}"

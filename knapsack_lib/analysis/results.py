@@ -48,7 +48,7 @@ class Results:
     timings: pd.DataFrame
     teacher: pd.DataFrame
     expert: pd.DataFrame
-    training: dict[str, list[dict[str, Any]]]  # regime -> a record for each of its adapters
+    training: dict[str, list[dict[str, Any]]]  # training -> a record for each of its adapters
     provenance: dict[str, Any]
     digest: str
 
@@ -135,15 +135,15 @@ def read_results(run: Run) -> Results:
         except FileNotFoundError:
             raise UserError(f"no {name} in {shown(folder)}; run first: {_make(run)}") from None
         except (OSError, EOFError, ValueError, KeyError, zlib.error) as error:
-            said = " ".join(str(error).split())
+            reason = " ".join(str(error).split())
             raise UserError(
-                f"{shown(folder / name)} is damaged ({said}); make it again: {_make(run)}"
+                f"{shown(folder / name)} is damaged ({reason}); make it again: {_make(run)}"
             ) from None
     return Results(**found, digest=found["episodes"].digest)
 
 
 def _cells(run: Run) -> tuple[Iterator[Episode], pd.DataFrame]:
-    """All evaluation episodes, one task's beside each other (they compress best so), and their
+    """All evaluation episodes, those of a task next to each other (they compress best so), and their
     seconds."""
     stores, clock = [], []
     for cell in run.profile.cells():

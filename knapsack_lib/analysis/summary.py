@@ -1,5 +1,5 @@
-"""Frames of episodes -> one row per cell. The unit is the task: a task's value is the mean over a
-regime's adapters.
+"""Frames of episodes -> one row per cell. The unit is the task: a task's value is the mean over the
+adapters of a training.
 
     cell_summary(results.cells, results.analysis, results.seed)     # estimates with intervals over tasks
     seed_summary(results.cells)                                     # the same means for each adapter by itself
@@ -34,7 +34,7 @@ ORDER = [(t, r, d) for d in DIFFICULTIES for t in TRAININGS for r in RUNTIMES]
 
 
 def task_means(cells: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Tasks x (train, runtime): the mean of a column over the regime's adapters. NaN where a cell
+    """Tasks x (train, runtime): the mean of a column over a training's adapters. NaN where a cell
     lacks the task.
 
     `cells` is of one difficulty, with the columns of metrics.episode_frame.

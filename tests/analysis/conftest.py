@@ -2,7 +2,7 @@
 work here.
 
 Two runs are written and built once for all tests, in one project folder that nobody writes to:
-`smoke`, too small for any test of significance, and `twice`, with two adapters per regime. A test
+`smoke`, too small for any test of significance, and `twice`, with two adapters per training. A test
 that writes takes `run` or `copied`.
 """
 
@@ -124,12 +124,12 @@ def made_cell(
                 "x = 10" if n == 0 else "print(x)" if train == "persistent" else f"x = 10\ny{n} = x"
             )
             error, spent = "NameError" if lost and n else None, int(rng.integers(10, 60))
-            said = {
+            block = {
                 "reply": f"I look.\n```python\n{code}\n```",
                 "code": code,
                 "tool_calls": [] if n else [call],
             }
-            turns.append(made_turn(50 + 20 * n, spent, error, observation="x is 10", **said))
+            turns.append(made_turn(50 + 20 * n, spent, error, observation="x is 10", **block))
         finish, cast = "max_turns" if lost else "finish", (train, runtime, difficulty)
         yield made_episode(f"knapsack-{split}-{index:05d}", value, turns, cast, finish, train_seed)
 

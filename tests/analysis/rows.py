@@ -41,11 +41,11 @@ def is_no_answer(found: object, names: str) -> bool:
 
 
 def answers_no_test_or_plan(values: list) -> bool:
-    told = is_no_answer(tost(values, 1.0), "p") and is_no_answer(
+    noted = is_no_answer(tost(values, 1.0), "p") and is_no_answer(
         detectable_difference(values), "estimate low high"
     )
     return (
-        told
+        noted
         and np.isnan(power_curve(values, [0.1, 1.0])).all()
         and math.isnan(tasks_needed(values, 0.1))
     )

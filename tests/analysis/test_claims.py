@@ -67,7 +67,7 @@ def traces(persistent: list, reset: list) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def told(noisy, results_of):
+def shown(noisy, results_of):
     """Easy tasks say what the original says, medium ones say the contrary."""
     easy = noisy(
         12, [0, 0, 0.9, 0.05, 0.9, 0.9], [500, 500, 100, 400, 300, 310], 1.0, False, 0.01, "easy"
@@ -96,19 +96,19 @@ def silent(noisy, results_of):
 @pytest.mark.parametrize(
     "key", ["learned", "leans", "cascades", "tax", "cost", "efficiency", "quality"]
 )
-def test_a_rule_says_yes_where_it_must_and_no_where_it_must(key: str, told):
-    assert verdicts(told)[key] == {"easy": YES, "medium": NO}
+def test_a_rule_says_yes_where_it_must_and_no_where_it_must(key: str, shown):
+    assert verdicts(shown)[key] == {"easy": YES, "medium": NO}
 
 
-def test_leaning_on_state_needs_both_a_rate_above_one_half_and_a_difference(told, smoke):
+def test_leaning_on_state_needs_both_a_rate_above_one_half_and_a_difference(shown, smoke):
     rate, test = (
-        told.cell("persistent", "reset", "medium"),
-        told.contrast("missing", "medium", "loss"),
+        shown.cell("persistent", "reset", "medium"),
+        shown.contrast("missing", "medium", "loss"),
     )
     assert (
         test.p < 0.05
         and rate.missing_variable_low < 0.5
-        and verdicts(told)["leans"]["medium"] == NO
+        and verdicts(shown)["leans"]["medium"] == NO
     )
     rate, test = (
         smoke.evidence.cell("persistent", "reset", "easy"),
@@ -143,25 +143,25 @@ def test_of_no_episodes_with_a_missing_variable_nothing_can_be_said(silent):
     assert verdicts(silent)["cascades"] == {"easy": OPEN, "medium": OPEN}
 
 
-def test_the_traces_are_judged_at_the_size_that_was_trained_on(told, silent):
-    assert verdicts(told)["traces"] == {"easy": YES, "medium": "–"}
-    assert claims(told).set_index("claim").loc[CLAIMS["traces"].text].medium == "not trained on"
+def test_the_traces_are_judged_at_the_size_that_was_trained_on(shown, silent):
+    assert verdicts(shown)["traces"] == {"easy": YES, "medium": "–"}
+    assert claims(shown).set_index("claim").loc[CLAIMS["traces"].text].medium == "not trained on"
     turned = SimpleNamespace(
-        **{**vars(told.results), "teacher": traces([300, 340, 350, 280], [100, 110, 120, 90])}
+        **{**vars(shown.results), "teacher": traces([300, 340, 350, 280], [100, 110, 120, 90])}
     )
     assert CLAIMS["traces"].judge(Evidence(turned), "easy") == NO
     assert CLAIMS["traces"].judge(silent, "easy") == OPEN
 
 
-def test_the_base_is_untestable_and_a_description_has_no_verdict(told, silent):
-    for evidence in (told, silent):
+def test_the_base_is_untestable_and_a_description_has_no_verdict(shown, silent):
+    for evidence in (shown, silent):
         assert set(verdicts(evidence)["base"].values()) == {OPEN}
         assert set(verdicts(evidence)["kept"].values()) == {"–"}
 
 
-def test_what_is_kept_of_the_teacher_s_gap_is_a_share_on_the_log_scale(told):
-    tax, teacher = told.token_ratio("easy", "habit").estimate, told.teacher_ratio.estimate
-    assert teacher ** number_named("keptGapEasy").value(told) == pytest.approx(tax)
+def test_what_is_kept_of_the_teacher_s_gap_is_a_share_on_the_log_scale(shown):
+    tax, teacher = shown.token_ratio("easy", "habit").estimate, shown.teacher_ratio.estimate
+    assert teacher ** number_named("keptGapEasy").value(shown) == pytest.approx(tax)
     assert CLAIMS["kept"].paper == "113%*" and math.log(3.5) / math.log(
         55516 / 18337
     ) == pytest.approx(1.13, abs=5e-3)
@@ -211,10 +211,10 @@ def test_every_rule_stands_in_the_paper_s_table(smoke):
         )
 
 
-@pytest.mark.parametrize("which", ["smoke", "twice", "told", "silent"])
+@pytest.mark.parametrize("which", ["smoke", "twice", "shown", "silent"])
 def test_no_claim_prints_a_number_that_is_not_there(which: str, request: pytest.FixtureRequest):
     found = request.getfixturevalue(which)
-    table = claims(found if which in ("told", "silent") else found.evidence).set_index("claim")
+    table = claims(found if which in ("shown", "silent") else found.evidence).set_index("claim")
     texts = {
         f"{claim}, {column}": text for column in table for claim, text in table[column].items()
     }

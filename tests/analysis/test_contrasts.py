@@ -308,7 +308,7 @@ def test_the_p_of_mcnemar_is_the_largest_over_adapters(two, table, drawn, result
 def test_an_adapter_that_only_one_regime_has_takes_no_part_in_what_it_did_not_play(
     drawn, results_of
 ):
-    """Three adapters of the persistent regime against one of the other: no pairs is not p = 1, and
+    """Three adapters trained on persistent traces against one of the other: no pairs is not p = 1, and
     no mean of nothing."""
     cells = pd.concat([drawn(1), drawn(2, 3)], ignore_index=True)
     uneven = cells[(cells.train == "persistent") | (cells.train_seed == 1)]

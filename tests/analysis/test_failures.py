@@ -98,7 +98,7 @@ def fitting(e: Episode) -> list[str]:
 
 
 TROUBLE = {
-    # the last two: a refusal that was caught beside a call that was granted
+    # the last two: a refusal that was caught next to a call that was granted
     "": [turn(), turn(None, None, None), turn(None, FORBIDDEN, None), turn(None, None, VALUE)],
     "cut_off": [turn(parse_status="cut_off", code=None), turn(parse_status="context", code=None)],
     "no_code": [

@@ -1,7 +1,7 @@
 """Intervals: against scipy and statsmodels called directly, cases worked by hand, invariants, data
 that cannot answer.
 
-A warning is an error in this file: data without an answer are told in a note, not on the screen.
+A warning is an error in this file: data without an answer are named in a note, not on the screen.
 """
 
 from __future__ import annotations

@@ -11,60 +11,64 @@ import pytest
 from knapsack_lib.analysis import prompts
 
 
-def told(episode, turn, tmp_path: Path, changes: dict | None = None) -> str:
+def appendix(episode, turn, tmp_path: Path, changes: dict | None = None) -> str:
     """The appendix out of two aligned cells of two tasks and two adapters each; `changes` of the
-    opening by regime."""
+    opening by runtime."""
     made = []
-    for regime in ("reset", "persistent"):
+    for runtime in ("reset", "persistent"):
         for task, k in (("t2", 1), ("t1", 2), ("t1", 1), ("t0", 1)):
-            cast = (regime, regime, "medium" if task == "t0" else "easy")
+            labels = (runtime, runtime, "medium" if task == "t0" else "easy")
             turns = [
-                turn(reply=f"{regime} {task} {k} {n}", observation="seen" if n < 2 else None)
+                turn(reply=f"{runtime} {task} {k} {n}", observation="seen" if n < 2 else None)
                 for n in range(1, 4)
             ]
-            one = episode(task, 40, turns, cast, train_seed=k)
-            made.append(one if not changes else SimpleNamespace(**{**vars(one), **changes[regime]}))
+            one = episode(task, 40, turns, labels, train_seed=k)
+            made.append(
+                one if not changes else SimpleNamespace(**{**vars(one), **changes[runtime]})
+            )
     path = prompts.write(SimpleNamespace(episodes=made, stamp="a stamp"), tmp_path / "prompts.tex")
     return path.read_text()
 
 
-def said(content: str, *regimes: str) -> dict:
+def opening(content: str, *runtimes: str) -> dict:
     return {
-        regime: {"opening": [{"role": "user", "content": content}]}
-        for regime in regimes or ("persistent", "reset")
+        runtime: {"opening": [{"role": "user", "content": content}]}
+        for runtime in runtimes or ("persistent", "reset")
     }
 
 
 def test_the_appendix_shows_the_prompt_and_the_first_replies_on_the_first_easy_task(
     episode, turn, tmp_path
 ):
-    text = told(episode, turn, tmp_path)
+    text = appendix(episode, turn, tmp_path)
     headings = re.findall(r"\\paragraph\{(.*)\.\}", text)
     assert headings == [
-        "What the model is told, in both runtimes (system message)",
-        "What the model is told, in both runtimes (user message)",
+        "The prompt in both runtimes (system message)",
+        "The prompt in both runtimes (user message)",
         r"The first replies of persistent$\to$persistent on the same task",
         r"The first replies of reset$\to$reset on the same task",
     ]
     assert text.startswith("% a stamp\n") and "Fill it. Capacity 24." in text
     assert re.findall(r"(?:persistent|reset) t\d \d \d", text) == [
-        f"{regime} t1 1 {n}" for regime in ("persistent", "reset") for n in (1, 2)
+        f"{runtime} t1 1 {n}" for runtime in ("persistent", "reset") for n in (1, 2)
     ]
     assert text.count("# shown to it:\nseen") == 2 and text.count("# shown to it:\n(nothing)") == 2
 
 
 def test_prompts_that_differ_between_runtimes_are_shown_both(episode, turn, tmp_path):
     words = {
-        regime: {"opening": [{"role": "user", "content": f"It is {regime}."}]}
-        for regime in ("persistent", "reset")
+        runtime: {"opening": [{"role": "user", "content": f"It is {runtime}."}]}
+        for runtime in ("persistent", "reset")
     }
-    text = told(episode, turn, tmp_path, words)
+    text = appendix(episode, turn, tmp_path, words)
     assert text.count("in one of the runtimes (user message)") == 2 and "It is reset." in text
 
 
-def test_long_lines_go_on_and_letters_that_latex_lacks_are_replaced(turn, episode, tmp_path):
+def test_long_lines_are_continued_and_letters_that_latex_lacks_are_replaced(
+    turn, episode, tmp_path
+):
     long = " ".join(["word"] * 60)
-    text = told(episode, turn, tmp_path, said(f"{long}\n\n50% of a_b größe → x"))
+    text = appendix(episode, turn, tmp_path, opening(f"{long}\n\n50% of a_b größe → x"))
     first = text.split("\\begin{verbatim}\n")[1].split("\n\\end{verbatim}")[0].splitlines()
     assert max(map(len, first)) <= prompts.WIDTH + 4 and "50% of a_b gr??e ? x" in first
     assert (
@@ -78,7 +82,7 @@ def test_long_lines_go_on_and_letters_that_latex_lacks_are_replaced(turn, episod
     [r"\end{verbatim}", r"\end{ver\end{verbatim}batim}", "a bell\x07", "nothing\0", "\x1b[0m"],
 )
 def test_no_text_ends_the_appendix_early_or_stops_latex(odd: str, turn, episode, tmp_path):
-    text = told(episode, turn, tmp_path, said(f"before {odd} after"))
+    text = appendix(episode, turn, tmp_path, opening(f"before {odd} after"))
     assert (
         text.count(r"\end{verbatim}") == text.count(r"\begin{verbatim}")
         and "before" in text

@@ -204,7 +204,7 @@ def draw_cost_quality(points: pd.DataFrame) -> Figure:
             axis.plot(row.tokens, row.score, **look)
         axis.set(xscale="log", ylim=(-0.09, 1.06), xlabel="tokens per episode (log scale)")
         log_ticks(axis.xaxis)
-    grid[0, 0].set_ylabel("score (share of the optimal value)")
+    grid[0, 0].set_ylabel("score\n(share of the optimal value)")
     legend(figure, "points", [sample("Pareto line of the cell means", ls=":")])
     return figure
 

@@ -143,7 +143,7 @@ def state_data(evidence: Evidence) -> pd.DataFrame:
 def draw_state_by_turn(data: pd.DataFrame) -> Figure:
     """Above: reliance on state. Below: tokens that pay for not relying on it. Turns of few blocks
     are not drawn."""
-    figure, grid = new_figure(2, 2, (7, 3.8), sharex=True, sharey="row")
+    figure, grid = new_figure(2, 2, (7, 4.0), sharex=True, sharey="row")
     measures = {
         "relies": "blocks that need a name\nfrom an earlier turn",
         "tax": "completion tokens that\nrestate what was there",
