@@ -22,7 +22,6 @@ from knapsack_lib.published.records import json_object
 
 __all__ = ["Made", "generate_tasks"]
 
-SPLITS = ("train", "validation", "easy", "medium")
 # The authors' other families and the settings of their program: accepted in a config, not used.
 UNUSED = (
     "cache_db_path",
@@ -80,11 +79,12 @@ def _same(path: Path, task: Task) -> bool:
 
 def _from_profile(name: str, split: str) -> Iterable[Task]:
     profile = load_profile(name)
-    split = check_choice("split", split, SPLITS)
+    counts = profile.splits()
+    split = check_choice("split", split, tuple(counts))
     size = profile.difficulties["medium" if split == "medium" else "easy"]
     return (
         family_named(profile.family).make_task(size, seed=profile.seed, split=split, index=index)
-        for index in range(profile.splits()[split])
+        for index in range(counts[split])
     )
 
 
