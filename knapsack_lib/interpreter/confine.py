@@ -18,7 +18,6 @@ import resource
 import signal
 import struct
 import sys
-from collections.abc import Iterable
 from itertools import groupby
 
 PROTECTIONS = {
@@ -74,7 +73,6 @@ def numbers(table: str) -> dict[str, int]:
 
 
 NUMBERS = numbers(LIMITED) | numbers(OWN)
-SIGKILL = int(signal.SIGKILL)
 CLONE_THREAD, CLONE_SETTID_CLEARTID = 0x10000, 0x01200000
 PIPE_SIZE = (1031, 1032)  # F_SETPIPE_SZ, F_GETPIPE_SZ
 F_SETFL, F_DUPFD_CLOEXEC = 4, 1030
@@ -91,8 +89,7 @@ ASKED = 16  # offset of struct seccomp_data in struct seccomp_notif
 MOST_FILES = 1 << 20  # where there is no limit
 
 WRITE_FILE, READ_FILE, READ_DIR, TRUNCATE = 1 << 1, 1 << 2, 1 << 3, 1 << 14  # LANDLOCK_ACCESS_FS_*
-# By ABI; from 5 on one more
-RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1}
+RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}  # how many there are, by ABI; from 5 on one more
 Line = tuple[int, int, int, int]  # struct sock_filter: code, jump if true, jump if false, value
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -206,7 +203,7 @@ def close_file_system() -> None:
     """From here on, this process and its children open what `readable_paths` lists and nothing
     else."""
     abi = call("landlock_create_ruleset", None, ctypes.c_size_t(0), ctypes.c_uint32(1))
-    handled = RIGHTS.get(abi, (1 << 16) - 1)
+    handled = (1 << RIGHTS.get(abi, 16)) - 1
     ruleset = call("landlock_create_ruleset", struct.pack("Q", handled), ctypes.c_size_t(8), 0)
     for path, rights in readable_paths():
         try:
@@ -233,7 +230,7 @@ def filter_program() -> bytes:
     """The seccomp filter. A copy of the process is a question to the host (NOTIFY); threads are not
     processes."""
 
-    def only(name: str, cases: Iterable[list[tuple[int, int, int]]], otherwise: int) -> list[Line]:
+    def only(name: str, *cases: list[tuple[int, int, int]], otherwise: int = REFUSE) -> list[Line]:
         """Allow a call when all tests of some case hold: (kind, half word of the arguments,
         value)."""
         body: list[Line] = []
@@ -260,23 +257,20 @@ def filter_program() -> bytes:
         (AT_LEAST, 0, 1, 0x40000000),
         (RETURN, 0, 0, REFUSE),
         *allowed,
-        *only("clone", [[(ANY_BIT, 0, CLONE_THREAD)]], NOTIFY),
-        *only("fork", [], NOTIFY),
-        *only("clone3", [], UNKNOWN),  # its flags are out of sight: use clone
-        *only("ioctl", [[(EQUAL, 2, question)] for question in TERMINAL_QUESTIONS], REFUSE),
+        *only("clone", [(ANY_BIT, 0, CLONE_THREAD)], otherwise=NOTIFY),
+        *only("fork", otherwise=NOTIFY),
+        *only("clone3", otherwise=UNKNOWN),  # its flags are out of sight: use clone
+        *only("ioctl", *([(EQUAL, 2, question)] for question in TERMINAL_QUESTIONS)),
         # No F_SETOWN, which would let the kernel send signals to any process.
-        *only("fcntl", [[(EQUAL, 2, command)] for command in commands], REFUSE),
+        *only("fcntl", *([(EQUAL, 2, command)] for command in commands)),
         *only(
             "prctl",
-            [
-                [(EQUAL, 0, PR_SET_NAME)],
-                [(EQUAL, 0, PR_GET_NAME)],
-                [(EQUAL, 0, PR_SET_PDEATHSIG), (EQUAL, 2, SIGKILL)],
-            ],
-            REFUSE,
+            [(EQUAL, 0, PR_SET_NAME)],
+            [(EQUAL, 0, PR_GET_NAME)],
+            [(EQUAL, 0, PR_SET_PDEATHSIG), (EQUAL, 2, signal.SIGKILL)],
         ),
         # Limits may be read: no pointer to new ones.
-        *only("prlimit64", [[(EQUAL, 4, 0), (EQUAL, 5, 0)]], REFUSE),
+        *only("prlimit64", [(EQUAL, 4, 0), (EQUAL, 5, 0)]),
         # The copies of its state are no children of a block's: it may wait for one by number, above
         # 0 as a signed word, and otherwise has none.
         (EQUAL, 0, 5, NUMBERS["wait4"]),
@@ -285,7 +279,7 @@ def filter_program() -> bytes:
         (AT_LEAST, 0, 1, 1),
         (RETURN, 0, 0, ALLOW),
         (RETURN, 0, 0, CHILDLESS),
-        *only("waitid", [], CHILDLESS),
+        *only("waitid", otherwise=CHILDLESS),
         (RETURN, 0, 0, REFUSE),
     ]
     return b"".join(struct.pack("=HBBI", *line) for line in program)

@@ -154,16 +154,15 @@ class Parent:
         with contextlib.suppress(OSError):
             fcntl.ioctl(listener, NOTIF_RECV, question)
             number, thread = struct.unpack_from("QI", question)
+            verdict = -errno.EPERM, 0
             if (
                 name in self.allowed
                 and thread == self.children.get(name, (0, 0))[0]
                 and self.modules.confine.is_plain_copy(question)
             ):
                 self.allowed.discard(name)
-                reply = struct.pack("QqiI", number, 0, 0, CONTINUE)
-            else:
-                reply = struct.pack("QqiI", number, 0, -errno.EPERM, 0)
-            fcntl.ioctl(listener, NOTIF_SEND, bytearray(reply))
+                verdict = 0, CONTINUE
+            fcntl.ioctl(listener, NOTIF_SEND, bytearray(struct.pack("QqiI", number, 0, *verdict)))
         signal.setitimer(signal.ITIMER_REAL, 0)
 
     def forget(self, name: int) -> None:

@@ -76,9 +76,9 @@ class Step:
         # the model thinks.
         cpu_end = self.child.cpu_counted + self.limits.cpu_seconds
         self._send(block)
-        poll = select.poll()
-        for source in (self.child.socket.fileno(), self.child.output):
-            poll.register(source, select.POLLIN | select.POLLHUP)
+        poll, messages, output = select.poll(), self.child.socket.fileno(), self.child.output
+        for source in (messages, output):
+            poll.register(source, select.POLLIN)
         try:
             while True:
                 left, cpu_left = self._left(), cpu_end - self.child.cpu_seconds()
@@ -86,9 +86,9 @@ class Step:
                     raise Killed("cpu")
                 seconds = min(left, max(cpu_left / CORES, 0.01))
                 ready = dict(poll.poll(1000 * seconds))
-                if self.child.output in ready and not self._drain():
-                    poll.unregister(self.child.output)
-                if self.child.socket.fileno() in ready:
+                if output in ready and not self._drain():
+                    poll.unregister(output)
+                if messages in ready:
                     done = self._read_messages()
                     if done is not None:
                         return done
@@ -190,8 +190,10 @@ class Step:
             raise Killed("tool calls")
         try:
             if size > MAX_CALL:
-                text = f"a call of {name}() may take {MAX_CALL} bytes, this one takes {size}"
-                raise ToolError("ValueError", text)
+                raise ToolError(
+                    "ValueError",
+                    f"a call of {name}() may take {MAX_CALL} bytes, this one takes {size}",
+                )
             if not _nests_within(DEPTH, args):
                 raise ToolError("ValueError", f"arguments of {name}() may nest {DEPTH} deep")
             recorded = args if size <= MAX_RECORD or len(self.calls) < limit else []
@@ -202,8 +204,9 @@ class Step:
                 raise ToolError("TypeError", f"{name}() takes {wanted} arguments, got {len(args)}")
             value = tool(*args)
             if len(json.dumps(value)) > MAX_MESSAGE:
-                text = f"the answer of {name}() is larger than {MAX_MESSAGE} bytes"
-                raise ToolError("RuntimeError", text)
+                raise ToolError(
+                    "RuntimeError", f"the answer of {name}() is larger than {MAX_MESSAGE} bytes"
+                )
         except ToolError as refusal:
             self.calls.append(ToolCall(name, recorded, error=f"{refusal.kind}: {refusal}"))
             return {"kind": refusal.kind, "message": str(refusal)}

@@ -21,10 +21,8 @@ from time import monotonic
 from typing import Any, Literal, NoReturn, TypedDict
 
 MAX_MESSAGE = 1 << 20  # bytes of a message that code of the model has a part in
-_quoted: Any = json.encoder.encode_basestring_ascii
-_encoder: Any = make_encoder
-_scanner: Any = make_scanner
-_scan = _scanner(json.JSONDecoder())
+_quoted = json.encoder.encode_basestring_ascii
+_scan = make_scanner(json.JSONDecoder())  # type: ignore[arg-type]
 
 
 class Order(TypedDict, total=False):
@@ -87,7 +85,7 @@ def framed(message: Any, strict: bool = False) -> memoryview:
 
     Raises TypeError or ValueError.
     """
-    encode = _encoder({}, _refuse, _quoted, None, ":", ",", False, False, not strict)
+    encode = make_encoder({}, _refuse, _quoted, None, ":", ",", False, False, not strict)
     body = "".join(encode(message, 0)).encode()
     if strict and len(body) > MAX_MESSAGE:
         raise ValueError(f"more than {MAX_MESSAGE} bytes at once")

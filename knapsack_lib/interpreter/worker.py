@@ -15,7 +15,7 @@ import signal
 import sys
 from _ast import Expr, Expression, Module
 from _random import Random
-from _signal import SIG_SETMASK, pthread_sigmask, valid_signals  # type: ignore[import-not-found]
+from _signal import SIG_SETMASK, SIGKILL, pthread_sigmask, valid_signals  # type: ignore
 from _socket import CMSG_SPACE, SCM_RIGHTS, socket
 from _thread import allocate_lock as Lock
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from os import WNOHANG, _exit, close, dup2, fork, getpid, waitpid, write
 from types import ModuleType
 from typing import Any, NoReturn, TextIO
 
-from knapsack_lib.interpreter.confine import PR_SET_PDEATHSIG, SIGKILL, Confinement, prctl
+from knapsack_lib.interpreter.confine import PR_SET_PDEATHSIG, Confinement, prctl
 from knapsack_lib.interpreter.persistence import ATOMS, survivors
 from knapsack_lib.interpreter.report import (
     bindings_of,
@@ -44,7 +44,6 @@ from knapsack_lib.interpreter.wire import (
 from knapsack_lib.interpreter.wire import receive as receive_from
 
 SOCKET = 3
-TWO_DESCRIPTORS = CMSG_SPACE(8)
 SIGNALS = frozenset(valid_signals())
 SPECIAL = frozenset(
     ("__builtins__", "__annotations__", "__warningregistry__", *vars(ModuleType("__main__")))
@@ -67,7 +66,7 @@ def receive() -> Any:
 
 def receive_with_descriptors() -> tuple[Any, list[int]]:
     try:
-        message, attached = receive_from(channel, TWO_DESCRIPTORS)
+        message, attached = receive_from(channel, CMSG_SPACE(8))
     except ConnectionResetError:
         _exit(0)
     return message, attached.get(SCM_RIGHTS, [])
@@ -101,8 +100,7 @@ class Child:
         module = self.module = sys.modules["__main__"] = ModuleType("__main__")
         module.__dict__["__builtins__"] = builtins
         self.tools = {name: self.tool(name) for name in block["tools"]}
-        for name, stub in self.tools.items():
-            setattr(builtins, name, stub)
+        vars(builtins).update(self.tools)
         random.seed(block["seed"])
         return module
 
@@ -165,7 +163,8 @@ class Child:
         makes a copy of it."""
         error, stored, imported = self.execute("rehearsal = 0", "<block 0>", {})
         kept = survivors("persistent", {"rehearsal": 0}, imported, {"rehearsal": 0}, 0)
-        framed(closing(0, error, kept, stored, []), strict=True)
+        bindings, written = bindings_of(kept), bindings_of(sorted(stored))
+        framed({"done": 0, "error": error, "bindings": bindings, "written": written}, strict=True)
 
     def run(self, block: Block) -> None:
         """Run one block and report on it."""
@@ -197,10 +196,19 @@ class Child:
             names.clear()
             names.update({k: v for k, v in everything.items() if k in SPECIAL or k in kept})
         del own, everything
-        hidden = [
-            name for name, stub in self.tools.items() if name in kept or builtin(name) is not stub
-        ]
-        send(closing(number, error, kept, written, hidden))
+        send(
+            {
+                "done": number,
+                "error": error,
+                "bindings": bindings_of(kept),
+                "written": bindings_of(sorted(written)),
+                "shadowed": [
+                    name
+                    for name, stub in self.tools.items()
+                    if name in kept or builtin(name) is not stub
+                ],
+            }
+        )
 
     def execute(
         self, code: str, name: str, names: dict[str, Any]
@@ -228,22 +236,6 @@ class Child:
         except BaseException as error:  # noqa: BLE001 - a block may raise anything; it is reported
             return error_of(error), stored, imported
         return None, stored, imported
-
-
-def closing(
-    step: int,
-    error: BlockError | None,
-    kept: dict[str, Any],
-    written: set[str],
-    shadowed: list[str],
-) -> Done:
-    return {
-        "done": step,
-        "error": error,
-        "bindings": bindings_of(kept),
-        "written": bindings_of(sorted(written)),
-        "shadowed": shadowed,
-    }
 
 
 def new_stream() -> TextIO:
