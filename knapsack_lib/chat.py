@@ -1,7 +1,7 @@
 """The chat format: the one place where messages become token ids, for training and for serving
 alike.
 
-    chat = ChatTokenizer(Tokenizer.from_file("tokenizer.json"))
+    chat = ChatTokenizer.from_folder(model_folder)
     chat.message({"role": "user", "content": "..."})      # token ids
 
 Each message is encoded separately, as one text (`<|im_start|>role\\ncontent<|im_end|>\\n`), so what was
@@ -39,6 +39,13 @@ class ChatTokenizer:
         self.newline = self._ids("\n")
         self.ask = self.head("assistant")
         self._message = lru_cache(maxsize=4096)(self._encode)
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> ChatTokenizer:
+        """The chat tokenizer of a model folder."""
+        from tokenizers import Tokenizer
+
+        return cls(Tokenizer.from_file(str(folder / "tokenizer.json")))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ChatTokenizer, (self._tokenizer,)

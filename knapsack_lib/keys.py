@@ -39,8 +39,8 @@ EPISODE = (
 )
 TRAINING = (*EPISODE, "training")
 ANALYSIS = (*EPISODE, "analysis", "episodes.py")
-# A family's drawings for the explorer change nothing that is played.
-ONLY_SHOWS = "view.py"
+# Of a family: its drawings, and the authors' files in its terms. They change nothing that is played.
+ONLY_SHOWS = ("view.py", "published.py")
 # Another version of these may compute other bytes.
 COMPUTING = ("numpy", "torch", "tokenizers", "transformers")
 
@@ -68,7 +68,7 @@ def _code(root: Path) -> Iterable[Path]:
     found = (
         [root] if root.is_file() else [p for p in root.rglob("*") if p.suffix in (".py", ".jinja")]
     )
-    return [path for path in found if path.name != ONLY_SHOWS]
+    return [path for path in found if path.name not in ONLY_SHOWS]
 
 
 def _name(path: Path) -> str:

@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from knapsack_lib.chat import CHAT_TEMPLATE, ChatTokenizer
+from knapsack_lib.chat import ChatTokenizer
 from knapsack_lib.errors import UserError
-from knapsack_lib.files import project_root, write_whole
+from knapsack_lib.files import write_whole
 from knapsack_lib.hub import base_folder
 from knapsack_lib.messages import Message
 from knapsack_lib.policies import Policy
@@ -43,9 +42,7 @@ class LoadedPolicy:
 
 def chat_tokenizer(run: Run) -> ChatTokenizer:
     """The base's tokenizer, as training and serving use it."""
-    from tokenizers import Tokenizer
-
-    return ChatTokenizer(Tokenizer.from_file(str(base_folder(run.profile) / "tokenizer.json")))
+    return ChatTokenizer.from_folder(base_folder(run.profile))
 
 
 @contextmanager
@@ -130,10 +127,9 @@ def served(run: Run, name: str = "") -> Iterator[tuple[str, str]]:
         return
     from knapsack_lib.serving import VllmServer, peft_reference, prove_adapters
 
-    base, training = base_folder(run.profile), run.profile.training
+    base, evaluation = base_folder(run.profile), run.profile.evaluation
     adapters = {folder.name: _adapter_of(folder) for folder in _adapters(run)}
     place = run.root / "serving" / name
-    template = write_whole(place / "chat_template.jinja", CHAT_TEMPLATE)
     (place / "proof.json").unlink(missing_ok=True)  # it was about another server
     reference = None
     if adapters:  # PEFT answers, and gives its memory back, before the server takes the GPU's
@@ -141,36 +137,15 @@ def served(run: Run, name: str = "") -> Iterator[tuple[str, str]]:
 
         reference = peft_reference(base, adapters, _probes(run), dtype=serving.dtype)
         cuda.empty_cache()
-    with VllmServer(
-        base,
-        adapters,
-        serving,
-        context=run.profile.evaluation.context,
-        rank=training.lora_rank,
-        seed=run.seed % 2**31,
-        template=template,
-        log=place / "vllm.log",
-        python=_python(serving.python),
-    ) as server:
+    with VllmServer(base, adapters, evaluation, place, seed=run.seed % 2**31) as server:
         if reference:
             proof = prove_adapters(
-                server.url,
-                base,
-                adapters,
-                _probes(run),
-                serving.agreement,
-                reference=reference,
-                seconds=serving.timeout_seconds,
+                server.url, reference, serving.agreement, serving.timeout_seconds
             )
             write_whole(
                 place / "proof.json", json.dumps(asdict(proof), indent=1, sort_keys=True) + "\n"
             )
         yield server.url, _kept_proof(place)
-
-
-def _python(given: str) -> str:
-    """The interpreter that a profile names (relative to the project), else this one."""
-    return str(project_root() / given) if given else sys.executable
 
 
 def _adapter_of(folder: Path) -> Path:

@@ -21,7 +21,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
-from tokenizers import Tokenizer
 
 from knapsack_lib.chat import ChatTokenizer
 from knapsack_lib.errors import UserError
@@ -143,7 +142,7 @@ class PocketEngine:
             raise UserError(
                 f"evaluation.context = {setting.context} is more than the {positions} positions of the model"
             )
-        self.chat = ChatTokenizer(Tokenizer.from_file(str(folder / "tokenizer.json")))
+        self.chat = ChatTokenizer.from_folder(folder)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another machine of a cluster opens the folder itself: it must see the same files."""

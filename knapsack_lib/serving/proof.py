@@ -148,10 +148,9 @@ def peft_reference(
     server takes its memory."""
     import torch
     from peft import PeftModel
-    from tokenizers import Tokenizer
     from transformers import AutoModelForCausalLM
 
-    chat = ChatTokenizer(Tokenizer.from_file(str(base / "tokenizer.json")))
+    chat = ChatTokenizer.from_folder(base)
     prompts = [[i for one in probe for i in chat.message(one)] + list(chat.ask) for probe in probes]
     found = Reference(prompts, {}, {})
     model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, dtype))

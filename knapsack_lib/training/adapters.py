@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer
 
 from knapsack_lib import keys
 from knapsack_lib.chat import ChatTokenizer
@@ -132,7 +131,7 @@ def tokenized_traces(run: Run, cell: Cell) -> tuple[list[TokenizedEpisode], list
     Raises UserError when traces are missing, or longer than max_tokens.
     """
     episodes, longest = traces_of(run, cell), run.profile.training.max_tokens
-    chat = ChatTokenizer(Tokenizer.from_file(str(base_folder(run.profile) / "tokenizer.json")))
+    chat = ChatTokenizer.from_folder(base_folder(run.profile))
 
     def encoded(split: str) -> list[TokenizedEpisode]:
         examples = [encode_episode(chat, e) for e in episodes if f"-{split}-" in e.task_id]

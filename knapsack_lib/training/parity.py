@@ -47,10 +47,9 @@ def check_rendering(training: Path, serving: Path, messages: tuple[Message, ...]
     base's), its chat_template.jinja where it has one, else ours (which vLLM is started with),
     thinking off. Raises UserError naming the first token that differs.
     """
-    from tokenizers import Tokenizer
     from transformers import AutoTokenizer
 
-    chat = ChatTokenizer(Tokenizer.from_file(str(training / "tokenizer.json")))
+    chat = ChatTokenizer.from_folder(training)
     tokenizer = AutoTokenizer.from_pretrained(
         serving if (serving / "tokenizer.json").exists() else training
     )
