@@ -7,15 +7,17 @@ import shutil
 import subprocess
 import sys
 
+from knapsack_lib.agent import act
 from knapsack_lib.analysis.evidence import Evidence
 from knapsack_lib.analysis.gates import gates
+from knapsack_lib.analysis.quantities import number_named
 from knapsack_lib.analysis.results import read_results
-from knapsack_lib.analysis.verify import MEASURES, expected, readme_table
-from knapsack_lib.families.knapsack import World, make_tasks
+from knapsack_lib.analysis.verify import expected, values_table
+from knapsack_lib.families import family_named
 from knapsack_lib.files import project_root
 from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
-from knapsack_lib.profiles import load_profile
-from knapsack_lib.prompts import observation_text
+from knapsack_lib.messages import Reply
+from knapsack_lib.profiles import Cell, load_profile
 
 ROOT = project_root()
 
@@ -26,7 +28,7 @@ def test_figures_tables_and_numbers_are_rebuilt_byte_for_byte(tmp_path):
     (tmp_path / "paper").mkdir()
     shutil.copyfile(ROOT / "paper" / "main.tex", tmp_path / "paper" / "main.tex")
     environment = {**os.environ, "KNAPSACK_ROOT": str(tmp_path), "PYTHONHASHSEED": "11"}
-    command = [sys.executable, "-m", "knapsack_lib.analysis", "--profile", "pocket-seeds"]
+    command = [sys.executable, "-m", "knapsack_lib.cli", "figures", "--profile", "pocket-seeds"]
     subprocess.run(command, check=True, env=environment, cwd=tmp_path, capture_output=True)
     compared = 0
     for folder in ("figures", "paper/tables"):
@@ -57,33 +59,47 @@ def test_the_committed_run_holds_its_gates_on_enough_tasks():
 
 
 def test_committed_blocks_give_the_committed_observations_again():
-    """Every fiftieth episode, block for block, through today's interpreter, world and prompts."""
+    """Every fiftieth episode, block for block, through today's interpreter, world and prompts: what
+    the agent was told, what it was shown after each block, and the line of the file, byte for byte."""
     profile = load_profile("pocket-seeds")
-    results = read_results(profile.run())
-    tasks = {
-        task.task_id: task
-        for size in ("easy", "medium")
-        for task in make_tasks(
-            profile.difficulties[size], getattr(profile.tasks, size), seed=results.seed, split=size
-        )
-    }
-    steps = 0
+    results, family, steps = read_results(profile.run()), family_named(profile.family), 0
     with Pool(profile.limits, after_kill=profile.interpreter.after_kill) as pool:
         for episode in results.episodes[::50]:
-            world, seed = World(tasks[episode.task_id]), episode.seed % 2**31
-            with Interpreter(
-                pool, persistence_named(episode.runtime), world.tools, seed
-            ) as interpreter:
-                for turn in episode.turns:
-                    if turn.code is not None:
-                        seen = interpreter.run(turn.code)
-                        assert turn.observation in (None, observation_text(seen, profile.prompt)), (
-                            episode.episode_id
-                        )
-                        assert (turn.stdout, turn.bindings) == (seen.stdout, list(seen.bindings))
-                        steps += 1
-            assert world.result() == episode.result
+            index = int(episode.task_id.rsplit("-", 1)[1])
+            split = episode.difficulty
+            size = profile.difficulties[split]
+            task = family.make_task(size, seed=results.seed, split=split, index=index)
+            assert task.task_id == episode.task_id
+            again = replay(pool, profile, task, episode)
+            assert again.to_line() == episode.to_line(), episode.episode_id
+            steps += len(episode.turns)
     assert steps > 300
+
+
+def replay(pool, profile, task, episode):
+    """Play a task with the replies of an episode."""
+    family = family_named(task.family)
+    world, mode = family.world(task), persistence_named(episode.runtime)
+    cell = Cell(
+        episode.family, episode.train, episode.runtime, episode.difficulty, episode.train_seed
+    )
+    with Interpreter(pool, mode, world.tools, episode.seed % 2**31) as interpreter:
+        steps = act(task, world, interpreter, cell, profile.limits, profile.prompt, episode.seed)
+        next(steps)
+        try:
+            for turn in episode.turns:
+                steps.send(reply_of(turn))
+        except StopIteration as end:
+            return end.value
+    raise AssertionError(f"{episode.episode_id} did not end with its last reply")
+
+
+def reply_of(turn):
+    stop = turn.parse_status if turn.parse_status in ("cut_off", "context") else "end"
+    ids = None if turn.reply_ids is None else tuple(turn.reply_ids)
+    return Reply(
+        turn.reply, turn.prompt_tokens, turn.completion_tokens, stop, ids=ids, slip=turn.slip
+    )
 
 
 def test_the_committed_run_names_its_settings_and_no_machine():
@@ -98,18 +114,16 @@ def test_the_committed_run_names_its_settings_and_no_machine():
 
 
 def test_what_is_committed_lies_within_its_own_tolerances():
-    command = [sys.executable, "-m", "knapsack_lib.analysis.verify", "--profile", "pocket-seeds"]
+    command = [sys.executable, "-m", "knapsack_lib.cli", "verify", "--profile", "pocket-seeds"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "equal the committed ones to the byte" in done.stdout and "DIFFERS" not in done.stdout
 
 
-def test_the_table_in_the_readme_is_the_one_that_is_verified():
-    assert readme_table() in (ROOT / "README.md").read_text()
+def test_the_documentation_gives_the_numbers_that_the_committed_episodes_give():
+    assert values_table() in (ROOT / "docs" / "results.md").read_text()
     evidence = Evidence(read_results(load_profile("pocket-seeds").run()))
     for line in expected():
-        for difficulty, value in line.values.items():
-            assert line.shown(MEASURES[line.key](evidence, difficulty)) == line.shown(value), (
-                line.key,
-                difficulty,
-            )
+        for address, (value, _, _) in line.numbers.items():
+            number = number_named(address)
+            assert number.printed(number.value(evidence)) == number.printed(value), address
