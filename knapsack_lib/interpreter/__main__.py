@@ -114,8 +114,9 @@ def main(without: tuple[str, ...]) -> int:
     for row in _rows(off):
         rows.append(row)
         print(ROW.format(*row))
-    for name in [name for name in PROTECTIONS if name not in off]:
-        print(f"active: {name}: {PROTECTIONS[name]}")
+    for name, what in PROTECTIONS.items():
+        if name not in off:
+            print(f"active: {name}: {what}")
     if broken := sum(row[2] == "BROKEN" for row in rows):
         print(f"{broken} claimed protections do not hold")
     if doubtful := sum(row[3] == "refused too" for row in rows):
@@ -145,8 +146,8 @@ def _rows(off: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
             yield names[0], aim, verdict, "reached" if reached else "refused too", _got(seen)
         for aim, block, expected in ALWAYS:
             seen = _run(pool, block)
-            holds = (seen.killed_by or seen.stdout) in expected
-            holds = holds and seen.restored == bool(seen.killed_by)
+            undone = seen.restored == bool(seen.killed_by)
+            holds = undone and (seen.killed_by or seen.stdout) in expected
             yield "host", aim, "holds" if holds else "BROKEN", "-", _got(seen)
 
 
@@ -158,9 +159,9 @@ def _run(pool: Pool, block: str) -> Observation:
 
 
 def _got(seen: Observation) -> str:
-    first_line = seen.stdout.strip().partition("\n")[0][:30]
-    stopped = f"stopped: {seen.killed_by}" if seen.killed_by else None
-    return stopped or seen.error_type or first_line or "nothing"
+    if seen.killed_by:
+        return f"stopped: {seen.killed_by}"
+    return seen.error_type or seen.stdout.strip().partition("\n")[0][:30] or "nothing"
 
 
 @contextlib.contextmanager

@@ -202,11 +202,9 @@ def imported_names(tree: Any) -> frozenset[str]:
         elif type(node) in SCOPES:
             found -= {getattr(node, "name", "")}
         else:
-            fields = [getattr(node, field, None) for field in node._fields]
-            parts = [
-                part for field in fields for part in (field if type(field) is list else [field])
-            ]
-            todo += [part for part in reversed(parts) if isinstance(part, AST)]
+            for field in reversed([getattr(node, field, None) for field in node._fields]):
+                parts = reversed(field) if type(field) is list else [field]
+                todo += [part for part in parts if isinstance(part, AST)]
     return frozenset(found)
 
 

@@ -174,8 +174,12 @@ class Step:
         if "done" in message:
             names = (message["bindings"], message["written"], message["shadowed"])
             error = message["error"]
-            sound = message["done"] == self.number and not self._inbox
-            sound = sound and all(map(_are_names, names)) and (error is None or _is_error(error))
+            sound = (
+                message["done"] == self.number
+                and not self._inbox
+                and all(map(_are_names, names))
+                and (error is None or _is_error(error))
+            )
         else:
             sound = message["call"] in self.tools and isinstance(message["args"], list)
         if not sound:
