@@ -1,5 +1,4 @@
-"""One papermill run of every notebook at params/smoke.yaml, in the order of a study, in a scratch
-project."""
+"""Every notebook runs at params/smoke.yaml, in a scratch project, by the command that users type."""
 
 import os
 import shutil
@@ -8,10 +7,11 @@ import sys
 
 import nbformat
 import pytest
-from knapsack_lib.stages import plan, resolve
 
 from knapsack_lib.files import project_root
 from knapsack_lib.profiles import load_profile
+from knapsack_lib.store import read_episodes
+from knapsack_lib.study import graph
 
 
 @pytest.fixture(scope="module")
@@ -28,67 +28,77 @@ def project(tmp_path_factory):
     return folder
 
 
-def _papermill(project, *words):
-    command = [sys.executable, "-m", "papermill", *words]
-    environment = {
-        **os.environ,
-        "KNAPSACK_ROOT": str(project),
-        "OMP_NUM_THREADS": "1",
-        "HF_HUB_OFFLINE": "1",
-    }
-    return subprocess.run(
-        command,
+def knapsack(project, *words):
+    """The command in the project, as a process whose lines can be read."""
+    environment = {**os.environ, "KNAPSACK_ROOT": str(project), "CI": "true"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "knapsack_lib.cli", *words],
         cwd=project,
         env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def executed(path):
+    """The code cells of an executed notebook, none of which may have failed."""
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    assert all(cell.execution_count for cell in cells), path
+    assert not [o for cell in cells for o in cell.outputs if o.output_type == "error"], path
+    return cells
+
+
+@pytest.mark.timeout(2700)  # the whole graph, on a machine that does something else as well
+def test_a_smoke_study_that_is_killed_on_its_way_comes_to_its_end(project):
+    killed = 0
+    for seconds, number in ((4, 9), (9, 15), (14, 9)):
+        with knapsack(project, "run", "--profile", "smoke") as child:
+            try:
+                child.wait(seconds)
+            except subprocess.TimeoutExpired:
+                child.send_signal(number)
+                killed += 1
+            child.stdout.read()
+    with knapsack(project, "run", "--profile", "smoke") as child:
+        lines = child.stdout.read()
+    assert child.returncode == 0 and killed, lines
+    run = load_profile("smoke").run()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KNAPSACK_ROOT", str(project))
+        for step in graph(run):
+            executed(step.output)
+            assert not step.is_stale(), step.name
+    with knapsack(project, "run", "--profile", "smoke") as child:
+        again = child.stdout.read()
+    assert child.returncode == 0 and "started" not in again and "nothing left to do" in again
+    figures = project / "runs" / "smoke" / "figures"
+    assert {path.suffix for path in figures.iterdir()} >= {".pdf", ".png", ".csv"}
+    assert not (project / "figures").exists(), "a smoke study must not write published figures"
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", ["00_pocket_base", "06_explore"])
+def test_a_notebook_outside_the_graph_runs_at_the_smoke_profile(project, name):
+    with knapsack(project, "run", "--profile", "smoke", "--stage", name) as child:
+        lines = child.stdout.read()
+    assert child.returncode == 0, lines
+    assert len(executed(project / "runs" / "smoke" / "notebooks" / f"{name}.ipynb")) > 3
+
+
+def test_a_cell_in_a_mode_between_the_two_is_played_by_notebook_04(project):
+    words = ["-p", "profile", "smoke", "-p", "train", "base", "-p", "runtime", "ttl:2"]
+    done = subprocess.run(
+        [sys.executable, "-m", "papermill", "notebooks/04_cross_eval.ipynb", *words],
+        cwd=project,
+        env={**os.environ, "KNAPSACK_ROOT": str(project)},
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
     )
-
-
-def test_a_study_needs_eighteen_notebooks():
-    assert len(plan(resolve("01_generate", {"profile": "smoke"}))) == 1 + 2 + 2 + 12 + 1
-
-
-@pytest.mark.timeout(2700)  # the whole graph, and other tests beside it
-def test_every_notebook_runs_at_the_smoke_profile(project):
-    stages = plan(resolve("01_generate", {"profile": "smoke"}))
-    out = project / "out"
-    out.mkdir()
-    beside = [resolve(name, {"profile": "smoke"}) for name in ("00_pocket_base", "06_explore")]
-    for stage in [beside[0], *stages, beside[1]]:
-        name = "-".join([stage.stage.name, *stage.words])
-        result = _papermill(
-            project,
-            f"notebooks/{stage.stage.name}.ipynb",
-            str(out / f"{name}.ipynb"),
-            *stage.arguments,
-        )
-        assert result.returncode == 0, f"{name}: {result.stderr[-3000:]}"
-        done = nbformat.read(out / f"{name}.ipynb", as_version=4)
-        code = [c for c in done.cells if c.cell_type == "code"]
-        assert all(c.execution_count for c in code), name
-        assert not [o for c in code for o in c.outputs if o.output_type == "error"], name
-    # A mode between the two
-    other = [
-        "-p",
-        "profile",
-        "smoke",
-        "-p",
-        "train",
-        "base",
-        "-p",
-        "runtime",
-        "ttl:2",
-    ]
-    result = _papermill(project, "notebooks/04_cross_eval.ipynb", str(out / "ttl.ipynb"), *other)
-    assert result.returncode == 0, result.stderr[-3000:]
-    assert (project / "runs" / "smoke" / "cells" / "base-ttl2-easy" / "episodes.jsonl").exists()
-    figures = project / "runs" / "smoke" / "figures"
-    assert {p.suffix for p in figures.iterdir()} >= {".pdf", ".png", ".csv"}
-    assert not (project / "figures").exists(), (
-        "the smoke profile must not write the published figures"
-    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    store = project / "runs" / "smoke" / "cells" / "base-ttl2-easy"
+    assert len(read_episodes(store, "")) == load_profile("smoke").tasks.easy
 
 
 def test_the_smoke_profile_uses_the_shipped_base_and_every_split():

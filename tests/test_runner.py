@@ -11,6 +11,7 @@ import subprocess
 import sys
 from itertools import accumulate
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -328,6 +329,33 @@ def test_steps_end_when_whoever_started_the_run_is_killed(project):
     assert gone(pids)
 
 
+NOHUP = """
+import signal, subprocess, sys
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+subprocess.Popen(sys.argv[1:])
+"""
+
+
+def test_a_run_that_is_to_outlive_its_shell_does(project):
+    notebook(project, "01_generate", "import time\ntime.sleep(4)\nopen('end', 'w').close()")
+    words = ["run", "--profile", "smoke", "--stage", "01_generate"]
+    command = [sys.executable, "-c", NOHUP, sys.executable, "-m", "knapsack_lib.cli", *words]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    subprocess.run(command, cwd=project, env=environment, stdout=subprocess.DEVNULL, check=True)
+    assert comes_true((project / "end").exists, 90)
+
+
+def test_a_step_that_lacks_what_it_needs_is_one_line_and_the_others_come_to_their_end(
+    study, capsys
+):
+    steps = graph(load_profile("smoke").run())
+    assert run_steps([steps[-2]], jobs=2) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(
+        f"{steps[-2].name}: 04_cross_eval needs runs/smoke/tasks/train, which is"
+    )
+
+
 def test_every_step_ends_when_nobody_can_read_their_lines_any_more(study, monkeypatch):
     """As in `knapsack run | head`: steps are in sessions of their own."""
     (study / "seconds").write_text("60")
@@ -341,7 +369,8 @@ def test_every_step_ends_when_nobody_can_read_their_lines_any_more(study, monkey
         if len(lines) > 2:
             raise BrokenPipeError
 
-    def poll(self):
+    def poll(self, waiting):
+        assert self._process.poll() is None
         if len(events(study)) == 2:
             self.say("more")
 
@@ -366,35 +395,45 @@ def child(project, monkeypatch):
     finish(resolve("01_generate", {}))
     said = []
     monkeypatch.setattr(_Child, "say", lambda self, text: said.append(text))
-    return _Child(step, {}), said
+    whole = graph(step.run)
+    return (_Child(step, {}), whole[whole.index(step) + 2 :]), said
 
 
 def test_progress_lines_show_how_far_and_what_follows(child, monkeypatch):
     monkeypatch.setenv("CI", "true")
-    step, said = child
+    (step, waiting), said = child
     counts = {"tokens": 81_234, "usd": 0.25, "errors": 1}
     play = {"label": "play", "unit": "episodes", "total": 40, "counts": counts}
-    step._show([json.dumps({**play, "done": 40}) + "\n"])
+    step._show(json.dumps({**play, "done": 40}), waiting)
     assert said == ["started"]  # of the rest a log of a build would be full
     monkeypatch.delenv("CI")
     for done in (0, 1, 28, 29, 40):
-        step._show([json.dumps({**play, "done": done}) + "\n"])
+        step._show(
+            json.dumps({**play, "done": done - 1}) + "\n" + json.dumps({**play, "done": done}),
+            waiting,
+        )
     assert len(said) == 3  # at 70% and at the end; 1 and 29 of 40 pass no tenth
     assert said[1].startswith("███████░░░  70% of 40 episodes · 0:00 left · ")
-    assert said[1].endswith("/s · 81.2 k tokens · $0.25 · 1 error · then 03 x2, 04 x12, 05")
+    assert said[1].endswith("/s · 81.2 k tokens · $0.25 · 1 error · then 03, 04 x12, 05")
     assert "left" not in said[2]
 
 
-def test_what_is_still_to_come_counts_stale_steps_only(study):
+def test_what_is_still_to_come_is_counted_by_stage(study):
     whole = graph(load_profile("smoke").run())
-    assert _still_to_come(whole[0]) == "02 x2, 03 x2, 04 x12, 05"
-    for step in whole:
-        finish(step)
-    assert _still_to_come(whole[0]) == ""
-    reset = next(step for step in whole if step.name == "03_finetune-reset")
-    reset.output.unlink()
-    assert _still_to_come(reset) == "04 x4, 05"
-    assert _still_to_come(resolve("06_explore", {"profile": "smoke"})) == ""
+    assert _still_to_come(whole[1:]) == "02 x2, 03 x2, 04 x12, 05"
+    assert _still_to_come([]) == ""
+
+
+def test_half_a_line_of_progress_waits_for_its_other_half(child):
+    (step, waiting), said = child
+    step._process = SimpleNamespace(poll=lambda: None)
+    line = json.dumps({"label": "play", "unit": "episodes", "done": 4, "total": 4, "counts": {}})
+    with open(step._feed, "a") as feed:
+        feed.write(line[:20])
+        feed.flush()
+        assert step.poll(waiting) is None and said == ["started"]
+        feed.write(line[20:] + "\n" + line[:9])
+    assert step.poll(waiting) is None and len(said) == 2
 
 
 def test_a_line_names_the_step_as_its_command_does(study):

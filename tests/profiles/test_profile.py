@@ -260,7 +260,7 @@ def test_judging_differently_plays_the_same_episodes():
     )
 
 
-def test_how_a_server_is_reached_shapes_no_episode_and_which_model_answers_does():
+def test_how_a_server_is_waited_for_shapes_no_episode_and_which_one_answers_does():
     served = load_profile("served-smoke")
 
     def change(**more):
@@ -268,7 +268,8 @@ def test_how_a_server_is_reached_shapes_no_episode_and_which_model_answers_does(
         evaluation = served.evaluation.model_copy(update={"serving": serving})
         return served.model_copy(update={"evaluation": evaluation}).episode_digest()
 
-    assert change(timeout_seconds=9.0, url="http://a/v1") == served.episode_digest()
+    assert change(timeout_seconds=9.0, concurrency=3) == served.episode_digest()
+    assert change(url="http://a/v1") != served.episode_digest()
     assert change(names={"base": "another"}) != served.episode_digest()
 
 
