@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import pytest
 
-from knapsack_lib.analysis.verify import readme_table
+from knapsack_lib.analysis.verify import values_table
 from knapsack_lib.cli import knapsack
 from knapsack_lib.files import project_root
 from knapsack_lib.study import resolve
@@ -70,7 +70,7 @@ def test_every_papermill_command_that_a_page_names_is_understood(page):
 
 
 def test_the_table_of_values_in_the_docs_is_the_one_that_is_verified():
-    assert readme_table() in TEXTS["docs/results.md"]
+    assert values_table() in TEXTS["docs/results.md"]
 
 
 def test_the_readme_is_a_front_door():
@@ -86,11 +86,15 @@ def test_every_page_of_the_docs_is_in_the_table_of_contents():
     assert pages <= {Path(entry).name for entry in entries}
 
 
-@pytest.mark.parametrize("page", ["docs/own-study.md", "README.md"])
-def test_the_profiles_that_are_shown_can_be_read(page, tmp_path):
+@pytest.mark.parametrize(
+    ("page", "count"), [("docs/own-study.md", 1), ("docs/own-model.md", 2), ("README.md", 1)]
+)
+def test_the_profiles_that_are_shown_can_be_read(page, count, tmp_path):
     from knapsack_lib.profiles import load_profile
 
-    shown = re.search(r"```yaml\n(# params/mine.yaml\n.*?)```", TEXTS[page], re.S)
+    shown = re.findall(r"```yaml\n(# params/mine.yaml\n.*?)```", TEXTS[page], re.S)
+    assert len(shown) == count
     file = tmp_path / "mine.yaml"
-    file.write_text(shown[1])
-    assert load_profile(str(file)).name == "mine"
+    for text in shown:
+        file.write_text(text)
+        assert load_profile(str(file)).name == "mine"

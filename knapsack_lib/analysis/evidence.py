@@ -1,9 +1,9 @@
 """Everything that is worked out from one set of results, each once: tables, figures, numbers and
 claims read it here.
 
-evidence = Evidence(results)
-evidence.cell("persistent", "reset", "easy").tokens
-evidence.contrast("score", "easy", "aligned").p_holm
+    evidence = Evidence(results)
+    evidence.cell("persistent", "reset", "easy").tokens
+    evidence.contrast("score", "easy", "aligned").p_holm
 """
 
 from __future__ import annotations
@@ -159,26 +159,26 @@ class Evidence:
         wide = traces.pivot(index="task_id", columns="runtime", values="tokens").dropna()
         return self._seeded(ratio_interval, wide["reset"], wide["persistent"], name=("teacher",))
 
-    @cached_property
-    def _efficiencies(self) -> dict[str, Interval]:
-        return {}
-
     def efficiency(self, difficulty: str) -> Interval:
         """Score for each token of persistent→persistent over that of reset→reset. Raises NotThere
         without these."""
-        if difficulty not in self._efficiencies:
-            for runtime in RUNTIMES:
-                self.cell(runtime, runtime, difficulty)
-            here = self.results.cells[self.results.cells.difficulty == difficulty]
-            aligned = list(zip(RUNTIMES, RUNTIMES, strict=True))
-            score, tokens = (
-                task_means(here, name)[aligned].dropna() for name in ("score", "tokens")
-            )
-            sides = [(score[cell].to_numpy(), tokens[cell].to_numpy()) for cell in aligned]
-            self._efficiencies[difficulty] = self._seeded(
-                efficiency_ratio, *sides, name=("efficiency", difficulty)
-            )
+        for runtime in RUNTIMES:
+            self.cell(runtime, runtime, difficulty)
         return self._efficiencies[difficulty]
+
+    @cached_property
+    def _efficiencies(self) -> dict[str, Interval]:
+        """Difficulty -> its efficiency, where both aligned cells were played."""
+        aligned, found = [(runtime, runtime) for runtime in RUNTIMES], {}
+        for difficulty, cells in self.results.cells.groupby("difficulty"):
+            score, tokens = (task_means(cells, name) for name in ("score", "tokens"))
+            if {*aligned} <= {*score}:
+                score, tokens = score[aligned].dropna(), tokens[aligned].dropna()
+                sides = [(score[cell].to_numpy(), tokens[cell].to_numpy()) for cell in aligned]
+                found[difficulty] = self._seeded(
+                    efficiency_ratio, *sides, name=("efficiency", difficulty)
+                )
+        return found
 
     def recovery(self, train: str, runtime: str, difficulty: str) -> tuple[Interval, float]:
         """Of the episodes with a missing-variable error: the share that recovered (Wilson's

@@ -2,10 +2,22 @@
 
     number_named("scoreLowPersistentResetEasy").text(evidence)      # "0.000"
 
-The paper's macros, the tables, the claims, results/expected.yaml and the README's table all read it
-here. A number is addressed by the quantity's name, the end of its interval where one is meant, and
-the words of its place: score, Low, Persistent (train), Reset (runtime), Easy (difficulty). A setting
-is addressed by its place in the profile: trainingMuonLearningRate.
+The paper's macros, the tables, the claims, results/expected.yaml and the table of values in
+docs/results.md all read it here. A number is addressed by the quantity's name, the end of its
+interval where one is meant, and the words of its place: score, Low, Persistent (train), Reset
+(runtime), Easy (difficulty). A setting is addressed by its place in the profile:
+trainingMuonLearningRate.
+
+A comparison of tokens has a name in each of three places:
+
+    number             claim       contrast (contrasts.py)
+    ratioTax           tax         habit    reset→persistent over persistent→persistent
+    ratioAligned       cost        aligned  reset→reset over persistent→persistent (its inverse)
+    ratioMismatch      –           loss     persistent→reset over persistent→persistent (its inverse)
+    ratioEfficiency    efficiency  –        score per token, persistent→persistent over reset→reset
+
+The claim `quality` is the contrast aligned of scores (diffAligned), `learned` the contrast
+interaction (diffInteraction).
 """
 
 from __future__ import annotations
@@ -264,7 +276,7 @@ QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
         # between cells
         "ratioTax": _ratio(lambda e, d: e.token_ratio(d, "habit")),
         "ratioAligned": _ratio(lambda e, d: e.token_ratio(d, "aligned").inverse),
-        "ratioBroken": _ratio(lambda e, d: e.token_ratio(d, "loss").inverse),
+        "ratioMismatch": _ratio(lambda e, d: e.token_ratio(d, "loss").inverse),
         "ratioEfficiency": _ratio(lambda e, d: e.efficiency(d)),
         "keptGap": Quantity(_kept_gap, ".0%", SIZE),
         "diff": Quantity(

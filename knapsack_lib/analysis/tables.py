@@ -1,6 +1,9 @@
 """The paper's tables, each as LaTeX (booktabs) for the paper and CSV for everyone else.
 
-    write_all(Evidence(results), folder)     # teacher, main, seeds, contrasts, failures, claims: .tex and .csv
+    write_all(Evidence(results), folder)     # those of TABLES, each as .tex and .csv
+
+contrasts_planned.tex is the short form of contrasts.csv: planned contrasts, the aligned one and the
+model, of scores and tokens.
 
 A CSV's first line is the provenance: read it with pandas.read_csv(path, comment="#").
 """

@@ -5,8 +5,8 @@ byte. 2. Every number of results/expected.yaml, a regression test of our own num
 from the committed episodes, and from the run of the profile where there is one, and must lie within
 its tolerance. 3. The verdict on each claim must be that of the committed episodes.
 
-`--readme` prints the same numbers as the README's table. The exit status is 1 when something does
-not agree.
+`--table` prints the table of these values in docs/results.md. The exit status is 1 when something
+does not agree.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from knapsack_lib.errors import UserError, first_problem
 from knapsack_lib.files import project_root, shown
 from knapsack_lib.profiles import Run
 
-__all__ = ["Expected", "differing", "expected", "readme_table", "verify"]
+__all__ = ["Expected", "differing", "expected", "values_table", "verify"]
 
 
 class Expected(BaseModel):
@@ -119,8 +119,8 @@ def judgements(runs: list[Evidence]) -> Iterator[tuple[bool, str]]:
         yield not differs, f"  {claim.text}: {words[0]}{differs}"
 
 
-def readme_table() -> str:
-    """The README's table of claims, in Markdown."""
+def values_table() -> str:
+    """The table of values in docs/results.md, in Markdown."""
     head = "| claim in the paper | figure | notebook | command | here (easy; medium) | tolerance |\n|---|---|---|---|---|---|"
     rows = []
     for line in expected():

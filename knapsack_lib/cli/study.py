@@ -181,8 +181,8 @@ def pdf(study: Run) -> None:
     show_default=True,
     help="profile whose results are in the repository",
 )
-@click.option("--readme", is_flag=True, help="print the README's table of claims and nothing else")
-def verify(study: Run, committed: str, readme: bool) -> None:
+@click.option("--table", is_flag=True, help="print the table of docs/results.md and nothing else")
+def verify(study: Run, committed: str, table: bool) -> None:
     """Rebuild the committed results byte for byte, and hold this profile's run against them, claim by claim.
 
     \b
@@ -190,8 +190,8 @@ def verify(study: Run, committed: str, readme: bool) -> None:
     """
     from knapsack_lib.analysis import verify as checks
 
-    if readme:
-        click.echo(checks.readme_table())
+    if table:
+        click.echo(checks.values_table())
         return
     sys.exit(0 if checks.verify(load_profile(committed).run(), study) else 1)
 

@@ -21,7 +21,7 @@ from knapsack_lib.analysis.verify import (
     differing,
     expected,
     judgements,
-    readme_table,
+    values_table,
 )
 from knapsack_lib.cli import knapsack
 from knapsack_lib.errors import UserError
@@ -254,18 +254,18 @@ def test_every_generated_file_is_compared_the_main_table_too(spoilt):
     assert spoilt[0] == 42 and "paper/tables/main.tex" in spoilt[1]
 
 
-# The README ---------------------------------------------------------------------------------------
+# The table of values -------------------------------------------------------------------------------
 
 
-def test_the_readme_s_table_has_a_row_for_each_line(expect, capsys):
+def test_the_table_of_values_has_a_row_for_each_line(expect, capsys):
     numbers = {"ratioTaxEasy": [2.5, 2, 3], "ratioTaxMedium": [3.456, 2.5, 4]}
     expect({}, {"claim": "pays", "numbers": numbers}, {"numbers": {"traceRatio": [1.0, 0.9, 1.1]}})
-    rows = readme_table().splitlines()
+    rows = values_table().splitlines()
     assert len(rows) == 2 + 3 and len({row.count("|") for row in rows}) == 1
     start = "`survival` | `05_analysis` | `make` |"
     assert rows[2] == f"| misses variables | {start} 100%; 100% | 80% to 100% |"
     assert rows[3] == f"| pays | {start} 2.50; 3.46 | 2.00 to 3.00; 2.50 to 4.00 |"
     with pytest.raises(SystemExit) as ended:
-        knapsack(["verify", "--readme"])
+        knapsack(["verify", "--table"])
     assert not ended.value.code
-    assert capsys.readouterr().out == readme_table() + "\n"
+    assert capsys.readouterr().out == values_table() + "\n"
