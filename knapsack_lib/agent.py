@@ -12,7 +12,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from knapsack_lib.episodes import Episode, Turn
-from knapsack_lib.families import Task, World, family_named
+from knapsack_lib.errors import UserError
+from knapsack_lib.families import Family, Task, World, family_named
 from knapsack_lib.interpreter import Interpreter, Observation
 from knapsack_lib.messages import Message, Reply
 from knapsack_lib.profiles import Cell, Limits, PromptOptions
@@ -46,7 +47,8 @@ def act(
     on_turn: Callable[[int, Turn], None] = lambda number, turn: None,
 ) -> Generator[list[Message], Reply, Episode]:
     """Play one task. Ends by finish(), after `limits.turns` turns, or when the policy's context is full."""
-    start = opening(family_named(task.family), world.facts(), cell.runtime, limits, options)
+    family = family_named(task.family)
+    start = opening(family, world.facts(), cell.runtime, limits, options)
     messages, ended = list(start), "max_turns"
     turns: list[Turn] = []
     bindings: tuple[str, ...] = ()
@@ -70,9 +72,20 @@ def act(
         opening=start,
         turns=turns,
         finish_reason=ended,
-        result=world.result(),
+        result=_result(world, family),
         **cell.labels,
     )
+
+
+def _result(world: World, family: Family) -> dict[str, Any]:
+    """How the task stands. Raises UserError where the family breaks its contract."""
+    result = world.result()
+    score = result.get("score", -1)
+    if not (isinstance(score, (int, float)) and 0 <= score <= 1 and "solved" in result):
+        raise UserError(
+            f"family {family.name}: result() must hold a score from 0 to 1 and solved; it gave {result}"
+        )
+    return result
 
 
 def _turn(

@@ -1,4 +1,5 @@
-"""What an output depends on, as one key. An output whose key has changed is stale; there is no other definition.
+"""What an output depends on, as one key. An output is stale when its key has changed: a store of episodes by
+`store_key`, an executed notebook by study.Step.key, which is made of the same parts.
 
     key = store_key(run, inputs, cell)        # of a store of episodes, or of an adapter
     digest = sources_digest("knapsack", EPISODE)
@@ -20,7 +21,7 @@ from knapsack_lib.files import digest_of, path_digest
 from knapsack_lib.profiles import Run
 from knapsack_lib.provenance import package_versions
 
-__all__ = ["ANALYSIS", "EPISODE", "TRAINING", "sources_digest", "store_key"]
+__all__ = ["ANALYSIS", "EPISODE", "TRAINING", "computing_packages", "sources_digest", "store_key"]
 
 LIBRARY = Path(__file__).parent
 # Files and folders of the library. Of families/ what all share and the study's own family count.
@@ -28,17 +29,20 @@ EPISODE = (
     "agent.py",
     "assets/chat_template.jinja",
     "chat.py",
+    "episodes.py",
     "families/base.py",
     "families/ids.py",
     "interpreter",
     "messages.py",
+    "play.py",
     "policies",
+    "policy_factory.py",
     "prompts.py",
     "rollouts.py",
     "seeds.py",
 )
-TRAINING = (*EPISODE, "training")
-ANALYSIS = (*EPISODE, "analysis", "episodes.py")
+TRAINING = (*EPISODE, "profiles/run.py", "training")
+ANALYSIS = (*EPISODE, "analysis")
 # Of a family: its drawings, and the authors' files in its terms. They change nothing that is played.
 ONLY_SHOWS = ("view.py", "published.py")
 # Another version of these may compute other bytes.
@@ -65,21 +69,28 @@ def sources_digest(family: str, sources: tuple[str, ...]) -> str:
 
 
 def _code(root: Path) -> Iterable[Path]:
-    found = (
-        [root] if root.is_file() else [p for p in root.rglob("*") if p.suffix in (".py", ".jinja")]
-    )
-    return [path for path in found if path.name not in ONLY_SHOWS]
+    """The sources in a folder, or the one file that is named."""
+    if root.is_file():
+        return [root]
+    return [
+        p for p in root.rglob("*") if p.suffix in (".py", ".jinja") and p.name not in ONLY_SHOWS
+    ]
 
 
 def _name(path: Path) -> str:
     return path.relative_to(LIBRARY).as_posix() if path.is_relative_to(LIBRARY) else path.name
 
 
+def computing_packages() -> dict[str, str | None]:
+    """Versions of the packages that compute an output."""
+    versions = package_versions()
+    return {name: versions.get(name) for name in COMPUTING}
+
+
 def store_key(
     run: Run, inputs: Mapping[str, Path], *who: Any, sources: tuple[str, ...] = EPISODE
 ) -> str:
     """SHA-256 of everything that shapes a store: sources, settings, seed, inputs, `who` plays, computing packages."""
-    versions = package_versions()
     return digest_of(
         {
             "code": sources_digest(run.profile.family, sources),
@@ -90,6 +101,6 @@ def store_key(
                 asdict(one) if is_dataclass(one) and not isinstance(one, type) else str(one)
                 for one in who
             ],
-            "packages": {name: versions.get(name) for name in COMPUTING},
+            "packages": computing_packages(),
         }
     )

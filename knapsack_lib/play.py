@@ -29,7 +29,8 @@ def play_cell(run: Run, cell: Cell) -> EpisodeFile:
     """
     splits = ("train", "validation") if cell.train == "teacher" else (cell.difficulty,)
     inputs = {split: run.tasks(split) for split in splits}
-    hint = f"papermill notebooks/01_generate.ipynb -p profile {run.profile.name}"
+    seed = "" if run.is_default_seed else f" --seed {run.seed}"
+    hint = f"knapsack run --profile {run.profile.name}{seed}"
     tasks = sum((read_tasks(folder, hint) for folder in inputs.values()), TaskFiles([]))
     scripted = cell.train in SCRIPTED
     if not scripted:
@@ -47,7 +48,7 @@ def play_cell(run: Run, cell: Cell) -> EpisodeFile:
             show=progress(cell.label, "episodes"),
         ).run(tasks, run.store(cell), store_key(run, inputs, cell))
     write_provenance(run, current(run.store(cell)) / "provenance.json", inputs)
-    return read_episodes(run.store(cell), "the same again")
+    return read_episodes(run.store(cell), hint)
 
 
 def _check_spelling(run: Run, cell: Cell) -> None:

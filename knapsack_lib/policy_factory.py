@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from knapsack_lib.chat import ChatTokenizer
 from knapsack_lib.errors import UserError
@@ -119,11 +120,8 @@ def served(run: Run, name: str = "") -> Iterator[tuple[str, str]]:
     serving = run.profile.evaluation.serving
     if serving is None:
         raise UserError(f"profile {run.profile.name} has no section evaluation.serving")
-    if serving.url:
-        yield serving.url, f"the server at {serving.url}; its adapters were not proved by this run"
-        return
-    if given := os.environ.get(SERVER):
-        yield given, _kept_proof(run.root / "serving")
+    if given := serving.url or os.environ.get(SERVER):
+        yield given, _kept_proof(run.root / "serving", given)
         return
     from knapsack_lib.serving import VllmServer, peft_reference, prove_adapters
 
@@ -138,14 +136,12 @@ def served(run: Run, name: str = "") -> Iterator[tuple[str, str]]:
         reference = peft_reference(base, adapters, _probes(run), dtype=serving.dtype)
         cuda.empty_cache()
     with VllmServer(base, adapters, evaluation, place, seed=run.seed % 2**31) as server:
+        record: dict[str, Any] = {"url": server.url}
         if reference:
-            proof = prove_adapters(
-                server.url, reference, serving.agreement, serving.timeout_seconds
-            )
-            write_whole(
-                place / "proof.json", json.dumps(asdict(proof), indent=1, sort_keys=True) + "\n"
-            )
-        yield server.url, _kept_proof(place)
+            limits = (serving.agreement, serving.timeout_seconds)
+            record |= asdict(prove_adapters(server.url, reference, *limits))
+        write_whole(place / "proof.json", json.dumps(record, indent=1, sort_keys=True) + "\n")
+        yield server.url, _kept_proof(place, server.url)
 
 
 def _adapter_of(folder: Path) -> Path:
@@ -159,11 +155,14 @@ def _adapters(run: Run) -> list[Path]:
     return [folder for folder in folders if (_adapter_of(folder) / "adapter_config.json").exists()]
 
 
-def _kept_proof(place: Path) -> str:
+def _kept_proof(place: Path, url: str) -> str:
+    """What is known of the server at this URL."""
     file = place / "proof.json"
-    if not file.exists():
+    proof = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    if proof.get("url") != url:
+        return f"the server at {url}; its adapters were not proved by this run"
+    if "alone" not in proof:
         return "served by vLLM without an adapter: there was nothing to prove"
-    proof = json.loads(file.read_text(encoding="utf-8"))
     each = [
         f"{name} {proof['alone'][name]:.1e} alone, {proof['batch'][name]:.1e} in a batch"
         for name in proof["alone"]

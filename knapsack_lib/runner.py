@@ -21,6 +21,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
+from knapsack_lib.errors import UserError
 from knapsack_lib.files import project_root, shown
 from knapsack_lib.papermill_default import (
     KERNEL_ENVIRONMENT,
@@ -28,7 +29,7 @@ from knapsack_lib.papermill_default import (
     end_descendants,
     failed_copy,
 )
-from knapsack_lib.policy_factory import served
+from knapsack_lib.policy_factory import SERVER, served
 from knapsack_lib.progress import FEED, Meter, clock
 from knapsack_lib.study import Step, graph
 
@@ -57,32 +58,40 @@ def run_study(steps: Sequence[Step], jobs: int) -> int:
     """
     todo = stale_steps(steps)
     cells = [step for step in todo if step.stage.name == CELLS]
-    own_server = any(step.profile.evaluation.engine == "server" for step in cells)
-    if not own_server:
+    serving = steps[0].profile.evaluation.serving
+    if not cells or serving is None or serving.url:
         return run_steps(todo, jobs)
     first, last = todo[: todo.index(cells[0])], todo[todo.index(cells[-1]) + 1 :]
     status = run_steps(first, jobs)
     if not status:
         with served(cells[0].run) as (url, description):
             print(description, flush=True)
-            status = run_steps(cells, jobs, {"KNAPSACK_SERVER": url})
+            status = run_steps(cells, jobs, {SERVER: url})
     return status or run_steps(last, jobs)
 
 
 def run_steps(todo: Sequence[Step], jobs: int, environment: dict[str, str] | None = None) -> int:
-    """Run all of these. After a failure nothing new is started; what runs already is waited for."""
+    """Run all of these. After a failure nothing new is started; what runs already is waited for.
+
+    Ends, as by Ctrl-C, when the process that started this one is gone, unless it was to outlive it (nohup).
+    """
     waiting, running, status = list(todo), list[_Child](), 0
     parent = os.getppid()
+    outlives = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     try:
         while running or (waiting and not status):
             while not status and len(running) < jobs and (step := _next(waiting, running)):
                 waiting.remove(step)
-                running.append(_Child(step, environment or {}))
+                try:
+                    running.append(_Child(step, environment or {}))
+                except UserError as error:
+                    print(f"{step.name}: {error}", flush=True)
+                    status = 1
             time.sleep(POLL_SECONDS)
-            for child in [child for child in running if child.poll() is not None]:
+            for child in [child for child in running if child.poll(waiting) is not None]:
                 running.remove(child)
                 status = child.finish() or status
-            if os.getppid() != parent:  # whoever started this is gone
+            if os.getppid() != parent and not outlives:
                 raise KeyboardInterrupt
     except BaseException as error:  # whatever it is (a closed pipe, too), nothing runs on unwatched
         for child in running:
@@ -115,6 +124,7 @@ class _Child:
         failed_copy(output).unlink(missing_ok=True)
         self._feed = output.with_name(f".{output.stem}.progress")
         self._feed.write_text("", encoding="utf-8")
+        self._unread = ""
         self._news = open(self._feed, encoding="utf-8")  # noqa: SIM115, open as long as the child
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         notebook = f"notebooks/{step.stage.name}.ipynb"
@@ -133,9 +143,11 @@ class _Child:
             preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, signal.SIGKILL),
         )
 
-    def poll(self) -> int | None:
-        """The exit status, or None after showing what is new."""
-        self._show(self._news.readlines())
+    def poll(self, waiting: Sequence[Step] = ()) -> int | None:
+        """The exit status, or None after showing what is new. `waiting` is still to come."""
+        self._unread += self._news.read()
+        lines, _, self._unread = self._unread.rpartition("\n")
+        self._show(lines, waiting)
         return self._process.poll()
 
     def finish(self) -> int:
@@ -181,29 +193,23 @@ class _Child:
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return last or f"papermill ended with status {self._process.returncode}"
 
-    def _show(self, lines: list[str]) -> None:
+    def _show(self, lines: str, waiting: Sequence[Step]) -> None:
         """Print the newest of the child's lines, at every tenth and at most every ten seconds between."""
-        whole = [line for line in lines if line.endswith("\n")]
-        if not whole or os.environ.get("CI") == "true":
+        if not lines or os.environ.get("CI") == "true":
             return
-        news, now = json.loads(whole[-1]), time.monotonic()
+        news, now = json.loads(lines.rpartition("\n")[2]), time.monotonic()
         share = news["done"] / max(1, news["total"])
         if news["label"] != self._loop:
             self._loop, self._share, self._meter = news["label"], 0.0, Meter(news["unit"])
         text = self._meter.text(news["done"], news["total"], **news["counts"])
         if int(share * 10) > int(self._share * 10) or now - self._last_line >= LINE_SECONDS:
             self._last_line, self._share = now, share
-            full, coming = round(share * 10), _still_to_come(self.step)
+            full, coming = round(share * 10), _still_to_come(waiting)
             bar = f"{'█' * full}{'░' * (10 - full)} {text}"
             self.say(" · ".join([bar, *([f"then {coming}"] if coming else [])]))
 
 
-def _still_to_come(step: Step) -> str:
-    """What will run after this step, in short: "04 x12, 05". Empty for a step outside the graph."""
-    whole = graph(step.run, step.given_profile)
-    if step not in whole:
-        return ""
-    after = stale_steps(whole)
-    after = [later for later in after if later in whole[whole.index(step) + 1 :]]
-    counts = Counter(later.stage.name[:2] for later in after)
+def _still_to_come(waiting: Sequence[Step]) -> str:
+    """The steps that are not begun, in short: "04 x12, 05"."""
+    counts = Counter(step.stage.name[:2] for step in waiting)
     return ", ".join(f"{name} x{n}" if n > 1 else name for name, n in counts.items())

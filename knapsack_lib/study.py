@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,7 +25,7 @@ from knapsack_lib.errors import UserError, check_choice
 from knapsack_lib.families import family_named
 from knapsack_lib.files import digest_of, path_digest, project_root, shown, write_whole
 from knapsack_lib.interpreter.persistence import persistence_named
-from knapsack_lib.keys import ANALYSIS, EPISODE, TRAINING, sources_digest
+from knapsack_lib.keys import ANALYSIS, EPISODE, TRAINING, computing_packages, sources_digest
 from knapsack_lib.profiles import (
     DIFFICULTIES,
     RUNTIMES,
@@ -70,7 +71,7 @@ class Stage:
     that returns the right spelling or raises UserError. `seeded`: it takes a root seed. `trained`: there is one for each
     adapter. `sourced`: it may read other episodes than those of the profile's run. `needs` gives the steps whose products
     it reads, `lacks` those of its own products that are missing or incomplete. `sources` are the parts of the library
-    that shape what it makes (keys.py).
+    that shape what it makes (keys.py). `judges`: settings that only judge episodes count too.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Stage:
     needs: Callable[[Step], list[Step]] = lambda step: []
     lacks: Callable[[Step], Iterator[Path]] = lambda step: iter(())
     sources: tuple[str, ...] = EPISODE
+    judges: bool = False
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -163,7 +165,7 @@ class Step:
     @property
     def command(self) -> str:
         """What a user types to run this step."""
-        return " ".join(["papermill", f"notebooks/{self.stage.name}.ipynb", *self.arguments])
+        return shlex.join(["papermill", f"notebooks/{self.stage.name}.ipynb", *self.arguments])
 
     def at(self, stage: str, train_seed: int = 1, **words: str) -> Step:
         """Another step of the same run."""
@@ -179,11 +181,7 @@ class Step:
     def key(self) -> str:
         """What the executed notebook depends on: its text, its parameters, the settings and sources behind it, and the
         same of every step that it needs."""
-        settings = (
-            self.profile.digest()
-            if self.stage.sources == ANALYSIS
-            else self.profile.episode_digest()
-        )
+        settings = self.profile.digest() if self.stage.judges else self.profile.episode_digest()
         return digest_of(
             {
                 "notebook": path_digest(project_root() / "notebooks" / f"{self.stage.name}.ipynb"),
@@ -191,6 +189,7 @@ class Step:
                 "settings": settings,
                 "sources": sources_digest(self.profile.family, self.stage.sources),
                 "base": _shipped_base(self.profile) if self.stage.trained else "",
+                "packages": computing_packages(),
                 "needs": [step.key for step in self.needs()],
             }
         )
@@ -321,6 +320,7 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
                 sourced=True,
                 needs=lambda step: [] if step.source else graph(step.run, step.given_profile)[:-1],
                 sources=ANALYSIS,
+                judges=True,
             ),
             Stage("06_explore", sourced=True),
         )
@@ -329,7 +329,7 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
 
 
 def graph(run: Run, given_profile: str = "") -> list[Step]:
-    """All steps of a study in an order in which they can run; the long ones of a stage come first."""
+    """All steps of a study in an order in which they can run."""
     first = Step(STAGES["01_generate"], run, given_profile or run.profile.name)
     return [
         first,

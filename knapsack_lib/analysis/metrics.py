@@ -16,6 +16,7 @@ import pandas as pd
 
 from knapsack_lib.analysis.failures import after_missing, failure_of
 from knapsack_lib.episodes import Episode, Turn
+from knapsack_lib.errors import UserError
 from knapsack_lib.families import family_or_unknown
 
 __all__ = ["CELL", "episode_frame", "labels", "tidy", "typed"]
@@ -76,6 +77,10 @@ def episode_frame(episodes: Iterable[Episode]) -> pd.DataFrame:
     def rows() -> Iterator[dict[str, Any]]:
         for episode in episodes:
             own = family_or_unknown(episode.family).metrics
+            if taken := COLUMNS.keys() & own.keys():
+                raise UserError(
+                    f"family {episode.family}: the metric {min(taken)} has the name of another column; rename it"
+                )
             metrics.update((name, metric.kind) for name, metric in own.items())
             yield _row(episode) | {name: metric.of(episode.result) for name, metric in own.items()}
 

@@ -81,7 +81,8 @@ def run(study: Run, stage: str, jobs: int) -> None:
     from knapsack_lib.runner import run_study
 
     for number in STOPPING:
-        signal.signal(number, _stop)
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup, or a job in a script's background
+            signal.signal(number, _stop)
     steps = steps_of(study, stage)
     status = run_study(steps, jobs)
     if not status and not stage:

@@ -7,7 +7,7 @@ for turn in read(episode, task):
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -17,7 +17,8 @@ from knapsack_lib.analysis.behaviour import FUNCTIONS, WORD, parsed, restated
 from knapsack_lib.analysis.failures import trouble
 from knapsack_lib.analysis.names import BUILTINS, Names
 from knapsack_lib.episodes import Episode, Turn
-from knapsack_lib.families import Task, family_or_unknown
+from knapsack_lib.families import Family, Task, family_or_unknown
+from knapsack_lib.families.base import Calls
 
 __all__ = ["Mark", "Reading", "read"]
 
@@ -88,12 +89,19 @@ def read(episode: Episode, task: Task | None = None) -> list[Reading]:
                 trouble=trouble(turn),
                 tokens=tokens,
                 progress=progress[number - 1],
-                picture=family.picture(calls[:number], task),
+                picture=_picture(family, calls[:number], task),
             )
         )
         before = after
         shown |= set(WORD.findall(turn.observation or ""))
     return found
+
+
+def _picture(family: Family, calls: Sequence[Calls], task: Task | None) -> str:
+    try:
+        return family.picture(calls, task)
+    except Exception as error:  # noqa: BLE001  a family's drawing must not hide its episode
+        return f"<svg><text>this drawing failed: {type(error).__name__}</text></svg>"
 
 
 def _walked(turn: Turn, shown: set[str], helpers: Helpers) -> tuple[Names, list[Any]]:

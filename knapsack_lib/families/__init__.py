@@ -52,14 +52,18 @@ def family_named(name: str) -> Family:
         loaded = sys.modules[module] = importlib.util.module_from_spec(spec)
         try:
             spec.loader.exec_module(loaded)
-        except BaseException:
+        except Exception as error:
             del sys.modules[module]
-            raise
+            what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            raise UserError(f"family {name}: {own.name} cannot be imported ({what})") from error
     found = getattr(importlib.import_module(module), "FAMILY", None)
-    if not isinstance(found, Family) or found.name != name:
+    if not isinstance(found, Family) or getattr(found, "name", "") != name:
         raise UserError(
             f"family {name}: its module needs FAMILY = an instance of Family whose name is {name!r}"
         )
+    for attribute in ("tools", "sizes", "tools_text", "task_text"):
+        if not hasattr(found, attribute):
+            raise UserError(f"family {name}: its class lacks {attribute} (see families/base.py)")
     return found
 
 

@@ -11,6 +11,7 @@ through tool calls.
 
 from __future__ import annotations
 
+import builtins
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,6 +33,9 @@ class ToolError(Exception):
     """A tool's refusal. `kind` names the builtin exception that the agent's code sees."""
 
     def __init__(self, kind: str, message: str):
+        raised = getattr(builtins, kind, None)
+        if not (isinstance(raised, type) and issubclass(raised, Exception)):
+            raise ValueError(f"ToolError: {kind!r} is not the name of a builtin exception")
         super().__init__(message)
         self.kind = kind
 

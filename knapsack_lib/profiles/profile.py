@@ -45,7 +45,6 @@ EPISODE_SETTINGS = {
     "interpreter",
     "prompt",
     "teacher",
-    "base",
     "training",
     "evaluation",
 }
@@ -59,7 +58,6 @@ OPERATION: dict[str, Any] = {
             "start_seconds",
             "timeout_seconds",
             "agreement",
-            "url",
             "python",
         }
     },
@@ -88,7 +86,7 @@ class Profile(Strict):
     interpreter: InterpreterSettings = Field(description="how kills and protections are treated")
     prompt: PromptOptions = Field(description="what the agent reads")
     teacher: Teacher = Field(description="who writes the traces")
-    base: Base = Field(description="the pocket base, for notebook 00")
+    base: Base = Field(description="the pocket base, for notebook 00 alone")
     training: Training = Field(description="one fine-tune")
     evaluation: Evaluation = Field(description="how models play")
     gates: Gates = Field(description="what must hold before anything is reported")
@@ -108,7 +106,7 @@ class Profile(Strict):
         return value
 
     @model_validator(mode="after")
-    def _one_seed_each(self) -> Profile:
+    def _sections_fit(self) -> Profile:
         named = self.training.seeds
         if named and len(named) < self.train_seeds:
             raise ValueError(

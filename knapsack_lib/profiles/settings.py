@@ -7,7 +7,7 @@ was.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
@@ -251,7 +251,7 @@ class Training(Strict):
         default="play",
         description="a checkpoint by playing the validation tasks (pocket engine), or by their loss",
     )
-    seeds: tuple[int, ...] = Field(
+    seeds: tuple[Annotated[int, Field(ge=0, strict=True)], ...] = Field(
         default=(), description="of the adapters, in order; empty: drawn from the root seed"
     )
 
