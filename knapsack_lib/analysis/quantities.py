@@ -8,16 +8,11 @@ interval where one is meant, and the words of its place: score, Low, Persistent 
 (runtime), Easy (difficulty). A setting is addressed by its place in the profile:
 trainingMuonLearningRate.
 
-A comparison of tokens has a name in each of three places:
-
-    number             claim       contrast (contrasts.py)
-    ratioTax           tax         habit    reset→persistent over persistent→persistent
-    ratioAligned       cost        aligned  reset→reset over persistent→persistent (its inverse)
-    ratioMismatch      –           loss     persistent→reset over persistent→persistent (its inverse)
-    ratioEfficiency    efficiency  –        score per token, persistent→persistent over reset→reset
-
-The claim `quality` is the contrast aligned of scores (diffAligned), `learned` the contrast
-interaction (diffInteraction).
+The same comparison may have a name as a number here, a claim (claims.py) and a contrast
+(contrasts.py): ratioTax is the claim tax and the contrast habit; ratioAligned the claim cost and the
+contrast aligned, inverted; ratioMismatch the contrast loss, inverted; ratioEfficiency the claim
+efficiency and no contrast; diffAligned the claim quality and the contrast aligned; diffInteraction
+the claim learned and the contrast interaction.
 """
 
 from __future__ import annotations
