@@ -39,8 +39,9 @@ class World:
         return dict(self.public)
 
     def guess(self, number):
-        if not isinstance(number, int):
-            raise ToolError("ValueError", "give a whole number")
+        highest = self.public["highest"]
+        if type(number) is not int or not 1 <= number <= highest:
+            raise ToolError("ValueError", f"give a whole number from 1 to {highest}")
         if len(self.asked) >= self.public["guesses"]:
             raise ToolError("RuntimeError", "no guesses are left")
         self.asked.append(number)
@@ -87,7 +88,7 @@ class Toy(Family):
 
     def make_task(self, size, *, seed, split, index):
         size = self.size(size) if isinstance(size, str) else size
-        drawn = named_seed(seed, self.name, split, index)
+        drawn = named_seed(seed, self.name, size.highest, split, index)
         number = int(np.random.default_rng(drawn).integers(1, size.highest + 1))
         return Task(
             task_id=f"{self.name}-{split}-{index:05d}",
@@ -95,7 +96,7 @@ class Toy(Family):
             seed=drawn,
             difficulty={"needed": size.highest.bit_length(), **vars(size)},
             tools=list(self.tools),
-            public=vars(size),
+            public=dict(vars(size)),
             private={"number": number},
             reference={"number": number},
             nl=f"A hidden number up to {size.highest}.",
@@ -116,7 +117,8 @@ class Toy(Family):
         return [{"guesses": float(count)} for count in asked]
 
     def picture(self, turns, task):
-        asked = [call["args"][0] for calls in turns for call in calls if call["name"] == "guess"]
+        told = [call for calls in turns for call in calls if not call["error"]]
+        asked = [call["args"][0] for call in told if call["name"] == "guess"]
         width = 400 / (task.public["highest"] if task else max(asked, default=1))
         dots = "".join(f'<circle cx="{number * width:.1f}" cy="10" r="4"/>' for number in asked)
         return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 400 20">{dots}</svg>'

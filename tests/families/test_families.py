@@ -14,7 +14,13 @@ from knapsack_lib.analysis.metrics import episode_frame
 from knapsack_lib.errors import UserError
 from knapsack_lib.explorer.catalogue import open_catalogue
 from knapsack_lib.explorer.pages import write_pages
-from knapsack_lib.families import family_file, family_named, family_names, family_or_unknown
+from knapsack_lib.families import (
+    ToolError,
+    family_file,
+    family_named,
+    family_names,
+    family_or_unknown,
+)
 from knapsack_lib.families.task_files import read_tasks
 from knapsack_lib.play import play_cell
 from knapsack_lib.profiles import RUNTIMES, Cell, load_profile
@@ -70,12 +76,39 @@ def test_a_file_of_the_project_cannot_stand_in_for_one_of_the_library(project, n
         one_line(caught)
 
 
-def test_a_family_that_cannot_be_imported_fails_in_the_same_way_twice(project):
+UNTOLD = """
+from knapsack_lib.families.base import Family
+class Broken(Family):
+    name, tools = "broken", ("finish",)
+    def make_task(self, size, *, seed, split, index): ...
+    def world(self, task): ...
+FAMILY = Broken()
+"""
+
+
+@pytest.mark.parametrize(
+    "source, line",
+    [
+        (
+            "import json\n1 / 0\n",
+            "broken.py cannot be imported (ZeroDivisionError: division by zero)",
+        ),
+        ("x = 1\n", "needs FAMILY = an instance of Family whose name is 'broken'"),
+        (UNTOLD, "its class lacks sizes (see families/base.py)"),
+    ],
+)
+def test_a_family_that_is_not_whole_is_one_line_each_time(project, source, line):
     (project / "families").mkdir()
-    (project / "families" / "broken.py").write_text("import json\n1 / 0\n")
+    (project / "families" / "broken.py").write_text(source)
     for _ in range(2):
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(UserError) as caught:
             family_named("broken")
+        assert line in one_line(caught)
+
+
+def test_a_refusal_names_an_exception_that_the_agent_knows():
+    with pytest.raises(ValueError, match="'NoSuchError' is not the name of a builtin exception"):
+        ToolError("NoSuchError", "hm")
 
 
 def test_episodes_of_an_unknown_family_can_be_read_and_not_played(project):
