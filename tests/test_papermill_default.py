@@ -62,6 +62,8 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setenv("KNAPSACK_ROOT", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     leave_first_stage(load_profile("pocket").run())
+    for stage in ("01_generate", "02_teacher", "03_finetune"):
+        (tmp_path / "notebooks" / f"{stage}.ipynb").write_text("{}")
     write_notebook(tmp_path / CELL, PARAMETERS, CHECK, SHOW)
     return tmp_path
 

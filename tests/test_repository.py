@@ -55,7 +55,7 @@ ROOMS = [
 ABOVE = {
     "study": {*ROOMS[: ROOMS.index("keys") + 1], "interpreter", "store"},
     "papermill_default": {"errors", "files", "progress", "study"},
-    "runner": {"files", "papermill_default", "policy_factory", "progress", "study"},
+    "runner": {"errors", "files", "papermill_default", "policy_factory", "progress", "study"},
     "resource_estimate": {"policies", "profiles"},
     "doctor": {"errors", "files", "interpreter", "policies", "profiles", "resource_estimate"},
     "analysis": {"errors", "seeds", "files", "profiles", "families", "episodes", "store"},
