@@ -93,7 +93,9 @@ def test_exactly_one_finished_python_block_is_run(text, stop, status, code):
     ],
 )
 @BOTH
-def test_a_reply_that_cannot_be_run_is_answered_and_the_episode_continues(play, reply, status, mode):
+def test_a_reply_that_cannot_be_run_is_answered_and_the_episode_continues(
+    play, reply, status, mode
+):
     episode, shown, _ = play(
         [block("x = 1"), reply, block("print('x' in globals())"), block("finish()")], mode
     )

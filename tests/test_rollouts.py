@@ -166,7 +166,8 @@ def test_a_stopped_run_reports_what_is_saved_and_continues(rolls, pocket):
             raise KeyboardInterrupt
 
     with pytest.raises(
-        KeyboardInterrupt, match="stopped: 3 of 6 episodes are saved; run the same command to continue"
+        KeyboardInterrupt,
+        match="stopped: 3 of 6 episodes are saved; run the same command to continue",
     ):
         rolls("a", shard=1, show=stop)
     assert rolls("a", shard=1) == rolls("b", shard=1)

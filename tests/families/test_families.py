@@ -15,7 +15,6 @@ from knapsack_lib.errors import UserError
 from knapsack_lib.explorer.catalogue import open_catalogue
 from knapsack_lib.explorer.pages import write_pages
 from knapsack_lib.families import (
-    ToolError,
     family_file,
     family_named,
     family_names,
@@ -104,11 +103,6 @@ def test_a_family_that_is_not_whole_is_one_line_each_time(project, source, line)
         with pytest.raises(UserError) as caught:
             family_named("broken")
         assert line in one_line(caught)
-
-
-def test_a_refusal_names_an_exception_that_the_agent_knows():
-    with pytest.raises(ValueError, match="'NoSuchError' is not the name of a builtin exception"):
-        ToolError("NoSuchError", "hm")
 
 
 def test_episodes_of_an_unknown_family_can_be_read_and_not_played(project):

@@ -31,7 +31,8 @@ def test_only_who_is_of_the_session_is_ended():
         processes.end_member(other.pid, leader.pid)
         family = processes.members(leader.pid)
         processes.end_session(leader)
-        assert leader.returncode == -9 and gone(family) and is_running(other.pid)
+        # The shell may see its own child killed first: it ends with 128 + 9 then.
+        assert leader.returncode in (-9, 137) and gone(family) and is_running(other.pid)
     finally:
         other.kill()
         other.wait()
