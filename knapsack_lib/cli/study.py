@@ -81,7 +81,7 @@ def run(study: Run, stage: str, jobs: int) -> None:
     from knapsack_lib.runner import run_study
 
     for number in STOPPING:
-        if signal.getsignal(number) != signal.SIG_IGN:  # nohup, or a job in a script's background
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
             signal.signal(number, _stop)
     steps = steps_of(study, stage)
     status = run_study(steps, jobs)
