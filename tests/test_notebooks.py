@@ -41,6 +41,16 @@ def knapsack(project, *words):
     )
 
 
+@pytest.fixture
+def studied(project):
+    """The project with a whole smoke study. Nothing is left to do where a test before ran it, in
+    this process: tests are shared out among processes, each with a project of its own."""
+    with knapsack(project, "run", "--profile", "smoke") as child:
+        lines = child.stdout.read()
+    assert child.returncode == 0, lines
+    return project
+
+
 def executed(path):
     """The code cells of an executed notebook, none of which may have failed."""
     cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
@@ -79,25 +89,26 @@ def test_a_smoke_study_that_is_killed_on_its_way_comes_to_its_end(project):
 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", ["00_pocket_base", "06_explore"])
-def test_a_notebook_outside_the_graph_runs_at_the_smoke_profile(project, name):
-    with knapsack(project, "run", "--profile", "smoke", "--stage", name) as child:
+def test_a_notebook_outside_the_graph_runs_at_the_smoke_profile(studied, name):
+    with knapsack(studied, "run", "--profile", "smoke", "--stage", name) as child:
         lines = child.stdout.read()
     assert child.returncode == 0, lines
-    assert len(executed(project / "runs" / "smoke" / "notebooks" / f"{name}.ipynb")) > 3
+    assert len(executed(studied / "runs" / "smoke" / "notebooks" / f"{name}.ipynb")) > 3
 
 
-def test_a_cell_in_a_mode_between_the_two_is_played_by_notebook_04(project):
+@pytest.mark.timeout(1800)
+def test_a_cell_in_a_mode_between_the_two_is_played_by_notebook_04(studied):
     words = ["-p", "profile", "smoke", "-p", "train", "base", "-p", "runtime", "ttl:2"]
     done = subprocess.run(
         [sys.executable, "-m", "papermill", "notebooks/04_cross_eval.ipynb", *words],
-        cwd=project,
-        env={**os.environ, "KNAPSACK_ROOT": str(project)},
+        cwd=studied,
+        env={**os.environ, "KNAPSACK_ROOT": str(studied)},
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    store = project / "runs" / "smoke" / "cells" / "base-ttl2-easy"
+    store = studied / "runs" / "smoke" / "cells" / "base-ttl2-easy"
     assert len(read_episodes(store, "")) == load_profile("smoke").tasks.easy
 
 
