@@ -26,6 +26,7 @@ import psutil
 from jupyter_client.manager import KernelManager
 
 from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
+from knapsack_lib.machine import cores
 from knapsack_lib.profiles import Limits
 
 LIMITS = Limits(
@@ -252,7 +253,7 @@ def main() -> None:
                     runner.measure(1 if "restart" in runner.name else 10)
     table(runners)
     print(
-        f"start of a pool and its first step: {statistics.median(starts):.0f} ms ({os.cpu_count()} cores)\n"
+        f"start of a pool and its first step: {statistics.median(starts):.0f} ms ({cores()} cores)\n"
     )
     ratios({runner.name: runner for runner in runners})
     sys.stdout.flush()

@@ -8,7 +8,6 @@ print("\\n".join(examine("paper")))           # the machine, then one
 from __future__ import annotations
 
 import importlib.util
-import os
 import platform
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ from pathlib import Path
 from knapsack_lib.errors import installs
 from knapsack_lib.files import project_root
 from knapsack_lib.interpreter.confine import PROTECTIONS
+from knapsack_lib.machine import cores, memory
 from knapsack_lib.policies.gemini_wire import has_key
 from knapsack_lib.policies.prices import load_prices
 from knapsack_lib.profiles import Profile, load_profile
@@ -38,7 +38,7 @@ PROGRAMS = {"latexmk": "the PDF", "chromium": "make test-browser"}
 
 @dataclass(frozen=True)
 class Machine:
-    """Bytes; `gpus` are (name, memory). `lacking` maps an extra to its modules that are not
+    """Bytes; cores and memory are our share of them; `gpus` are (name, memory). `lacking` maps an extra to its modules that are not
     installed."""
 
     system: str
@@ -58,8 +58,8 @@ def look() -> Machine:
     }
     return Machine(
         f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-        os.cpu_count() or 1,
-        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        cores(),
+        memory(),
         shutil.disk_usage(project_root()).free,
         _gpus(),
         lacking,

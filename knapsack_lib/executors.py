@@ -3,7 +3,7 @@ own.
 
     for index, result in as_done(work, jobs, "ray"): ...
 
-`processes` are of this machine, one for each core; `ray` joins the cluster at RAY_ADDRESS, `dask`
+`processes` are of this machine, one for each core that is ours; `ray` joins the cluster at RAY_ADDRESS, `dask`
 the scheduler at DASK_SCHEDULER_ADDRESS; without an address each starts workers on this machine.
 `work` and the jobs are pickled, so they must not hold open files or sockets.
 """
@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from knapsack_lib.errors import UserError, check_choice, installs
+from knapsack_lib.machine import cores
 
 __all__ = ["EXECUTORS", "WorkerLost", "as_done"]
 
@@ -47,6 +48,7 @@ def as_done(
         raise UserError(f"joblib is not installed; run: {installs(executor)}") from None
     with _backend(executor) as lost:
         # Ray's backend gives nothing back before all is done: it is asked in waves.
+        workers = -1 if executor != "processes" else min(cores(), effective_n_jobs(-1))
         wave = WAVES * effective_n_jobs(-1) if executor == "ray" else len(jobs)
         for first in range(0, len(jobs), wave):
             mine = [
@@ -55,9 +57,9 @@ def as_done(
             ]
             how = "list" if executor == "ray" else "generator_unordered"
             try:
-                yield from Parallel(n_jobs=-1, return_as=how, pre_dispatch="all", batch_size=1)(
-                    mine
-                )
+                yield from Parallel(
+                    n_jobs=workers, return_as=how, pre_dispatch="all", batch_size=1
+                )(mine)
             except lost as error:
                 raise WorkerLost(
                     f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
@@ -92,10 +94,10 @@ def _ray() -> Iterator[tuple[type[BaseException], ...]]:
         from ray.util.joblib import register_ray
     except ImportError:
         raise UserError(f"ray is not installed; run: {installs('ray')}") from None
+    address = os.environ.get("RAY_ADDRESS")
+    here = {} if address else {"num_cpus": cores()}
     try:
-        ray.init(
-            address=os.environ.get("RAY_ADDRESS"), ignore_reinit_error=True, log_to_driver=False
-        )
+        ray.init(address=address, ignore_reinit_error=True, log_to_driver=False, **here)
     except (ConnectionError, OSError, RuntimeError) as error:
         raise UserError(
             f"no Ray cluster at RAY_ADDRESS: {' '.join(str(error).split())[:200]}"
@@ -116,7 +118,9 @@ def _dask() -> Iterator[tuple[type[BaseException], ...]]:
         client = (
             Client(address, timeout=20)
             if address
-            else Client(LocalCluster(threads_per_worker=1, dashboard_address=None))
+            else Client(
+                LocalCluster(n_workers=cores(), threads_per_worker=1, dashboard_address=None)
+            )
         )
     except OSError as error:
         raise UserError(

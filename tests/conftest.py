@@ -12,6 +12,7 @@ import pytest
 from knapsack_lib.agent import act
 from knapsack_lib.families import family_named
 from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
+from knapsack_lib.machine import cores
 from knapsack_lib.papermill_default import KERNEL_ENVIRONMENT
 from knapsack_lib.profiles import Cell, Limits, PromptOptions, load_profile
 
@@ -19,7 +20,12 @@ from knapsack_lib.profiles import Cell, Limits, PromptOptions, load_profile
 os.environ.update(
     {name: value for name, value in KERNEL_ENVIRONMENT.items() if name != "PYTHONHASHSEED"}
 )
-POCKET = Path(__file__).parent.parent / "params" / "pocket.yaml"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """`pytest -n auto` in a container starts no more than its share of the cores can run."""
+    return cores()
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ os.environ |= {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HU
 from measure import Row, table
 
 from knapsack_lib.keys import ANALYSIS, sources_digest
+from knapsack_lib.machine import cores
 from knapsack_lib.provenance import package_versions
 
 PARTS = (
@@ -61,7 +62,7 @@ def main() -> None:
             rows.append(row)
             print(*list(table([row]))[1:], sep="\n", file=sys.stderr, flush=True)
         print(f"{part}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-    text = "\n".join([f"{_processor()}, {os.cpu_count()} cores; one thread", "", *table(rows)])
+    text = "\n".join([f"{_processor()}, {cores()} cores; one thread", "", *table(rows)])
     print(text)
     if given.keep:
         (FOLDER / "bench.txt").write_text(text + "\n", encoding="utf-8")

@@ -17,6 +17,7 @@ from typing import Any
 from knapsack_lib.families.base import ToolError
 from knapsack_lib.interpreter.pool import Child
 from knapsack_lib.interpreter.wire import MAX_MESSAGE, Answer, Block, Done, framed, lacking
+from knapsack_lib.machine import cores
 from knapsack_lib.profiles import Limits
 
 __all__ = ["Killed", "Step", "ToolCall", "masked"]
@@ -27,7 +28,7 @@ MAX_LINE = 1 << 31
 FLOOD = 1 << 20  # bytes of output after which a step is ended
 DEPTH = 20  # of lists in a tool's arguments
 ADDRESS = re.compile(r"\b0x[0-9a-f]{11,16}\b")  # object addresses differ from run to run
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+CORES = cores()  # the fastest that a block can use up its processor time
 # Places differ from machine to machine. Longer ones first; a prefix like /usr says nothing of a
 # machine.
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "parent.py")
