@@ -13,7 +13,6 @@ import argparse
 import contextlib
 import io
 import itertools
-import os
 import statistics
 import subprocess
 import sys

@@ -20,6 +20,7 @@ from knapsack_lib.profiles import Cell, Limits, PromptOptions, load_profile
 os.environ.update(
     {name: value for name, value in KERNEL_ENVIRONMENT.items() if name != "PYTHONHASHSEED"}
 )
+POCKET = Path(__file__).parent.parent / "params" / "pocket.yaml"
 
 
 @pytest.hookimpl(optionalhook=True)
