@@ -23,6 +23,7 @@ from knapsack_lib.errors import UserError
 from knapsack_lib.messages import Message
 
 __all__ = [
+    "ACTED",
     "Episode",
     "EpisodeFile",
     "Turn",
@@ -33,12 +34,17 @@ __all__ = [
 ]
 
 
+# Parse statuses of a reply that did something: its block was run, or it called tools, as a ReAct agent
+# does without any code
+ACTED = ("code", "tool_calls")
+
+
 @dataclass(frozen=True)
 class Turn:
     """One reply and what came of it. Token counts are those of this model call.
 
-    `parse_status`: code, no_code, several_blocks, cut_off or context. `reply_ids`: the sampled ids,
-    where known.
+    `parse_status`: code, tool_calls, no_code, several_blocks, cut_off or context. `reply_ids`: the
+    sampled ids, where known.
     """
 
     reply: str
@@ -81,7 +87,7 @@ class Episode:
         out = list(self.opening)
         for turn in self.turns:
             out.append({"role": "assistant", "content": turn.reply})
-            if turn.observation is not None:
+            if turn.observation:  # in the authors' traces a block that printed nothing has no answer
                 out.append({"role": "user", "content": turn.observation})
         return out
 

@@ -23,7 +23,7 @@ __all__ = ["ID", "base_folder", "fetched"]
 
 ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(?:@[\w./-]+)?")
 WANTED = {
-    "dataset": ["*.json", "*.jsonl", "*.tar", "*.tar.gz", "*.tgz"],
+    "dataset": ["*.json", "*.jsonl", "*.jsonl.gz", "*.tar", "*.tar.*", "*.tgz", "*.zip"],
     "model": ["*.json", "*.safetensors", "*.jinja", "*.txt", "tokenizer*"],
 }
 

@@ -18,7 +18,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from knapsack_lib.episodes import Episode, Turn
+from knapsack_lib.episodes import ACTED, Episode, Turn
 from knapsack_lib.families import family_or_unknown
 
 __all__ = [
@@ -66,7 +66,7 @@ def trouble(turn: Turn) -> str:
     """
     if turn.parse_status in ("cut_off", "context"):
         return "cut_off"
-    if turn.parse_status != "code":
+    if turn.parse_status not in ACTED:
         return "no_code"
     if turn.error_type in MISSING:
         return "missing"

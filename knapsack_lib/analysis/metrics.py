@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from knapsack_lib.analysis.failures import after_missing, failure_of
-from knapsack_lib.episodes import Episode, Turn
+from knapsack_lib.episodes import ACTED, Episode, Turn
 from knapsack_lib.errors import UserError
 from knapsack_lib.families import family_or_unknown
 
@@ -143,7 +143,7 @@ def _row(episode: Episode) -> dict[str, Any]:
         "recovered": after.recovered if after else None,
         "failure": failure_of(episode),
         "errors": sum(turn.error_type is not None or turn.killed_by is not None for turn in turns),
-        "not_run": sum(turn.parse_status != "code" for turn in turns),
+        "not_run": sum(turn.parse_status not in ACTED for turn in turns),
         "slips": sum(turn.slip for turn in turns),
         "state_lost": any(turn.state_lost for turn in turns),
     }

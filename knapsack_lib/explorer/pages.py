@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from knapsack_lib.episodes import Episode, Turn
+from knapsack_lib.episodes import ACTED, Episode, Turn
 from knapsack_lib.explorer import plots
 from knapsack_lib.explorer.catalogue import Catalogue
 from knapsack_lib.explorer.markup import chip, code, drawing, fragment, page, text
@@ -94,7 +94,7 @@ def turn(reading: Reading) -> str:
             f'<div class="prose">{text(reading.reasoning)}</div>',
             f"<pre>{code(one.code, reading.marks)}</pre>"
             if one.code is not None
-            else chip(f"not run: {one.parse_status}", "bad"),
+            else ("" if one.parse_status in ACTED else chip(f"not run: {one.parse_status}", "bad")),
             f'<div class="prose soft">{text(reading.after)}</div>' if reading.after else "",
             f'<pre class="out{trouble and " bad"}">{text(_observation(one))}</pre>',
             _calls(one.tool_calls),
