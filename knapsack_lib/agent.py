@@ -6,11 +6,11 @@ Episode. Nothing in it depends on the runtime's persistence but the interpreter 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Generator
 from dataclasses import asdict, replace
 from typing import Any
 
+from knapsack_lib.blocks import the_block
 from knapsack_lib.episodes import Episode, Turn
 from knapsack_lib.errors import UserError
 from knapsack_lib.families import Family, Task, World, family_named
@@ -21,19 +21,15 @@ from knapsack_lib.prompts import observation_text, opening, refusal_text
 
 __all__ = ["act", "code_of"]
 
-FENCE = re.compile(r"```(?:python|py)[ \t]*\n(.*?)\n?```", re.S)
 NOT_RUN = Observation("")
 
 
 def code_of(reply: Reply) -> tuple[str, str | None]:
-    """(parse status, code). Exactly one fenced python block in a reply that the model ended is run; anything else is
-    not."""
+    """(parse status, code). A reply that the model did not end is not run (blocks.py has the rule)."""
     if reply.stop != "end":
         return reply.stop, None
-    blocks = FENCE.findall(reply.text)
-    if len(blocks) == 1:
-        return "code", blocks[0]
-    return ("several_blocks" if blocks else "no_code"), None
+    status, block = the_block(reply.text)
+    return status, None if block is None else block.code
 
 
 def act(

@@ -28,7 +28,8 @@ LIBRARY = Path(__file__).parent
 EPISODE = (
     "agent.py",
     "assets/chat_template.jinja",
-    "chat.py",
+    "blocks.py",
+    "chat",
     "episodes.py",
     "families/base.py",
     "families/ids.py",
@@ -40,13 +41,14 @@ EPISODE = (
     "prompts.py",
     "rollouts.py",
     "seeds.py",
+    "serving/vllm.py",
 )
 TRAINING = (*EPISODE, "profiles/run.py", "training")
 ANALYSIS = (*EPISODE, "analysis")
 # Of a family: its drawings, and the authors' files in its terms. They change nothing that is played.
 ONLY_SHOWS = ("view.py", "published.py")
 # Another version of these may compute other bytes.
-COMPUTING = ("numpy", "torch", "tokenizers", "transformers")
+COMPUTING = ("markdown-it-py", "numpy", "torch", "tokenizers", "transformers")
 
 
 @cache

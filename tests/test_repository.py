@@ -30,6 +30,7 @@ ROOMS = [
     "seeds",
     "files",
     "machine",
+    "proxies",
     "messages",
     "blocks",
     "profiles",

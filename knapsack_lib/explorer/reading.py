@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from knapsack_lib.agent import FENCE
 from knapsack_lib.analysis.behaviour import FUNCTIONS, WORD, parsed, restated
 from knapsack_lib.analysis.failures import trouble
 from knapsack_lib.analysis.names import BUILTINS, Names
+from knapsack_lib.blocks import the_block
 from knapsack_lib.episodes import Episode, Turn
 from knapsack_lib.families import Family, Task, family_or_unknown
 from knapsack_lib.families.base import Calls
@@ -137,10 +137,10 @@ def _bound_by_calls(names: Names, helpers: Helpers) -> set[str]:
 
 def _prose(turn: Turn) -> tuple[str, str]:
     """What a reply says before and after its one block."""
-    found = FENCE.search(turn.reply)
-    if turn.code is None or found is None:
+    _, block = the_block(turn.reply)
+    if turn.code is None or block is None:
         return turn.reply, ""
-    return turn.reply[: found.start()].strip(), turn.reply[found.end() :].strip()
+    return turn.reply[: block.start].strip(), turn.reply[block.end :].strip()
 
 
 def _marks(code: str, marked: list[tuple[Any, str]]) -> Iterator[Mark]:
