@@ -4,15 +4,15 @@
     write_published(episodes, folder)                       # result and trace files of the authors' format
     write_chat(episodes, Path("train.jsonl"))               # {"messages": [...]} for chat fine-tuning
 
-What the format does not record is left empty: tool calls, live names, the text that the model was
-shown (the output of its block stands in for it). A score that is null stays NaN.
+What the format does not record is left empty: live names, the tool calls of a block (those of a
+ReAct step are listed), the text that the model was shown (the output of its block stands in for
+it). A score that is null stays NaN.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -27,6 +27,7 @@ from knapsack_lib.families import family_or_unknown
 from knapsack_lib.messages import Message
 from knapsack_lib.profiles import Cell
 from knapsack_lib.published.files import must_be_new, plain_name, written_whole
+from knapsack_lib.published.observations import calls_text, error_of, step_calls
 from knapsack_lib.published.records import Record, as_count, as_number, as_object
 
 __all__ = [
@@ -133,33 +134,25 @@ def _kept(data: Any) -> Episode | None:
 
 
 def _turn(step: Mapping[str, Any]) -> Turn:
+    """A ReAct step has no code and lists its tool calls."""
     result, usage = as_object(step.get("interpreter_result")), as_object(step.get("token_usage"))
     output, problem, code = str(result.get("output") or ""), result.get("error"), step.get("code")
-    kind, message = _error(problem)
+    kind, message = error_of(problem)
+    calls = step_calls(result) or []
+    shown = [output.rstrip("\n"), str(problem or ""), "" if code else calls_text(calls)]
     return replace(
         UNRECORDED,
         reply=str(step.get("assistant_text") or ""),
-        parse_status="code" if code else "no_code",
+        parse_status="code" if code else "tool_calls" if calls else "no_code",
         code=str(code) if code else None,
-        observation="\n".join(filter(None, [output.rstrip("\n"), str(problem or "")])),
+        observation="\n".join(filter(None, shown)),
         stdout=output,
         error_type=kind,
         error=message,
+        tool_calls=calls,
         prompt_tokens=as_count(usage.get("prompt_tokens")),
         completion_tokens=as_count(usage.get("completion_tokens")),
     )
-
-
-def _error(problem: object) -> tuple[str | None, str | None]:
-    """(type, message) of an error as the traces hold it: a line, or a traceback that ends with it."""
-    if isinstance(problem, dict) and problem:
-        return str(problem.get("type") or "Error"), str(problem.get("message") or "")
-    lines = [line.strip() for line in str(problem or "").splitlines() if line.strip()]
-    if not lines:
-        return None, None  # an error of blanks is none, as the empty one
-    kind, _, message = lines[-1].partition(":")
-    named = re.fullmatch(r"[A-Za-z_][\w.]*", kind)
-    return (kind, message.strip()) if named else ("Error", lines[-1])
 
 
 # Writing ------------------------------------------------------------------------------------------

@@ -4,38 +4,65 @@ or not at all.
     for name, data in members("benchmarks.tar.gz", wanted=lambda name: name.endswith(".json")): ...
     with written_whole(Path("main.tex")) as part: part.write_text(...)
 
-An archive's members are read in memory and never written, so that no name in it can reach a file of
-ours. Names that point outside, links, devices and what is too large are refused in one line.
+What systems and editors leave behind is passed over.
 """
 
 from __future__ import annotations
 
-import lzma
 import os
-import tarfile
 import tempfile
-import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path, PurePosixPath
+from contextlib import contextmanager
+from pathlib import Path
 
 from knapsack_lib.errors import UserError
+from knapsack_lib.published.archives import (
+    ARCHIVES,
+    LARGEST,
+    is_archive,
+    members_of,
+    shown_name,
+    unpacked,
+)
 
 __all__ = [
+    "ARCHIVES",
     "LARGEST",
     "is_archive",
+    "is_litter",
     "members",
     "must_be_new",
     "plain_name",
     "shown_name",
+    "unpacked",
     "written_whole",
 ]
 
-LARGEST = 512 * 2**20  # bytes of one file
-TOTAL = 8 * 2**30  # bytes of all files of an archive
-MOST = 200_000  # members
-# Bz2 and gzip raise OSError.
-DAMAGED = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
+# What Windows, macOS and others put next to data, and copies that a program has not ended or has left.
+LITTER = {
+    "$recycle.bin",
+    "@eadir",
+    "__macosx",
+    "__pycache__",
+    "desktop.ini",
+    "ehthumbs.db",
+    "lost+found",
+    "system volume information",
+    "thumbs.db",
+}
+LEFT = ("~", ".bak", ".crdownload", ".download", ".incomplete", ".orig", ".part", ".temp", ".tmp")
+
+
+def is_litter(name: str) -> bool:
+    """Whether a path within a source is something that no one means by the data in it."""
+    return any(_is_litter(part.casefold()) for part in name.split("/"))
+
+
+def _is_litter(part: str) -> bool:
+    """Hidden parts are: ._x and .DS_Store of macOS, .x.swp and .#x of editors, .ipynb_checkpoints."""
+    hidden = part.startswith(".") and part not in (".", "..")
+    locked = part.startswith("~$") or (part.startswith("#") and part.endswith("#"))
+    return hidden or locked or part in LITTER or part.endswith(LEFT)
 
 
 def members(
@@ -49,18 +76,9 @@ def members(
     elif not path.is_file():
         raise UserError(f"{shown_name(source)}: no such folder, archive or file")
     elif is_archive(path):
-        yield from _of_archive(path, wanted)
+        yield from members_of(path, wanted, is_litter)
     elif wanted(path.name):
         yield path.name, _read(path)
-
-
-def is_archive(path: Path) -> bool:
-    """Whether a file is a tar archive, by its name or its bytes."""
-    if path.name.endswith((".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")):
-        return True  # also when it is damaged: reading it reports that
-    with suppress(lzma.LZMAError, OSError, EOFError):
-        return tarfile.is_tarfile(path)
-    return False
 
 
 def must_be_new(folder: Path) -> None:
@@ -96,11 +114,6 @@ def plain_name(name: str, what: str) -> str:
     return name
 
 
-def shown_name(name: object) -> str:
-    """A file's name as a message may show it: on one line, not too long."""
-    return repr(str(name))[1:-1][-160:]
-
-
 def _of_folder(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
     """A link to a file is followed unless it leads out of the folder; a link to a folder is not."""
     root = path.resolve()
@@ -108,7 +121,7 @@ def _of_folder(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str,
         root = root.parents[1]  # the cache of huggingface_hub, whose files are links into its blobs
     files = [Path(folder, name) for folder, _, names in os.walk(path) for name in names]
     for name, file in sorted((file.relative_to(path).as_posix(), file) for file in files):
-        if not wanted(name) or not file.is_file():
+        if is_litter(name) or not wanted(name) or not file.is_file():
             continue
         if file.is_symlink() and not file.resolve().is_relative_to(root):
             raise UserError(f"{shown_name(name)}: a link that leads out of {root.name}; remove it")
@@ -119,38 +132,3 @@ def _read(path: Path) -> bytes:
     if path.stat().st_size > LARGEST:
         raise UserError(f"{shown_name(path.name)}: larger than {LARGEST // 2**20} MiB; split it")
     return path.read_bytes()
-
-
-def _of_archive(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
-    try:
-        with tarfile.open(path) as archive:
-            chosen, total = [], 0
-            for count, member in enumerate(archive):
-                total += _checked(member, path.name)
-                if count > MOST or total > TOTAL:
-                    raise UserError(
-                        f"{path.name}: more than {MOST:,} members or {TOTAL // 2**30} GiB; split it"
-                    )
-                if member.isfile() and wanted(member.name):
-                    chosen.append(member)
-            for member in sorted(chosen, key=lambda one: one.name):
-                yield member.name, archive.extractfile(member).read()  # type: ignore[union-attr]
-    except DAMAGED as error:
-        raise UserError(
-            f"{path.name}: the archive is damaged ({shown_name(error)}); fetch it again"
-        ) from None
-
-
-def _checked(member: tarfile.TarInfo, archive: str) -> int:
-    """The member's size, once it is known to be harmless."""
-    name = shown_name(member.name)
-    parts = PurePosixPath(member.name)
-    if parts.is_absolute() or ".." in parts.parts or "\\" in member.name:
-        raise UserError(
-            f"{archive}: member {name} points outside of the archive; do not use this file"
-        )
-    if not (member.isfile() or member.isdir()):
-        raise UserError(f"{archive}: member {name} is a link or a device; do not use this file")
-    if member.size > LARGEST:
-        raise UserError(f"{archive}: member {name} is larger than {LARGEST // 2**20} MiB; split it")
-    return member.size

@@ -5,23 +5,26 @@
     found.problems       # a line per file that could not be read
 
 A result file is <family>-<task_id>.json, its trace <family>-<task_id>.trace.json; either may be
-missing.
+missing. A family that is unknown here is taken for one in the benchmark layout (layout.py), and
+where there is a trace.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType
-from typing import Any
+from typing import Any, NamedTuple
 
-from knapsack_lib.errors import SPELLINGS, UserError
-from knapsack_lib.families import family_names
+from knapsack_lib.errors import UserError
 from knapsack_lib.profiles import Cell
 from knapsack_lib.published.files import members, shown_name
+from knapsack_lib.published.layout import Place, folders_above, known_families
+from knapsack_lib.published.observations import step_calls
 
 __all__ = [
     "Found",
@@ -34,9 +37,9 @@ __all__ = [
     "read_records",
 ]
 
-CELL = re.compile(
-    r"(?:^|/)(base|persistent|stateless|reset)_(persistent|stateless|reset)_(easy|hard|medium)(?:/|$)"
-)
+HALVES = re.compile(r"\\ud[89a-f]", re.I)
+NAMED = re.compile(r"(?:([A-Za-z_]\w*)-)?([^/]+?)(\.trace)?\.json$")
+TASK = {"public", "private"}  # in a task file, which has the name of a result file
 STATUSES = ("completed", "timeout", "error")
 # Beyond them nothing was counted or measured, and sums would overflow.
 LARGEST_COUNT, LARGEST_NUMBER = 2.0**53, 1e300
@@ -56,6 +59,7 @@ class Record:
     metrics: Mapping[str, float] = field(default_factory=dict)
     trace: Mapping[str, Any] | None = None
     seconds: float | None = None
+    folder: str = ""  # within the source
 
     @property
     def steps(self) -> int:
@@ -77,7 +81,19 @@ class Record:
     @property
     def tokens(self) -> int:
         """Prompt and completion tokens of the whole episode; 0 where nothing was spent."""
-        return as_count(as_object(self.summary.get("token_usage")).get("total_tokens"))
+        return as_count(as_object(self.usage).get("total_tokens"))
+
+    @property
+    def usage(self) -> Any:
+        """The summary's token usage: None where an episode ended before its first reply."""
+        return self.summary.get("token_usage")
+
+    @property
+    def tool_calls(self) -> float:
+        """Calls that the trace lists, as those of a ReAct agent do; NaN where it lists none."""
+        steps = [as_object(step.get("interpreter_result")) for step in self.step_events]
+        listed = [calls for calls in map(step_calls, steps) if calls is not None]
+        return sum(map(len, listed)) if listed else math.nan
 
 
 @dataclass(frozen=True)
@@ -91,30 +107,69 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
+class _Key(NamedTuple):
+    folder: str
+    family: str
+    task_id: str
+
+
+class _File(NamedTuple):
+    """What a name says. `certain`: it can be no other file, so that damage to it is a problem;
+    `placed`: it lies in its family's folder."""
+
+    key: _Key
+    is_trace: bool
+    certain: bool
+    placed: bool
+
+
+def _named(place: Place, known: Collection[str]) -> _File | None:
+    folder, _, name = place.name.rpartition("/")
+    match, placed = NAMED.fullmatch(name), place.family_folder
+    if match is None or name == "summary.json":
+        return None
+    family, task_id, trace = match.groups()
+    certain = family is not None and (family in known or family == placed)
+    if not certain and placed is not None:  # no family in the name
+        family, task_id = placed, name.removesuffix(".json").removesuffix(".trace")
+    if family is None:
+        return None
+    return _File(_Key(folder, family, task_id), bool(trace), certain, placed is not None)
+
+
 def read_records(source: str | Path, may_be_empty: bool = False) -> Found:
     """Read every episode of a folder or archive. A file that cannot be read becomes a line of
     `problems`; a source without any episode raises UserError (unless it may be empty)."""
-    named = re.compile(rf"(?:^|/)({'|'.join(family_names())})-([^/]+?)(\.trace)?\.json$")
-    results: dict[tuple[str, str, str], Mapping[str, Any]] = {}
-    traces: dict[tuple[str, str, str], Mapping[str, Any]] = {}
-    problems = []
-    for name, data in members(source, lambda name: named.search(name) is not None):
-        match = named.search(name)
-        assert match is not None
-        key, into = (name.rpartition("/")[0], match[1], match[2]), traces if match[3] else results
+    above, known = folders_above(source), frozenset(known_families())
+    results: dict[_Key, Mapping[str, Any]] = {}
+    traces: dict[_Key, Mapping[str, Any]] = {}
+    problems, guessed = [], set()
+    for name, data in members(source, lambda name: _named(Place(name, above), known) is not None):
+        file = _named(Place(name, above), known)
+        assert file is not None  # it was wanted
         try:
-            into[key] = _checked(data, name, trace=bool(match[3]))
+            found = _checked(data, name, file.is_trace)
         except UserError as error:
-            problems.append(str(error))
-    records = [_record(key, results.get(key), traces.get(key)) for key in sorted(results | traces)]
+            if file.certain:
+                problems.append(str(error))
+            continue
+        if file.is_trace and (file.certain or found.keys() & {"summary", "events"}):
+            traces[file.key] = found
+        elif not file.is_trace and not found.keys() >= TASK:
+            results[file.key] = found
+            guessed |= set() if file.certain or file.placed else {file.key}
+    results = {key: found for key, found in results.items() if key in traces or key not in guessed}
+    records = [
+        _record(key, results.get(key), traces.get(key), above) for key in sorted(results | traces)
+    ]
     if not records and not may_be_empty:
         tried = f"; {problems[0]}" if problems else ""
         raise UserError(
             f"{shown_name(source)}: no knapsack-<task>.json (or another family's) in it{tried}"
         )
     notes = (
-        f"{shown_name(task_id)}: a trace without its result file; it is counted with no score"
-        for _, _, task_id in sorted(traces.keys() - results.keys())
+        f"{shown_name(key.task_id)}: a trace without its result file; it is counted with no score"
+        for key in sorted(traces.keys() - results.keys())
     )
     return Found(str(source), tuple(records), tuple(problems), tuple(notes))
 
@@ -126,7 +181,10 @@ def json_object(data: bytes, name: str) -> dict[str, Any]:
     if not data.strip():
         raise UserError(f"{shown}: the file is empty; fetch it again")
     try:
-        found = json.loads(data)
+        text = data.decode(json.detect_encoding(data))
+        found = json.loads(text)
+        if HALVES.search(text):  # half a character, which JSON can spell and no file can hold
+            found = json.loads(json.dumps(found, ensure_ascii=False).encode("utf-8", "replace"))
     except UnicodeDecodeError:
         raise UserError(f"{shown}: not UTF-8; save it as UTF-8") from None
     except RecursionError:
@@ -149,7 +207,7 @@ def _checked(data: bytes, name: str, trace: bool) -> Mapping[str, Any]:
     ]
     if trace:
         parts = [("summary", found.get("summary"), dict), ("events", found.get("events"), list)]
-    elif found.get("status") not in STATUSES:
+    elif found.get("status") not in STATUSES and not found.keys() >= TASK:
         status = f"{found.get('status')!r:.60}"
         raise UserError(f"{shown_name(name)}: status {status} is none of {', '.join(STATUSES)}")
     for part, value, kind in parts:
@@ -158,24 +216,23 @@ def _checked(data: bytes, name: str, trace: bool) -> Mapping[str, Any]:
     return found
 
 
-def _record(key: tuple[str, str, str], result: Any, trace: Any) -> Record:
-    folder, family, task_id = key
-    named = CELL.search(f"/{folder}/")
-    words = [SPELLINGS.get(word, word) for word in named.groups()] if named else []
+def _record(key: _Key, result: Any, trace: Any, above: tuple[str, ...]) -> Record:
+    words = Place(f"{key.folder}/", above).cell
     result = result or {"status": "error"}
     outcome = as_object(result.get("result"))
     solved = outcome.get("is_solved")
     begin, end = as_number(result.get("started_at")), as_number(result.get("finished_at"))
     return Record(
-        family,
-        task_id,
-        Cell(family, *words) if words else None,  # type: ignore[arg-type]
+        key.family,
+        key.task_id,
+        Cell(key.family, *words) if words else None,
         result["status"],
         solved if isinstance(solved, bool) else None,
         as_number(outcome.get("score")),
         numbers(outcome.get("metrics")),
         trace,
         None if begin is None or end is None or end <= begin else end - begin,
+        key.folder,
     )
 
 

@@ -29,7 +29,7 @@ from knapsack_lib.seeds import named_seed
 __all__ = ["FAULTS", "Comparison", "Measure", "Stats", "compare", "measures", "stats"]
 
 FAULTS = (
-    "episodes without a step (time-outs before the first reply) are dropped, which flatters a condition that times out",
+    "episodes without token usage (time-outs before the first reply) are dropped, which flatters a condition that times out",
     "tool calls are counted by matching names in the source text: a call in a loop counts once, one in a comment too",
 )
 
@@ -66,7 +66,7 @@ def measures(found: Iterable[Found], as_published: bool = False) -> dict[str, Me
     return out | {
         "steps": Measure("steps", lambda r: math.nan if r.trace is None else r.steps, ".2f"),
         "tool_calls": Measure(
-            "tool calls", _matches if as_published else lambda r: math.nan, ".2f"
+            "tool calls", _matches if as_published else lambda r: r.tool_calls, ".2f"
         ),
         "total_tokens": Measure(
             "tokens", lambda r: math.nan if r.trace is None else r.tokens, ",.0f"
@@ -75,8 +75,12 @@ def measures(found: Iterable[Found], as_published: bool = False) -> dict[str, Me
 
 
 def _matches(record: Record) -> float:
-    """Names of tools in the source text, as the authors' script counts calls."""
-    call = re.compile(rf"\b(?:{'|'.join(family_or_unknown(record.family).tools)})\(")
+    """Names of tools in the source text, as the authors' script counts calls; NaN where no one here
+    knows the family's tools."""
+    tools = family_or_unknown(record.family).tools
+    if not tools:
+        return math.nan
+    call = re.compile(rf"\b(?:{'|'.join(tools)})\(")
     return sum(len(call.findall(str(step.get("code") or ""))) for step in record.step_events)
 
 
@@ -90,9 +94,11 @@ def stats(found: Found, as_published: bool = False) -> Stats:
     records = sorted(found.records, key=lambda record: (record.task_id, str(record.cell)))
     notes: list[str] = []
     if as_published:
-        records = [record for record in records if record.steps > 0]
+        records = [record for record in records if isinstance(record.usage, dict)]
         dropped = len(found.records) - len(records)
         notes = [f"{dropped} of {len(found.records)} episodes dropped: {FAULTS[0]}", FAULTS[1]]
+    if len(families := sorted({record.family for record in records})) > 1:
+        notes.append(f"the means are over {len(families)} families: {', '.join(families)}")
     if unscored := sum(record.score is None for record in records):
         notes.append(f"{unscored} episodes have no score and count as 0")
     if untraced := sum(record.trace is None for record in records):
@@ -197,11 +203,12 @@ def _tested(difference: np.ndarray) -> Test:
     )
 
 
-def _scores(found: Found) -> dict[str, float | None]:
-    """Task -> score of one condition."""
-    scores = {record.task_id: record.score for record in found.records}
+def _scores(found: Found) -> dict[tuple[str, str], float | None]:
+    """(Family, task) -> score of one condition."""
+    scores = {(record.family, record.task_id): record.score for record in found.records}
     if len(scores) < len(found.records):
-        [(twice, _)] = Counter(record.task_id for record in found.records).most_common(1)
+        tasks = Counter((record.family, record.task_id) for record in found.records)
+        [((_, twice), _)] = tasks.most_common(1)
         cells = sorted({record.cell.name for record in found.records if record.cell})
         which = f" ({', '.join(cells)})" if cells else ""
         raise UserError(

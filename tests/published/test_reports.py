@@ -174,3 +174,44 @@ def test_a_measure_that_some_episodes_lack_is_noted():
 def test_a_family_without_measures_of_its_own_has_those_that_all_have():
     names = ["success_rate", "optimality", "steps", "tool_calls", "total_tokens"]
     assert list(measures([Found("made", (Record("lamps", "0"),))])) == names
+
+
+def traced(task, usage, steps=0, family="knapsack", **more):
+    summary = {"num_steps": steps, "token_usage": usage}
+    return Record(family, task, score=0.0, trace={"summary": summary, **more})
+
+
+def test_the_authors_script_drops_only_episodes_without_token_usage():
+    usage = {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10}
+    records = [traced(f"{number:02}", usage, steps=2) for number in range(27)]
+    records += [traced("ended", usage), traced("erred", usage), traced("timed out", None)]
+    found = stats(Found("made", tuple(records)), as_published=True)
+    assert found.episodes == 29 and "1 of 30 episodes dropped" in found.notes[0]
+    assert found.means["steps"] == pytest.approx(54 / 29) and found.means["total_tokens"] == 10
+    assert stats(Found("made", tuple(records))).episodes == 30
+
+
+def step(code=None, **result):
+    return {"type": "StepEvent", "data": {"code": code, "interpreter_result": result}}
+
+
+def test_tool_calls_are_counted_where_the_trace_lists_them():
+    calls = [{"tool": "inspect", "output": "{}"}, {"tool": "take_item", "output": None}]
+    react = traced("0", {}, events=[step(results=calls), step(tool_calls=calls[:1]), step()])
+    coded = traced("1", {}, events=[step("inspect(1)", output="")])
+    assert stats(Found("made", (react,))).means["tool_calls"] == 3
+    assert stats(Found("made", (coded,))).means["tool_calls"] is None
+    both = stats(Found("made", (react, coded)))
+    assert both.means["tool_calls"] == 3 and "do not record 'tool calls'" in both.notes[0]
+
+
+def test_several_families_are_named_and_paired_each_for_itself():
+    a = Found("a", tuple(Record(family, "0", score=1.0) for family in ("lamps", "knapsack")))
+    assert "the means are over 2 families: knapsack, lamps" in stats(a).notes
+    assert compare(a, Found("b", (Record("lamps", "0", score=0.5),))).n_pairs == 1
+    assert compare(a, Found("b", (Record("other", "0", score=0.5),))).n_pairs == 0
+
+
+def test_calls_of_a_family_that_nobody_here_knows_are_not_guessed():
+    records = (traced("0", {}, steps=1, family="lamps", events=[step("switch(1)")]),)
+    assert stats(Found("made", records), as_published=True).means["tool_calls"] is None
