@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,13 @@ from knapsack_lib.policies.gemini_wire import (
     KEY_NAMES,
     asked_pause,
     connect,
+    is_reply,
+    kind_of,
     record_of,
     request_of,
     wire_errors,
 )
-from knapsack_lib.policies.prices import Estimate, Prices, estimate
+from knapsack_lib.policies.prices import Estimate, Prices, Usage, estimate
 from knapsack_lib.policies.replies import ReplyStore, reply_key
 from knapsack_lib.profiles import Gemini
 from knapsack_lib.seeds import named_seed
@@ -43,32 +46,6 @@ __all__ = ["Estimate", "GeminiPolicy", "Usage", "estimate"]
 CHARS_PER_TOKEN = 3  # few, so that an estimate is rather too high
 LONGEST_PAUSE = 60.0  # seconds of our own back-off
 LONGEST_ASKED = 600.0  # seconds; a server that asks for more is out of quota for now
-
-
-@dataclass(frozen=True)
-class Usage:
-    """Requests of one policy object: `paid` were answered, `failed` were not, for whatever reason,
-    and `from_store` needed no request. `unanswered` ended in a time-out, a broken connection or half
-    a reply: Google may have charged for them, which nothing here can know.
-
-    `spent_usd` counts all replies of the folder, of earlier runs too, as the budget does.
-    """
-
-    requests: int = 0
-    paid: int = 0
-    from_store: int = 0
-    failed: int = 0
-    unanswered: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    spent_usd: float = 0.0
-
-    def __str__(self) -> str:
-        return (
-            f"{self.requests:,} requests, {self.paid:,} paid replies ({self.prompt_tokens:,} tokens in, "
-            f"{self.completion_tokens:,} out), {self.from_store:,} replies from the store, {self.unanswered:,} requests "
-            f"without an answer, ${self.spent_usd:.4f} spent in all"
-        )
 
 
 @dataclass
@@ -169,15 +146,32 @@ class GeminiPolicy:
             temperature=setting.temperature,
             max_output_tokens=setting.max_output_tokens,
         )
-        record = play.store.get(key)
+        record, broken = _kept(play.store, key)
         if record is None:
-            record = self._paid(key, ask, tokens, play)
+            record = self._until_whole(key, broken, ask, tokens, play)
         else:
             self._count(from_store=1)
+        self._count(blocked=kind_of(record["reason"]) == "blocked")
         visible = record["completion_tokens"] - record["thought_tokens"]
         play.tokens[ask.key] = (record["prompt_tokens"] or tokens) + visible
         return Reply(
             record["text"], record["prompt_tokens"], record["completion_tokens"], record["stop"]
+        )
+
+    def _until_whole(
+        self, key: str, broken: int, ask: Ask, tokens: int, play: _Play
+    ) -> dict[str, Any]:
+        """Ask until an answer is a reply, each time with another seed: the same one might break the
+        same way. Raises PolicyError after `setting.attempts`."""
+        for number in range(broken, broken + self.setting.attempts):
+            seed = named_seed(ask.seed, "again", number) % 2**31 if number else ask.seed
+            record = self._paid(_numbered(key, number), replace(ask, seed=seed), tokens, play)
+            if is_reply(record):
+                return record
+            self._count(broken=1, failed=1)
+            self._back_off(key, number - broken, 0.0, play)
+        raise PolicyError(
+            f"no reply in {self.setting.attempts} answers; the last ended with {record['reason']}"
         )
 
     def _paid(self, key: str, ask: Ask, tokens: int, play: _Play) -> dict[str, Any]:
@@ -190,7 +184,7 @@ class GeminiPolicy:
             record["usd"] = self._price.usd(*counts) if any(counts) else worst
             record = play.store.put(key, {**record, "model": self.setting.model})
             usd = record["usd"]
-            self._count(paid=1, prompt_tokens=counts[0], completion_tokens=counts[1])
+            self._count(paid=is_reply(record), prompt_tokens=counts[0], completion_tokens=counts[1])
         finally:
             with self._room:
                 self._reserved.remove(worst)
@@ -237,12 +231,14 @@ class GeminiPolicy:
                 self._count(failed=1)
                 asked, reason = self._reaction(error)
             if attempt + 1 < self.setting.attempts:
-                # Jitter keeps requests that failed at the same time from being repeated at the same
-                # time; it is drawn from the request.
-                jitter = named_seed(int(key[:15], 16), "jitter", attempt) / 2**63
-                pause = max(asked, min(LONGEST_PAUSE, self._pause * 2**attempt)) * (1 + jitter / 2)
-                play.wait(pause)
+                self._back_off(key, attempt, asked, play)
         raise PolicyError(f"no answer after {self.setting.attempts} attempts; the last: {reason}")
+
+    def _back_off(self, key: str, attempt: int, asked: float, play: _Play) -> None:
+        """Wait, longer each time, and at least the `asked` seconds. Jitter keeps requests that failed
+        at the same time from being repeated at the same time; it is drawn from the request."""
+        jitter = named_seed(int(key[:15], 16), "jitter", attempt) / 2**63
+        play.wait(max(asked, min(LONGEST_PAUSE, self._pause * 2**attempt)) * (1 + jitter / 2))
 
     def _reaction(self, error: Exception) -> tuple[float, str]:
         """(seconds that the server asks to wait, 0 if none; one line). Raises UserError where
@@ -274,3 +270,17 @@ class GeminiPolicy:
         """The client, and what hides the key in a text; made at the first request: a run that needs
         none needs no key."""
         return connect(self.setting.timeout_seconds, self._base_url)
+
+
+def _numbered(key: str, number: int) -> str:
+    """Where a request's answers are kept: the first under its key, those asked for again after it."""
+    return f"{key} {number}" if number else key
+
+
+def _kept(store: ReplyStore, key: str) -> tuple[dict[str, Any] | None, int]:
+    """(the reply to a request, if the store has it; how many broken answers came before it)."""
+    for number in count():
+        record = store.get(_numbered(key, number))
+        if record is None or is_reply(record):
+            return record, number
+    raise AssertionError

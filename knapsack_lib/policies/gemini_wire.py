@@ -24,18 +24,42 @@ from knapsack_lib.errors import UserError, installs
 from knapsack_lib.files import project_root
 from knapsack_lib.messages import Message
 from knapsack_lib.profiles import Gemini
+from knapsack_lib.proxies import is_local, one_line_for_proxies
 
 __all__ = [
     "KEY_NAMES",
     "asked_pause",
     "connect",
     "has_key",
+    "is_reply",
+    "kind_of",
     "record_of",
     "request_of",
     "wire_errors",
 ]
 
 KEY_NAMES = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+
+# Who ended a reply: the model itself (end), its length (cut), a filter (blocked: the model's turn, without its text), or
+# a fault on the way (broken: no reply at all, asked for again). No tool and no picture is asked for, so a reply that is
+# one is a fault.
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "end": ("STOP",),
+    "cut": ("MAX_TOKENS", "CONTINUATION"),
+    "blocked": (
+        *("SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"),
+        *("ESCALATION", "JAILBREAK", "MODEL_ARMOR"),
+        *("IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION"),
+        "prompt OTHER",  # of a whole prompt: a filter that says no more; of a reply, a fault
+    ),
+    "broken": (
+        *("FINISH_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED", "none", "OTHER"),
+        *("MALFORMED_RESPONSE", "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL"),
+        *("TOO_MANY_TOOL_CALLS", "MISSING_THOUGHT_SIGNATURE", "NO_IMAGE", "IMAGE_OTHER"),
+        "PUP_LIMITED_DISABLED",
+    ),
+}
+UNNAMED = ("FINISH_REASON_UNSPECIFIED", "none")  # with text: a proxy that leaves the reason out
 
 
 def connect(timeout_seconds: float, base_url: str | None) -> tuple[Any, Callable[[str], str]]:
@@ -50,13 +74,17 @@ def connect(timeout_seconds: float, base_url: str | None) -> tuple[Any, Callable
         raise UserError(
             f"policy gemini needs the package {error.name}; run: {installs('gemini')}"
         ) from None
+    own = {"trust_env": False} if base_url and is_local(base_url) else {}
     options = HttpOptions(
+        client_args=own,
+        async_client_args=own,
         base_url=base_url,
         timeout=math.ceil(1000 * timeout_seconds),
         # The policy's own retries know what may be spent.
         retry_options=HttpRetryOptions(attempts=1),
     )
-    client = genai.Client(api_key=key, vertexai=False, http_options=options)
+    with one_line_for_proxies():
+        client = genai.Client(api_key=key, vertexai=False, http_options=options)
     return client, lambda text: text.replace(key, "[key]")
 
 
@@ -111,9 +139,26 @@ def _contents(messages: Iterable[Message]) -> list[dict[str, Any]]:
     ]
 
 
+def kind_of(reason: str, text: str = "") -> str:
+    """Who ended a reply, by Gemini's word for its end: a key of KINDS. A word that is not known is a
+    fault, never the model's turn."""
+    if text and reason in UNNAMED:
+        return "end"
+    for word in (reason, reason.removeprefix("prompt ")):
+        for kind, words in KINDS.items():
+            if word in words:
+                return kind
+    return "broken"
+
+
+def is_reply(record: Mapping[str, Any]) -> bool:
+    """Whether what is kept of an answer is a turn of the model's, if only one without a text."""
+    return kind_of(record["reason"], record["text"]) != "broken"
+
+
 def record_of(response: Any) -> dict[str, Any]:
-    """What is kept of a reply. `reason` is Gemini's word for its end. A blocked reply has no text,
-    whatever came with it."""
+    """What is kept of an answer. `reason` is Gemini's word for its end, after "prompt" where it is
+    about the prompt. A reply that was blocked has no text, whatever came with it."""
     feedback, text = response.prompt_feedback, ""
     if response.candidates:
         first = response.candidates[0]
@@ -122,14 +167,14 @@ def record_of(response: Any) -> dict[str, Any]:
         text = "".join(part.text or "" for part in parts if not part.thought)
     else:
         reason = f"prompt {_word(feedback and feedback.block_reason)}"
-    cut = reason in ("MAX_TOKENS", "CONTINUATION")
+    kind = kind_of(reason, text)
 
     def tokens(kind: str) -> int:
         return getattr(response.usage_metadata, f"{kind}_token_count", None) or 0
 
     return {
-        "text": text if cut or reason in ("STOP", "FINISH_REASON_UNSPECIFIED", "none") else "",
-        "stop": "cut_off" if cut else "end",
+        "text": text if kind in ("end", "cut") else "",
+        "stop": "cut_off" if kind == "cut" else "end",
         "reason": reason,
         "prompt_tokens": tokens("prompt"),
         "completion_tokens": tokens("candidates") + tokens("thoughts"),

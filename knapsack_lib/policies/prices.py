@@ -1,5 +1,5 @@
-"""What a paid teacher costs: the price table in params/prices/, and an estimate before the first
-request.
+"""What a paid teacher costs: the price table in params/prices/, an estimate before the first
+request, and what was used in the end.
 
 prices = load_prices()                          # params/prices/gemini.yaml
 print(estimate(1000, setting, prices, "reset"))
@@ -19,7 +19,7 @@ from knapsack_lib.files import project_root
 from knapsack_lib.profiles import Gemini
 from knapsack_lib.profiles.settings import Strict
 
-__all__ = ["Estimate", "Price", "Prices", "estimate", "load_prices"]
+__all__ = ["Estimate", "Price", "Prices", "Usage", "estimate", "load_prices"]
 
 # Tokens per episode, prompt and completion summed over its turns, as the paper reports them of its
 # teacher's traces.
@@ -94,6 +94,37 @@ class Estimate:
         return (
             f"{self.model}: about {self.requests:,} requests, {self.prompt_tokens:,} tokens in and "
             f"{self.completion_tokens:,} out, ${self.usd:.2f} of this regime's budget of ${self.budget_usd:.2f} ({self.source})"
+        )
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Requests of one policy object: `paid` were answered, `failed` were not, for whatever reason,
+    and `from_store` needed no request. `unanswered` ended in a time-out, a broken connection or half
+    a reply: Google may have charged for them, which nothing here can know. `broken` (of the failed)
+    were answered, and charged for, with something that no model wrote. `blocked` replies, paid for
+    or from the store, were the model's, and kept back by a filter: turns without a text.
+
+    `spent_usd` counts all answers of the folder, of earlier runs too, as the budget does.
+    """
+
+    requests: int = 0
+    paid: int = 0
+    from_store: int = 0
+    failed: int = 0
+    unanswered: int = 0
+    broken: int = 0
+    blocked: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    spent_usd: float = 0.0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.requests:,} requests, {self.paid:,} paid replies ({self.prompt_tokens:,} tokens in, "
+            f"{self.completion_tokens:,} out), {self.from_store:,} replies from the store, {self.unanswered:,} requests "
+            f"without an answer, {self.broken:,} broken answers asked for again, {self.blocked:,} blocked replies, "
+            f"${self.spent_usd:.4f} spent in all"
         )
 
 

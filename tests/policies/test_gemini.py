@@ -296,3 +296,86 @@ def test_thinking_counts_as_completion_and_a_full_context_ends_the_episode(
         and len(turns) in (3, 4)
     )
     assert policy.report().completion_tokens == 100 * (len(turns) - 1)
+
+
+# How a reply ends ---------------------------------------------------------------------------------
+
+
+def ending(reason, text="print(1)", *, times=1, turn=0):
+    """A model that answers in blocks, but whose first `times` answers to that turn end with `reason`
+    (none: with a prompt that is blocked for no reason)."""
+    seen = Counter()
+
+    def answer(body):
+        asked = sum(len(c["parts"]) for c in body["contents"] if c["role"] == "user") - 1
+        usage = {"promptTokenCount": 400, "candidatesTokenCount": 50}
+        good = {"role": "model", "parts": [{"text": f"```python\n{text}\n```"}]}
+        seen[asked] += 1
+        if asked != turn or seen[asked] > times:
+            return {
+                "candidates": [{"content": good, "finishReason": "STOP"}],
+                "usageMetadata": usage,
+            }
+        if reason is None:
+            return {"usageMetadata": usage}
+        if reason.startswith("prompt "):
+            blocked = {"blockReason": reason.removeprefix("prompt ")}
+            return {"promptFeedback": blocked, "usageMetadata": usage}
+        return {"candidates": [{"finishReason": reason}], "usageMetadata": usage}
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        *("MALFORMED_FUNCTION_CALL", "OTHER", "UNEXPECTED_TOOL_CALL", "MALFORMED_RESPONSE"),
+        *("FINISH_REASON_UNSPECIFIED", "A_WORD_OF_A_LATER_SERVER", None),
+    ],
+)
+def test_an_answer_that_no_model_wrote_is_asked_for_again_and_is_nobodys_turn(
+    play, google, tmp_path, paid, reason
+):
+    calm, server = google(answer=ending("STOP", times=0)), google(answer=ending(reason, times=2))
+    expected, _ = play("calm", calm, 1)
+    found, policy = play("broken", server, 1)
+    assert found == expected
+    report = policy.report()
+    turns = len(read_episodes(tmp_path / "broken", "make")[0].turns)
+    assert (report.paid, report.broken, report.failed, report.blocked) == (turns, 2, 2, 0)
+    assert "2 broken answers asked for again" in str(report)
+    # Asked otherwise each time, charged for each time, and kept: the next run asks for nothing.
+    seeds = [body["generationConfig"]["seed"] for body in server.bodies[:3]]
+    assert len(set(seeds)) == 3
+    assert policy.spent_usd == pytest.approx(
+        sum(r["usd"] for r in paid(tmp_path / "broken-replies"))
+    )
+    again, policy = play("again", server, 1, replies="broken-replies")
+    assert again == expected and policy.report().requests == 0
+
+
+def test_answers_that_stay_broken_end_the_run_in_one_line_and_the_next_run_asks_otherwise(
+    play, google, tmp_path, no_waiting, paid
+):
+    server = google(answer=ending("MALFORMED_FUNCTION_CALL", times=10**6))
+    with pytest.raises(UserError, match=r"no reply in 2 answers.*MALFORMED_FUNCTION_CALL.*resumes"):
+        play("a", server, 1, attempts=2)
+    asked = len(server.settle().bodies)
+    assert asked == 10 == len(paid(tmp_path / "a-replies"))
+    server.answer = ending("STOP", times=0)
+    play("a", server, 1)
+    seeds = [body["generationConfig"]["seed"] for body in server.bodies[: asked + 1]]
+    assert len(set(seeds)) == asked + 1
+
+
+@pytest.mark.parametrize("reason", ["SAFETY", "RECITATION", "prompt OTHER", "prompt SAFETY"])
+def test_a_blocked_reply_is_a_turn_of_the_models_without_a_text_and_counted_apart(
+    play, google, tmp_path, reason
+):
+    _, policy = play("a", google(answer=ending(reason)), 1)
+    first = read_episodes(tmp_path / "a", "make")[0].turns[0]
+    assert (first.reply, first.parse_status) == ("", "no_code")
+    report = policy.report()
+    assert (report.blocked, report.broken) == (1, 0) and "1 blocked replies" in str(report)
+    _, again = play("again", None, 1, replies="a-replies")
+    assert again.report().blocked == 1

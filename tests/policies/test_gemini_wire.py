@@ -65,3 +65,34 @@ def test_importing_the_policy_does_not_import_the_library():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["False", "False"]
+
+
+# Ends ---------------------------------------------------------------------------------------------
+
+
+def test_every_end_that_the_library_knows_is_of_one_kind():
+    from google.genai.types import BlockedReason, FinishReason
+
+    listed = [word for words in gemini_wire.KINDS.values() for word in words]
+    known = {one.value for one in [*FinishReason, *BlockedReason]}
+    assert len(listed) == len(set(listed))
+    assert known == {word for word in listed if word not in ("none", "prompt OTHER")}
+
+
+@pytest.mark.parametrize(
+    "reason, text, kind",
+    [
+        ("STOP", "", "end"),
+        ("MAX_TOKENS", "hm", "cut"),
+        ("SAFETY", "hm", "blocked"),
+        ("OTHER", "hm", "broken"),
+        ("prompt OTHER", "", "blocked"),
+        ("prompt BLOCKED_REASON_UNSPECIFIED", "", "broken"),
+        ("prompt none", "", "broken"),
+        ("none", "hm", "end"),
+        ("none", "", "broken"),
+        ("OF_A_LATER_SERVER", "hm", "broken"),
+    ],
+)
+def test_an_end_is_the_models_its_lengths_a_filters_or_a_fault(reason, text, kind):
+    assert gemini_wire.kind_of(reason, text) == kind
