@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from knapsack_lib.errors import UserError
+from knapsack_lib.proxies import proxies_for
 
 __all__ = ["BASE", "ask", "is_healthy"]
 
@@ -29,7 +30,9 @@ def ask(url: str, body: Mapping[str, Any] | None, seconds: float) -> Any:
             f"the server at {url} refuses the request ({error.code}): {reason}"
         ) from None
     except (OSError, ValueError) as error:
-        raise UserError(f"no answer from the server at {url}: {error}; is it running?") from None
+        through = ", and meant to be asked through a proxy (NO_PROXY excepts hosts)"
+        hint = f"is it running{through if proxies_for(url) else ''}?"
+        raise UserError(f"no answer from the server at {url}: {error}; {hint}") from None
 
 
 def is_healthy(port: int) -> bool:
@@ -42,7 +45,5 @@ def is_healthy(port: int) -> bool:
 
 
 def _opened(request: urllib.request.Request, seconds: float) -> Any:
-    # A server on this machine is not behind the environment's proxy.
-    local = request.host.split(":")[0] in ("127.0.0.1", "localhost")
-    handlers = [urllib.request.ProxyHandler({})] if local else []
-    return urllib.request.build_opener(*handlers).open(request, timeout=seconds)
+    proxies = urllib.request.ProxyHandler(proxies_for(request.full_url))
+    return urllib.request.build_opener(proxies).open(request, timeout=seconds)
