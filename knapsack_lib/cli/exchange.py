@@ -159,17 +159,18 @@ def table(spec: Path, out: Path | None) -> None:
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    help="a new folder, for a store per cell",
+    help="a new folder, for a store per cell (and family, if several)",
 )
 @click.option(
     "--train",
     default="published",
     show_default=True,
-    help="for folders whose name gives no cell",
+    help="for files whose folders name no cell; so are the next three",
 )
 @click.option("--runtime", default="persistent", show_default=True, help="or reset (stateless)")
 @click.option("--difficulty", default="easy", show_default=True, help="or medium (hard)")
-def import_(source: str, out: Path, train: str, runtime: str, difficulty: str) -> None:
+@click.option("--family", default="knapsack", show_default=True, help="of conversations")
+def import_(source: str, out: Path, train: str, runtime: str, difficulty: str, family: str) -> None:
     """Published files (a folder, an archive, traces.jsonl, a data set id) as episodes, to be
     explored and analysed.
 
@@ -180,7 +181,7 @@ def import_(source: str, out: Path, train: str, runtime: str, difficulty: str) -
     from knapsack_lib.published.episodes import ANY_CELL
     from knapsack_lib.published.reading import read_source, write_stores
 
-    cell = replace(ANY_CELL, train=train, runtime=runtime, difficulty=difficulty)
+    cell = replace(ANY_CELL, family=family, train=train, runtime=runtime, difficulty=difficulty)
     found = read_source(source, cell)
     stores = write_stores(found, out)
     click.echo(f"{len(found.episodes)} episodes in {len(stores)} stores under {out}")

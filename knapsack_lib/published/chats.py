@@ -37,9 +37,8 @@ from knapsack_lib.published.layout import Place
 from knapsack_lib.published.observations import listed_calls, observed
 from knapsack_lib.published.records import Record, as_number, json_object, numbers
 
-__all__ = ["CHATS", "UNNAMED", "read_chats"]
+__all__ = ["UNNAMED", "read_chats"]
 
-CHATS = re.compile(r"\.jsonl(\.gz)?$")
 UNNAMED = re.compile(r"-[0-9a-f]{8}-line\d{6,}$")  # an id that a line got here
 ROLES = {"human": "user", "gpt": "assistant", "model": "assistant", "tool": "user"}
 

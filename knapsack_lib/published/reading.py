@@ -20,7 +20,7 @@ from knapsack_lib.episodes import Episode
 from knapsack_lib.errors import SPELLINGS, UserError, check_choice
 from knapsack_lib.hub import ID, fetched
 from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, Cell
-from knapsack_lib.published.chats import CHATS, UNNAMED, read_chats
+from knapsack_lib.published.chats import UNNAMED, read_chats
 from knapsack_lib.published.episodes import ANY_CELL, to_episode
 from knapsack_lib.published.files import (
     ARCHIVES,
@@ -33,7 +33,7 @@ from knapsack_lib.published.files import (
     written_whole,
 )
 from knapsack_lib.published.layout import folders_above
-from knapsack_lib.published.records import read_records
+from knapsack_lib.published.records import CHATS, read_records
 
 __all__ = ["Imported", "read_source", "write_stores"]
 

@@ -27,6 +27,7 @@ from knapsack_lib.published.layout import Place, folders_above, known_families
 from knapsack_lib.published.observations import step_calls
 
 __all__ = [
+    "CHATS",
     "Found",
     "Record",
     "as_count",
@@ -37,6 +38,7 @@ __all__ = [
     "read_records",
 ]
 
+CHATS = re.compile(r"\.jsonl(\.gz)?$")  # of training traces
 HALVES = re.compile(r"\\ud[89a-f]", re.I)
 NAMED = re.compile(r"(?:([A-Za-z_]\w*)-)?([^/]+?)(\.trace)?\.json$")
 TASK = {"public", "private"}  # in a task file, which has the name of a result file
@@ -143,8 +145,13 @@ def read_records(source: str | Path, may_be_empty: bool = False) -> Found:
     above, known = folders_above(source), frozenset(known_families())
     results: dict[_Key, Mapping[str, Any]] = {}
     traces: dict[_Key, Mapping[str, Any]] = {}
-    problems, guessed = [], set()
-    for name, data in members(source, lambda name: _named(Place(name, above), known) is not None):
+    problems, guessed, conversations = [], set(), []
+
+    def wanted(name: str) -> bool:
+        conversations.extend([name] if CHATS.search(name) else [])
+        return _named(Place(name, above), known) is not None
+
+    for name, data in members(source, wanted):
         file = _named(Place(name, above), known)
         assert file is not None  # it was wanted
         try:
@@ -164,6 +171,11 @@ def read_records(source: str | Path, may_be_empty: bool = False) -> Found:
     ]
     if not records and not may_be_empty:
         tried = f"; {problems[0]}" if problems else ""
+        if conversations:
+            tried = (
+                f"; conversations ({shown_name(conversations[0])}) are for knapsack import, and are not"
+                " paired: the number of a line is no task id"
+            )
         raise UserError(
             f"{shown_name(source)}: no knapsack-<task>.json (or another family's) in it{tried}"
         )

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from dataclasses import replace
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +37,9 @@ def results_of(source: str, run: Run) -> tuple[Results, list[str]]:
     """(results, notes on them). Raises UserError for a source without cells, or with one task
     twice."""
     found = _ours(Path(source)) or read_source(source)
+    found, notes = _of_family(found, run.profile.family)
     unscored = sum(math.isnan(episode.result["score"]) for episode in found.episodes)
-    notes = [f"{unscored} episodes have no score and count as 0"] if unscored else []
+    notes += [f"{unscored} episodes have no score and count as 0"] if unscored else []
     scored = [
         replace(episode, result=episode.result | {"score": 0.0})
         if math.isnan(episode.result["score"])
@@ -81,6 +84,23 @@ def results_of(source: str, run: Run) -> tuple[Results, list[str]]:
     )
     results = Results(episodes, clock, teacher, expert, {}, provenance, digest)
     return results, [*notes, *found.notes]
+
+
+def _of_family(found: Imported, family: str) -> tuple[Imported, list[str]]:
+    """Where a source holds several families, those of the profile's: no mean is over two of them."""
+    counts = Counter(episode.family for episode in found.episodes)
+    if len(counts) == 1 or family not in counts:
+        return found, []
+    kept = [one.family == family for one in found.episodes]
+    others = ", ".join(
+        f"{count} of {name}" for name, count in sorted(counts.items()) if name != family
+    )
+    chosen = replace(
+        found,
+        episodes=tuple(compress(found.episodes, kept)),
+        seconds=tuple(compress(found.seconds, kept)),
+    )
+    return chosen, [f"left out, since the profile's family is {family}: {others} episodes"]
 
 
 def _ours(path: Path) -> Imported | None:

@@ -276,3 +276,19 @@ def test_an_import_without_traces_notes_it_and_succeeds_and_a_damaged_file_is_le
     (folder / "knapsack-knapsack-0000000002.json").write_text("{")
     code, text = command("import", folder, "--out", "other")
     assert code == 1 and "0000000002.json: no whole JSON" in text
+
+
+def test_an_import_says_where_a_family_and_a_cell_are_taken_from(command, tmp_path):
+    line = json.dumps({"messages": [{"role": "assistant", "content": "x"}]})
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "whole.jsonl").write_text(line)
+    code, text = command("import", "mine", "--out", "lamps", "--family", "lamps")
+    assert code == 0 and "1 have no task id: they are called after their lines" in text
+    (episode,) = [
+        open_catalogue(tmp_path / "lamps").open(place)
+        for place in open_catalogue(tmp_path / "lamps").frame.index
+    ]
+    assert episode.family == "lamps" and episode.task_id.startswith("lamps-persistent-")
+    refused(
+        command("import", "mine", "--out", "x", "--family", "a/b"), "family = 'a/b' is no plain"
+    )

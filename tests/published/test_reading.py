@@ -12,6 +12,7 @@ from common import one_line
 
 from knapsack_lib.errors import UserError
 from knapsack_lib.explorer.catalogue import open_catalogue
+from knapsack_lib.profiles import Cell
 from knapsack_lib.published.reading import read_source, write_stores
 from knapsack_lib.published.records import read_records
 
@@ -76,6 +77,102 @@ def test_stores_that_were_imported_open_in_the_explorer_as_the_files_do(whole, t
     pd.testing.assert_frame_equal(a, b)
     with pytest.raises(UserError, match="is there already"):
         write_stores(read_source(folder), tmp_path / "stores")
+
+
+FAMILIES = ("knapsack", "navigation", "rule_diagnosis")
+
+
+@pytest.fixture
+def hub_layout(tmp_path):
+    """The training data of three families as their data set has it: no ids, two lines a file."""
+    for family in FAMILIES:
+        for regime in ("persistent", "stateless"):
+            folder = tmp_path / "data" / family / regime
+            folder.mkdir(parents=True)
+            (folder / "traces.jsonl").write_text(
+                "".join(
+                    json.dumps(
+                        {"messages": [{"role": "assistant", "content": f"{family} {regime} {n}"}]}
+                    )
+                    + "\n"
+                    for n in range(2)
+                )
+            )
+    return tmp_path
+
+
+def test_three_families_become_a_store_for_each_family_and_regime(hub_layout):
+    found = read_source(hub_layout)
+    stores = write_stores(found, hub_layout / "out")
+    assert [store.relative_to(hub_layout / "out").as_posix() for store in stores] == [
+        f"{family}/teacher-{regime}-easy"
+        for family in FAMILIES
+        for regime in ("persistent", "reset")
+    ]
+    assert len({episode.episode_id for episode in found.episodes}) == 12
+    assert len({episode.task_id for episode in found.episodes}) == 12
+    assert all(e.task_id.startswith(f"{e.family}-{e.runtime}-") for e in found.episodes)
+    assert "2 have no task id" in found.notes[0]
+    for store in stores:
+        catalogue = open_catalogue(store)
+        assert len(catalogue) == 2 and {
+            catalogue.open(place).family for place in catalogue.frame.index
+        } == {store.parent.name}
+    whole = open_catalogue(hub_layout / "out")
+    assert len(whole) == 12 and all(whole.same_task(place).empty for place in whole.frame.index)
+
+
+@pytest.mark.parametrize("inner", ["data/navigation", "data/navigation/stateless/traces.jsonl"])
+def test_a_part_of_the_training_data_says_what_it_is(hub_layout, inner):
+    chosen = [e for e in read_source(hub_layout).episodes if e.family == "navigation"]
+    found = read_source(hub_layout / inner).episodes
+    assert found == tuple(e for e in chosen if inner == "data/navigation" or e.runtime == "reset")
+
+
+def test_a_folder_above_that_only_resembles_a_word_says_nothing(tmp_path):
+    folder = tmp_path / "not_persistent_stateless" / "my-navigation"
+    folder.mkdir(parents=True)
+    (folder / "traces.jsonl").write_text(
+        json.dumps({"messages": [{"role": "assistant", "content": "x"}]})
+    )
+    cell = Cell("lamps", "published", "reset", "medium")
+    (episode,) = read_source(folder, cell).episodes
+    assert (episode.family, episode.runtime, episode.difficulty) == ("lamps", "reset", "medium")
+
+
+def test_equal_ids_of_two_files_do_not_collide(tmp_path):
+    line = {"messages": [{"role": "assistant", "content": "x"}], "task_id": "t"}
+    for name in ("a", "b"):
+        (tmp_path / "persistent").mkdir(exist_ok=True)
+        (tmp_path / "persistent" / f"{name}.jsonl").write_text(json.dumps(line))
+    (tmp_path / "persistent" / "c.jsonl").write_text(json.dumps(line | {"task_id": "alone"}))
+    found = read_source(tmp_path)
+    assert [(e.episode_id, e.task_id) for e in found.episodes] == [
+        ("t@persistent/a.jsonl", "t"),
+        ("t@persistent/b.jsonl", "t"),
+        ("alone", "alone"),
+    ]
+    assert any(
+        "2 episodes have an id that is in their cell already" in note for note in found.notes
+    )
+    (store,) = write_stores(found, tmp_path / "out")
+    assert len(open_catalogue(store)) == 3
+
+
+def test_two_conditions_whose_folders_name_no_cell_are_kept_apart(sample, tmp_path):
+    found = read_source(sample)
+    assert len({episode.episode_id for episode in found.episodes}) == 16 and not found.left_out
+    assert {e.episode_id.partition("@")[2] for e in found.episodes} == {
+        "persistent/knapsack",
+        "stateless/knapsack",
+    }
+
+
+def test_a_littered_folder_of_archives(sample, packed, tmp_path):
+    (tmp_path / "all").mkdir()
+    packed(sample / "persistent", "all/persistent.tar.gz")
+    (tmp_path / "all" / "._persistent.tar.gz").write_bytes(b"\x00\x05\x16\x07")
+    assert len(read_source(tmp_path / "all").episodes) == 8
 
 
 @pytest.fixture

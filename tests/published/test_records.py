@@ -10,7 +10,9 @@ from common import one_line
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from knapsack_lib.analysis.failures import after_missing, failure_of
 from knapsack_lib.errors import UserError
+from knapsack_lib.profiles import Cell
 from knapsack_lib.published.episodes import to_episode
 from knapsack_lib.published.records import read_records
 from knapsack_lib.published.reports import compare, stats
@@ -184,6 +186,91 @@ def test_a_trace_or_a_result_alone_is_counted_and_stated(copy):
     assert len(found.records) == 8 and any("without its result file" in note for note in notes)
     assert not found.problems  # nothing was left out
     assert any("1 episodes have no trace" in note for note in notes)
+
+
+def benchmark(copy, tmp_path, family, cell="base_stateless_hard"):
+    """The sample as files of a family in the benchmark layout."""
+    folder = tmp_path / "benchmarks" / cell / family
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    copy("persistent").rename(folder)
+    for path in sorted(folder.iterdir()):
+        path.rename(folder / path.name.replace("knapsack", family))
+    return tmp_path / "benchmarks"
+
+
+@pytest.mark.parametrize("family", ["navigation", "rule_diagnosis", "lamps"])
+def test_any_family_of_the_benchmark_layout_is_read_and_has_figures_without_a_world(
+    copy, tmp_path, family, sample
+):
+    folder = benchmark(copy, tmp_path, family)
+    (folder / "base_stateless_hard" / "summary.json").write_text("{}")
+    (folder / "base_stateless_hard" / family / "notes.json").write_text("{}")
+    found, known = read_records(folder), read_records(sample / "persistent")
+    assert {record.family for record in found.records} == {family} and not found.problems
+    assert found.records[0].task_id == f"{family}-0000000000"
+    assert {record.cell for record in found.records} == {Cell(family, "base", "reset", "medium")}
+    mine, theirs = stats(found), stats(known)
+    for name in ("success_rate", "optimality", "steps", "total_tokens"):
+        assert mine.means[name] == theirs.means[name]
+    episode = to_episode(found.records[4])
+    assert episode.family == family and after_missing(episode) is not None
+
+
+@pytest.mark.parametrize("inner", ["base_stateless_hard", "base_stateless_hard/lamps"])
+def test_an_inner_folder_of_the_layout_says_as_much_as_the_whole(copy, tmp_path, inner):
+    folder = benchmark(copy, tmp_path, "lamps")
+    whole, part = read_records(folder), read_records(folder / inner)
+    assert [(r.family, r.task_id, r.cell) for r in part.records] == [
+        (r.family, r.task_id, r.cell) for r in whole.records
+    ]
+
+
+def test_a_trace_tells_a_family_that_nobody_here_knows(copy):
+    folder = copy("persistent")
+    for path in sorted(folder.iterdir()):
+        path.rename(folder / path.name.replace("knapsack-", "lamps-", 1))
+    (folder / "package-lock.json").write_text('{"status": "completed", "result": {}}')
+    (folder / "perf-1.trace.json").write_text('{"traceEvents": []}')
+    found = read_records(folder)
+    assert len(found.records) == 8 and {record.family for record in found.records} == {"lamps"}
+    assert not found.problems and not found.notes
+
+
+def test_task_files_are_no_episodes_and_no_problem(sample):
+    found = read_records(sample)
+    assert len(found.records) == 16 and not found.problems
+
+
+def test_react_steps_are_turns_without_code_whose_calls_are_kept(copy):
+    folder = copy("persistent")
+    path = folder / "knapsack-knapsack-0000000000.trace.json"
+    for name in ("results", "tool_calls"):
+        trace = json.loads(path.read_text())
+        steps = [event["data"] for event in trace["events"] if event["type"] == "StepEvent"]
+        for step in steps:
+            listed = [
+                {"tool": "inspect", "output": '{"weight": 3}'},
+                {"tool": "take_item", "output": None},
+            ]
+            step["code"], step["interpreter_result"] = None, {name: listed}
+        path.write_text(json.dumps(trace))
+        episode = to_episode(read_records(folder).records[0])
+        assert len(episode.turns) == len(steps) > 0
+        for turn in episode.turns:
+            assert (turn.parse_status, turn.code) == ("tool_calls", None)
+            assert [call["name"] for call in turn.tool_calls] == ["inspect", "take_item"]
+            assert turn.observation == '[inspect] {"weight": 3}\n[take_item] null'
+        assert failure_of(episode) != "no code"
+
+
+def test_conversations_are_not_paired_by_their_lines(tmp_path):
+    for regime in ("persistent", "stateless"):
+        (tmp_path / regime).mkdir()
+        line = {"messages": [{"role": "assistant", "content": "x"}]}
+        (tmp_path / regime / "traces.jsonl").write_text(json.dumps(line))
+    with pytest.raises(UserError, match="the number of a line is no task id") as error:
+        read_records(tmp_path / "persistent")
+    one_line(error)
 
 
 @pytest.mark.parametrize(

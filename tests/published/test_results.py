@@ -81,3 +81,14 @@ def test_a_folder_above_may_be_called_expert(sample, run, tmp_path):
         )
     results, _ = results_of(str(tmp_path / "expert" / "mine"), run)
     assert len(results.cells) == 8
+
+
+def test_no_mean_is_over_two_families(sample, run, tmp_path):
+    cell = tmp_path / "theirs" / "persistent_persistent_easy"
+    shutil.copytree(sample / "persistent", cell / "knapsack")
+    shutil.copytree(sample / "stateless", cell / "navigation")
+    for path in sorted((cell / "navigation").iterdir()):
+        path.rename(path.with_name(path.name.replace("knapsack", "navigation")))
+    results, notes = results_of(str(tmp_path / "theirs"), run)
+    assert len(results.cells) == 8
+    assert notes == ["left out, since the profile's family is knapsack: 8 of navigation episodes"]
