@@ -1,17 +1,34 @@
-"""Where the project is, how a file is written (whole or not at all), and what tells one content from another."""
+"""Where the project is, how a file is written (whole or not at all), who may write where, and what tells one content
+from another."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from knapsack_lib.errors import UserError
 
-__all__ = ["digest_of", "path_digest", "project_root", "shown", "write_whole"]
+__all__ = [
+    "NO_LOCK",
+    "digest_of",
+    "only_one",
+    "path_digest",
+    "project_root",
+    "shown",
+    "write_whole",
+]
+
+NO_LOCK = (
+    "KNAPSACK_NO_LOCK"  # environment variable: 1 where the user sees to it that one run writes
+)
 
 # Of an output: clocks, half episodes, the commit, and what keeps other writers out.
 UNCOMPARED = ("timings.jsonl", "turns.jsonl", "provenance.json", "current", ".lock")
@@ -59,6 +76,31 @@ def write_whole(path: Path, content: str | bytes | Iterable[bytes]) -> Path:
         os.fsync(file.fileno())
     part.replace(path)
     return path
+
+
+@contextmanager
+def only_one(lock: Path, busy: str) -> Iterator[None]:
+    """Hold a lock for the length of a block. Raises UserError with the line `busy` when another process holds it, and
+    one that names the way out where the file system has no locks."""
+    if os.environ.get(NO_LOCK) == "1":
+        yield
+        return
+    held = FileLock(lock, timeout=0, fallback_to_soft=False)
+    try:
+        held.acquire()
+    except Timeout:
+        raise UserError(busy) from None
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
+        raise UserError(
+            f"the file system of {lock.parent.parent.name}/{lock.parent.name} has no locks ({error.strerror}); move the "
+            f"project to another, or set {NO_LOCK}=1 and see to it that only one run writes at a time"
+        ) from None
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def digest_of(data: Any) -> str:

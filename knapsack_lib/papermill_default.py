@@ -21,10 +21,8 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
-
 from knapsack_lib.errors import UserError
-from knapsack_lib.files import project_root
+from knapsack_lib.files import only_one, project_root
 from knapsack_lib.progress import FEED
 
 if TYPE_CHECKING:
@@ -119,7 +117,8 @@ class Engine:
         for key in ("input_path", "output_path"):
             record[key] = _shown(Path(record[key]))
         _prepare_kernel_environment()
-        with _only_one(output), _ended_first():
+        busy = f"{output.stem} is running already; wait for it or stop it, then run again"
+        with only_one(output.with_name(f".{output.stem}.lock"), busy), _ended_first():
             forget_key(output)
             try:
                 nb = NBClientEngine.execute_notebook(
@@ -166,18 +165,6 @@ def _shown(path: Path) -> str:
 def _prepare_kernel_environment() -> None:
     os.environ.update(KERNEL_ENVIRONMENT)
     os.environ.setdefault(FEED, os.devnull)  # no bars inside the executed notebook
-
-
-@contextmanager
-def _only_one(output: Path) -> Iterator[None]:
-    """Two runs of one stage at once would write the same files."""
-    try:
-        with FileLock(output.with_name(f".{output.stem}.lock"), timeout=0):
-            yield
-    except Timeout:
-        raise UserError(
-            f"{output.stem} is running already; wait for it or stop it, then run again"
-        ) from None
 
 
 @contextmanager

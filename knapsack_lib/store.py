@@ -20,8 +20,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
-from filelock import FileLock, Timeout
-
 from knapsack_lib.episodes import (
     Episode,
     EpisodeFile,
@@ -32,7 +30,7 @@ from knapsack_lib.episodes import (
     whole_lines,
 )
 from knapsack_lib.errors import UserError
-from knapsack_lib.files import write_whole
+from knapsack_lib.files import only_one, write_whole
 
 __all__ = ["EpisodeStore", "current", "find_stores", "is_complete", "read_episodes", "read_timings"]
 
@@ -51,7 +49,9 @@ class EpisodeStore:
     def __enter__(self) -> EpisodeStore:
         self.place.mkdir(parents=True, exist_ok=True)
         with ExitStack() as opened:  # a damaged line must not keep the lock
-            opened.enter_context(_only_writer(self.place))
+            name = f"{self.folder.parent.name}/{self.folder.name}"
+            busy = f"another run writes {name}; wait for it or stop it, then run the same command"
+            opened.enter_context(only_one(self.place / ".lock", busy))
             self._make_current()
             _drop_cut_line(self._path("timings"))
             _drop_cut_line(self._path("episodes"))
@@ -112,18 +112,6 @@ class EpisodeStore:
         the turn log."""
         write_whole(self._path("episodes"), lines_by_id(self._path("episodes")))
         self._path("turns").unlink(missing_ok=True)
-
-
-def _only_writer(place: Path) -> FileLock:
-    lock = FileLock(place / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        name = f"{place.parent.parent.name}/{place.parent.name}"
-        raise UserError(
-            f"another run writes {name}; wait for it or stop it, then run the same command"
-        ) from None
-    return lock
 
 
 def _drop_cut_line(path: Path) -> None:

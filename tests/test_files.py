@@ -1,5 +1,7 @@
 """Where the project is, files that are written whole or not at all, and digests of contents."""
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -11,7 +13,7 @@ import pytest
 from common import one_line
 
 from knapsack_lib.errors import UserError
-from knapsack_lib.files import digest_of, path_digest, project_root, shown, write_whole
+from knapsack_lib.files import digest_of, only_one, path_digest, project_root, shown, write_whole
 
 # The project --------------------------------------------------------------------------------------
 
@@ -125,3 +127,35 @@ def test_a_digest_does_not_depend_on_where_the_folder_lies(tmp_path):
 
 def test_nothing_is_shown_with_a_folder_of_this_machine(project):
     assert not Path(shown(project / "runs")).is_absolute()
+
+
+# Who may write ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", ["ENOLCK", "ENOSYS", "EOPNOTSUPP"])
+def test_a_file_system_without_locks_is_one_line_that_names_the_way_out(
+    tmp_path, monkeypatch, number
+):
+    def refuse(*_):
+        raise OSError(getattr(errno, number), os.strerror(getattr(errno, number)))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    refused = pytest.raises(UserError, match="has no locks.*KNAPSACK_NO_LOCK=1")
+    with refused as caught, only_one(tmp_path / "lock", "busy"):
+        raise AssertionError("nothing may be written")
+    one_line(caught)
+    monkeypatch.setenv("KNAPSACK_NO_LOCK", "1")
+    with only_one(tmp_path / "lock", "busy"), only_one(tmp_path / "lock", "busy"):
+        pass
+
+
+def test_a_lock_that_another_process_holds_is_said_to_be(tmp_path):
+    code = "import fcntl, sys; f = open(sys.argv[1], 'wb'); fcntl.flock(f, fcntl.LOCK_EX); print(flush=True); input()"
+    command = [sys.executable, "-c", code, str(tmp_path / "lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        with pytest.raises(UserError, match="^busy$"), only_one(tmp_path / "lock", "busy"):
+            pass
+        other.communicate(b"\n")
+    with only_one(tmp_path / "lock", "busy"):
+        pass

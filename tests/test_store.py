@@ -1,5 +1,7 @@
 """Stores of episodes: no kill, cut or change of key mixes or loses any."""
 
+import errno
+import fcntl
 import json
 import os
 import subprocess
@@ -360,3 +362,17 @@ def test_a_store_is_opened_ordered_and_read_an_episode_at_a_time(tmp_path):
     finally:
         tracemalloc.stop()
     assert peak < 1_000_000
+
+
+def test_a_file_system_without_locks_is_one_line_before_anything_is_written(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(UserError, match="no locks.*KNAPSACK_NO_LOCK") as caught:
+        filled(tmp_path / "s", 1)
+    one_line(caught)
+    assert not list(tmp_path.rglob("*.jsonl"))
+    monkeypatch.setenv("KNAPSACK_NO_LOCK", "1")
+    filled(tmp_path / "s", 1)
+    assert read_episodes(tmp_path / "s", "") == [episode(0)]

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from knapsack_lib.errors import UserError
+from knapsack_lib.files import NO_LOCK
 
 __all__ = ["ReplyStore", "reply_key"]
 
@@ -55,7 +57,11 @@ class ReplyStore(ExitStack):
             self._database = opened.enter_context(
                 closing(
                     sqlite3.connect(
-                        self.path, timeout=0, isolation_level=None, check_same_thread=False
+                        f"{self.path.absolute().as_uri()}?nolock={os.environ.get(NO_LOCK) == '1':d}",
+                        uri=True,
+                        timeout=0,
+                        isolation_level=None,
+                        check_same_thread=False,
                     )
                 )
             )
@@ -107,7 +113,11 @@ class ReplyStore(ExitStack):
             shown = f"{self.path.parent.name}/{self.path.name}"
             reason = " ".join(str(error).split())
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
-                fix = f"another run uses {shown}; wait for it, then run the same command"
+                # It also says so where the file system has no locks.
+                fix = (
+                    f"another run uses {shown}; wait for it, then run the same command "
+                    f"(where none does, the file system has no locks: set {NO_LOCK}=1)"
+                )
             elif isinstance(error, sqlite3.OperationalError):
                 fix = f"{shown} cannot be read or written ({reason}); fix that, then run again"
             else:

@@ -140,3 +140,13 @@ def test_a_key_follows_from_the_request_alone_and_from_all_of_it():
         for name, value in (("model", "n"), ("seed", 2), ("temperature", 0.5))
     ]
     assert len({reply_key(**one) for one in [usual, *others]}) == 4
+
+
+def test_without_locks_a_store_opens_when_the_user_sees_to_it_that_one_run_writes(
+    tmp_path, monkeypatch
+):
+    with ReplyStore(tmp_path):
+        monkeypatch.setenv("KNAPSACK_NO_LOCK", "1")
+        with ReplyStore(tmp_path) as second:
+            second.put("k", {"text": "é"})
+            assert second.get("k") == {"text": "é"}
