@@ -278,7 +278,7 @@ def child(python: str, *words: str) -> dict[str, Any]:
     done = subprocess.run(
         [python, __file__, *words],
         env=environment,
-        text=True,
+        encoding="utf-8",
         capture_output=True,
         timeout=1200,
         cwd=HERE,

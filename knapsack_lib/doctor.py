@@ -79,7 +79,7 @@ def _gpus() -> tuple[tuple[str, int], ...]:
     command = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
     try:
         listed = subprocess.run(
-            command, capture_output=True, text=True, timeout=20, check=True
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=20, check=True
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return ()

@@ -52,7 +52,9 @@ def fetched(source: str, kind: str) -> Path:
         k: v for k, v in os.environ.items() if k not in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
     }
     command = [sys.executable, "-m", "knapsack_lib.hub", kind, source]
-    done = subprocess.run(command, env=environment, text=True, capture_output=True)
+    done = subprocess.run(
+        command, env=environment, encoding="utf-8", errors="replace", capture_output=True
+    )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
         raise UserError(f"{'data set' if kind == 'dataset' else kind} {source}: {last}")

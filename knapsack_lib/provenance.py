@@ -119,4 +119,4 @@ def _commit() -> tuple[str, bool | str]:
 
 def _git(*words: str) -> str:
     command = ["git", "-C", str(project_root()), *words]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout.strip()

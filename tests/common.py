@@ -11,7 +11,10 @@ from pathlib import Path
 def is_running(pid) -> bool:
     """One that is dead and waits for its parent to take note of it is not running."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        return (
+            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+            not in "ZX"
+        )
     except OSError:  # gone before it was opened, or between that and reading
         return False
 

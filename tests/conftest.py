@@ -104,7 +104,12 @@ def children():
         for entry in os.listdir("/proc"):
             if entry.isdigit():
                 try:
-                    fields = Path(f"/proc/{entry}/stat").read_text().rsplit(")", 1)[1].split()
+                    fields = (
+                        Path(f"/proc/{entry}/stat")
+                        .read_text(encoding="utf-8")
+                        .rsplit(")", 1)[1]
+                        .split()
+                    )
                 except (FileNotFoundError, ProcessLookupError):
                     continue
                 if int(fields[1]) == parent:

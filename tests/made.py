@@ -58,7 +58,7 @@ def leave_tasks(run):
     for split, count in run.profile.splits().items():
         run.tasks(split).mkdir(parents=True, exist_ok=True)
         for number in range(count):
-            (run.tasks(split) / f"{number}.json").write_text("{}")
+            (run.tasks(split) / f"{number}.json").write_text("{}", encoding="utf-8")
 
 
 def leave_store(run, cell):
@@ -86,5 +86,5 @@ def finish(step):
     if step.stage.name == "03_finetune" and not step.run.adapter(step.cell).exists():
         leave_adapter(step.run, step.cell)
     step.output.parent.mkdir(parents=True, exist_ok=True)
-    step.output.write_text("{}")
+    step.output.write_text("{}", encoding="utf-8")
     record_key(step.output, step.key)

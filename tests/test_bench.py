@@ -27,7 +27,9 @@ BENCH = [sys.executable, "benchmarks/bench", "--tiny"]
     ids=" ".join,
 )
 def test_every_part_runs_and_gives_a_table(parts):
-    done = subprocess.run([*BENCH, *parts], cwd=ROOT, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(
+        [*BENCH, *parts], cwd=ROOT, capture_output=True, encoding="utf-8", timeout=600
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     lines = done.stdout.splitlines()
     assert any(line.split() == ["measured", "floor", "ratio", "wanted"] for line in lines)
@@ -102,7 +104,7 @@ def test_one_worker_and_many_take_turns(pairs):
 
 
 def test_a_wrong_part_lists_the_right_ones():
-    done = subprocess.run([*BENCH, "taks"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([*BENCH, "taks"], cwd=ROOT, capture_output=True, encoding="utf-8")
     assert (
         done.returncode == 2
         and "there is no part 'taks'; choose of: tasks, interpreter" in done.stderr

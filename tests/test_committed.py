@@ -106,7 +106,7 @@ def test_the_committed_run_names_its_settings_and_no_machine():
     profile = load_profile("pocket-seeds")
     text = (
         profile.run().published_root / "results" / "pocket-seeds" / "provenance.json"
-    ).read_text()
+    ).read_text(encoding="utf-8")
     assert profile.digest() in text, (
         "params/pocket.yaml changed after the run; run make paper PROFILE=pocket-seeds"
     )
@@ -115,13 +115,13 @@ def test_the_committed_run_names_its_settings_and_no_machine():
 
 def test_what_is_committed_lies_within_its_own_tolerances():
     command = [sys.executable, "-m", "knapsack_lib.cli", "verify", "--profile", "pocket-seeds"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "equal the committed ones to the byte" in done.stdout and "DIFFERS" not in done.stdout
 
 
 def test_the_documentation_gives_the_numbers_that_the_committed_episodes_give():
-    assert values_table() in (ROOT / "docs" / "results.md").read_text()
+    assert values_table() in (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     evidence = Evidence(read_results(load_profile("pocket-seeds").run()))
     for line in expected():
         for address, (value, _, _) in line.numbers.items():

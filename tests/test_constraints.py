@@ -18,15 +18,17 @@ from packaging.utils import canonicalize_name as plain
 ROOT = Path(__file__).resolve().parents[1]
 KNOWN = {
     plain(name): told
-    for name, told in json.loads((ROOT / "tests/data/gpu_requirements.json").read_text()).items()
+    for name, told in json.loads(
+        (ROOT / "tests/data/gpu_requirements.json").read_text(encoding="utf-8")
+    ).items()
 }
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
 def pins(name):
     rows = [
         line.split("==")
-        for line in (ROOT / name).read_text().splitlines()
+        for line in (ROOT / name).read_text(encoding="utf-8").splitlines()
         if line and not line.startswith("#")
     ]
     found = {plain(package): version for package, version in rows}

@@ -42,7 +42,7 @@ def test_every_file_that_a_page_links_to_is_there(page):
 
 @by_page
 def test_every_make_target_that_a_page_names_exists(page):
-    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M)
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
     assert set(re.findall(r"^(?:\$ )?make ([a-z-]+)", code(TEXTS[page]), re.M)) <= set(targets)
 
 
@@ -96,5 +96,5 @@ def test_the_profiles_that_are_shown_can_be_read(page, count, tmp_path):
     assert len(shown) == count
     file = tmp_path / "mine.yaml"
     for text in shown:
-        file.write_text(text)
+        file.write_text(text, encoding="utf-8")
         assert load_profile(str(file)).name == "mine"

@@ -46,7 +46,7 @@ def test_a_machine_that_has_all_can_run_all_and_what_lacks_is_named():
 def test_a_key_is_there_when_the_teacher_would_find_it(project, monkeypatch, text, there):
     for name in KEY_NAMES:
         monkeypatch.delenv(name, raising=False)
-    (project / ".env").write_text(text)
+    (project / ".env").write_text(text, encoding="utf-8")
     assert doctor.look().key is there
 
 

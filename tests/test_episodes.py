@@ -103,8 +103,8 @@ def test_a_file_that_shrinks_while_it_is_read_is_one_line(five):
 @pytest.mark.parametrize("damage", ["{", "[]", "{}", '{"episode_id": "e-001"}'])
 def test_a_damaged_line_is_one_line_with_its_place_and_the_fix(five, damage):
     path = five / "k1" / "episodes.jsonl"
-    lines = path.read_text().splitlines()
-    path.write_text("\n".join([*lines[:2], damage, *lines[3:]]) + "\n")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join([*lines[:2], damage, *lines[3:]]) + "\n", encoding="utf-8")
     with pytest.raises(
         UserError, match=r"^line 3 of s/k1/episodes.jsonl is no episode .* may be taken out"
     ) as caught:
@@ -116,4 +116,4 @@ def test_a_damaged_line_is_one_line_with_its_place_and_the_fix(five, damage):
             EpisodeStore(five, "k1"),
         ):
             pass
-    assert path.read_text().splitlines()[2] == damage  # nothing was thrown away
+    assert path.read_text(encoding="utf-8").splitlines()[2] == damage  # nothing was thrown away

@@ -32,7 +32,7 @@ class KillingPolicy(ScriptedPolicy):
     def play(self, rollouts):
         for rollout in rollouts:
             if rollout.key == self.victim and not os.path.exists(self.mark):
-                open(self.mark, "w").close()
+                open(self.mark, "w", encoding="utf-8").close()
                 os.kill(os.getpid(), 9)
             yield from super().play([rollout])
 

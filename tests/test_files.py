@@ -52,7 +52,7 @@ def test_what_cannot_be_made_whole_leaves_the_old_content(tmp_path):
 
     with pytest.raises(ZeroDivisionError):
         write_whole(path, parts())
-    assert path.read_text() == "old"
+    assert path.read_text(encoding="utf-8") == "old"
 
 
 WRITER = """
@@ -70,7 +70,7 @@ def test_a_kill_at_any_moment_leaves_the_old_content_or_the_new(tmp_path):
     path = tmp_path / "file"
     for pause in range(8):
         command = [sys.executable, "-c", WRITER, str(path)]
-        writer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        writer = subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8")
         assert writer.stdout.readline() == "ready\n"
         while not path.exists():
             time.sleep(0.001)
@@ -90,12 +90,12 @@ def test_the_digest_of_values_does_not_depend_on_the_order_of_keys():
 
 def test_the_digest_of_a_folder_ignores_clocks_halves_and_locks(tmp_path):
     (tmp_path / "key").mkdir()
-    (tmp_path / "key" / "episodes.jsonl").write_text("{}\n")
+    (tmp_path / "key" / "episodes.jsonl").write_text("{}\n", encoding="utf-8")
     before = path_digest(tmp_path)
     for name in ("timings.jsonl", "turns.jsonl", "provenance.json", ".lock", "episodes.jsonl.part"):
-        (tmp_path / "key" / name).write_text("another")
+        (tmp_path / "key" / name).write_text("another", encoding="utf-8")
     assert path_digest(tmp_path) == before
-    (tmp_path / "key" / "episodes.jsonl").write_text("{ }\n")
+    (tmp_path / "key" / "episodes.jsonl").write_text("{ }\n", encoding="utf-8")
     assert path_digest(tmp_path) != before
 
 
@@ -104,7 +104,7 @@ def test_the_digest_of_a_folder_knows_names_and_contents(tmp_path):
         folder = tmp_path / "-".join(files)
         folder.mkdir()
         for name, text in files.items():
-            (folder / name).write_text(text)
+            (folder / name).write_text(text, encoding="utf-8")
         return path_digest(folder)
 
     assert len({made(a="1", b="2"), made(a="1"), made(b="1"), made(c="12")}) == 4
@@ -119,7 +119,7 @@ def test_a_missing_input_is_one_line(tmp_path):
 def test_a_digest_does_not_depend_on_where_the_folder_lies(tmp_path):
     for name in ("one", "two"):
         (tmp_path / name / "inner").mkdir(parents=True)
-        (tmp_path / name / "inner" / "file").write_text("same")
+        (tmp_path / name / "inner" / "file").write_text("same", encoding="utf-8")
     assert path_digest(tmp_path / "one") == path_digest(tmp_path / "two")
     os.utime(tmp_path / "two" / "inner" / "file", (1, 1))
     assert path_digest(tmp_path / "one") == path_digest(tmp_path / "two")

@@ -37,7 +37,7 @@ def knapsack(project, *words):
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
     )
 
 
@@ -104,7 +104,7 @@ def test_a_cell_in_a_mode_between_the_two_is_played_by_notebook_04(studied):
         cwd=studied,
         env={**os.environ, "KNAPSACK_ROOT": str(studied)},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         stdin=subprocess.DEVNULL,
     )
     assert done.returncode == 0, done.stderr[-3000:]

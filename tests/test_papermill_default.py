@@ -56,14 +56,16 @@ def project(tmp_path, monkeypatch):
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "params").mkdir()
     small = (
-        (REPOSITORY / "params" / "smoke.yaml").read_text().replace("name: smoke", "name: pocket")
+        (REPOSITORY / "params" / "smoke.yaml")
+        .read_text(encoding="utf-8")
+        .replace("name: smoke", "name: pocket")
     )
-    (tmp_path / "params" / "pocket.yaml").write_text(small)
+    (tmp_path / "params" / "pocket.yaml").write_text(small, encoding="utf-8")
     monkeypatch.setenv("KNAPSACK_ROOT", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     leave_first_stage(load_profile("pocket").run())
     for stage in ("01_generate", "02_teacher", "03_finetune"):
-        (tmp_path / "notebooks" / f"{stage}.ipynb").write_text("{}")
+        (tmp_path / "notebooks" / f"{stage}.ipynb").write_text("{}", encoding="utf-8")
     write_notebook(tmp_path / CELL, PARAMETERS, CHECK, SHOW)
     return tmp_path
 
@@ -79,7 +81,7 @@ def command(*words, **settings):
 
 
 def printed(path: Path) -> str:
-    cells = json.loads(path.read_text())["cells"]
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return "".join("".join(o.get("text", "")) for c in cells for o in c.get("outputs", []))
 
 
@@ -142,14 +144,17 @@ def test_with_a_pipe_as_input_the_source_is_not_overwritten(project):
 
 def test_with_input_closed(project):
     line = f'exec "{PAPERMILL}" {" ".join(TYPED)} <&-'
-    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(["sh", "-c", line], capture_output=True, encoding="utf-8", timeout=120)
     assert done.returncode == 0, done.stderr
     assert printed(project / MADE).startswith("cell base reset easy")
 
 
 def test_as_a_module(project):
     done = subprocess.run(
-        [sys.executable, "-m", "papermill", *TYPED], capture_output=True, text=True, timeout=120
+        [sys.executable, "-m", "papermill", *TYPED],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     assert (project / MADE).exists()
@@ -157,7 +162,7 @@ def test_as_a_module(project):
 
 def test_nothing_of_this_machine_in_the_executed_notebook(project):
     assert command(*TYPED).returncode == 0
-    text = (project / MADE).read_text()
+    text = (project / MADE).read_text(encoding="utf-8")
     assert str(project) not in text and str(REPOSITORY) not in text
     record = json.loads(text)["metadata"]["papermill"]
     assert (record["input_path"], record["output_path"]) == (CELL, MADE)
@@ -169,7 +174,9 @@ def test_an_explicit_output_path_is_taken_as_it_is(project):
     assert printed(project / "elsewhere.ipynb").startswith("cell base reset easy")
     assert not (project / MADE).exists()
     assert (
-        json.loads((project / "elsewhere.ipynb").read_text())["metadata"]["papermill"]["input_path"]
+        json.loads((project / "elsewhere.ipynb").read_text(encoding="utf-8"))["metadata"][
+            "papermill"
+        ]["input_path"]
         == CELL
     )
 
@@ -243,14 +250,13 @@ def test_another_error_keeps_its_traceback_and_the_old_output(project):
     assert done.returncode == 1
     assert "ZeroDivisionError" in done.stderr and "share = 1 / 0" in done.stderr
     assert (project / MADE).read_bytes() == before
-    assert (
-        "ZeroDivisionError"
-        in (project / MADE).with_name(f"{Path(MADE).stem}.failed.ipynb").read_text()
-    )
+    assert "ZeroDivisionError" in (project / MADE).with_name(
+        f"{Path(MADE).stem}.failed.ipynb"
+    ).read_text(encoding="utf-8")
 
 
 def test_every_way_to_give_a_parameter_names_the_output(project):
-    (project / "given.yaml").write_text("{train: reset, difficulty: medium}")
+    (project / "given.yaml").write_text("{train: reset, difficulty: medium}", encoding="utf-8")
     seed = base64.b64encode(b"seed: 7").decode()
     words = [
         "-f",
@@ -292,7 +298,7 @@ def test_two_runs_of_one_stage_do_not_meet(project):
         [PAPERMILL, *TYPED],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         preexec_fn=lambda: signal.signal(
             signal.SIGINT, signal.SIG_DFL
         ),  # a shell's background job ignores it
@@ -365,5 +371,5 @@ def test_a_kill_while_papermill_writes_the_output_once_more_leaves_it_to_be_made
     words = ["--engine", "knapsack", *TYPED, MADE]
     step.output.parent.mkdir(parents=True)
     done = subprocess.run([sys.executable, "-c", code, *words], env=environment, timeout=120)
-    assert done.returncode == 9 and step.output.read_text() == "half"
+    assert done.returncode == 9 and step.output.read_text(encoding="utf-8") == "half"
     assert step_of_typed().is_stale()

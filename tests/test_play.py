@@ -17,10 +17,10 @@ from knapsack_lib.store import current, find_stores, read_episodes
 @pytest.fixture
 def run(project):
     """A run of few tasks, which are drawn."""
-    text = (project / "params" / "smoke.yaml").read_text()
+    text = (project / "params" / "smoke.yaml").read_text(encoding="utf-8")
     counts = "tasks: {train: 2, validation: 1, easy: 3, medium: 1}"
     text = text.replace("tasks: {train: 24, validation: 3, easy: 4, medium: 3}", counts)
-    (project / "params" / "smoke.yaml").write_text(text)
+    (project / "params" / "smoke.yaml").write_text(text, encoding="utf-8")
     profile = load_profile("smoke")
     run, family = profile.run(), family_named(profile.family)
     for split, count in profile.splits().items():
@@ -65,13 +65,13 @@ def test_other_tasks_are_another_store_and_the_old_one_returns_with_them(run):
     cell = run.profile.teachers()[1]
     play_cell(run, cell)
     before, text = lines(run, cell), next(run.tasks("train").glob("*00001.json"))
-    kept = text.read_text()
+    kept = text.read_text(encoding="utf-8")
     other = json.loads(kept)
     other["public"]["capacity"] += 1
-    text.write_text(json.dumps(other))
+    text.write_text(json.dumps(other), encoding="utf-8")
     play_cell(run, cell)
     assert lines(run, cell) != before and len(list(find_stores(run.root))) == 1
-    text.write_text(kept)
+    text.write_text(kept, encoding="utf-8")
     play_cell(run, cell)
     assert lines(run, cell) == before
     assert len([p for p in run.store(cell).iterdir() if p.is_dir()]) == 2
@@ -80,7 +80,7 @@ def test_other_tasks_are_another_store_and_the_old_one_returns_with_them(run):
 def test_where_the_episodes_come_from_is_recorded_next_to_them(run, project):
     cell = run.profile.teachers()[0]
     play_cell(run, cell)
-    text = (current(run.store(cell)) / "provenance.json").read_text()
+    text = (current(run.store(cell)) / "provenance.json").read_text(encoding="utf-8")
     record = json.loads(text)
     assert set(record["inputs"]) == {"train", "validation"} and record["profile"] == "smoke"
     assert record["inputs"]["train"]["path"] == "runs/smoke/tasks/train"

@@ -20,7 +20,9 @@ def test_progress_goes_to_the_file_that_a_runner_reads(tmp_path, monkeypatch):
     step = progress_module.progress("fine-tune", "steps")
     for done in range(101):
         step(done, 100)
-    lines = [json.loads(line) for line in (tmp_path / "feed").read_text().splitlines()]
+    lines = [
+        json.loads(line) for line in (tmp_path / "feed").read_text(encoding="utf-8").splitlines()
+    ]
     assert [line["done"] for line in lines] == [0, 100]  # the rest came too fast to be shown
     assert lines[-1] == {
         "label": "fine-tune",

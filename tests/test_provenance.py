@@ -15,13 +15,13 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 def test_provenance_holds_no_place_of_this_machine_and_no_clock(project):
     run = load_profile("smoke").run()
     run.tasks("train").mkdir(parents=True)
-    (run.tasks("train") / "0.json").write_text("{}")
+    (run.tasks("train") / "0.json").write_text("{}", encoding="utf-8")
     inputs = {"tasks": run.tasks("train"), "package": Path(progress_module.__file__)}
     write_provenance(run, project / "a.json", inputs)
     time.sleep(0.01)
     write_provenance(run, project / "b.json", inputs)
-    text = (project / "a.json").read_text()
-    assert text == (project / "b.json").read_text()
+    text = (project / "a.json").read_text(encoding="utf-8")
+    assert text == (project / "b.json").read_text(encoding="utf-8")
     assert str(project) not in text and str(REPOSITORY) not in text
     assert json.loads(text)["inputs"]["package"]["path"] == "knapsack_lib/progress.py"
     assert json.loads(text)["profile_digest"] == run.profile.digest()
@@ -38,7 +38,7 @@ def test_in_a_checkout_the_commit_and_changed_sources_are_recorded(project):
     def git(*words):
         who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
         return subprocess.run(
-            ["git", *who, *words], cwd=project, check=True, capture_output=True, text=True
+            ["git", *who, *words], cwd=project, check=True, capture_output=True, encoding="utf-8"
         ).stdout
 
     git("init", "-q")
@@ -46,10 +46,12 @@ def test_in_a_checkout_the_commit_and_changed_sources_are_recorded(project):
     git("commit", "-qm", "one")
     run = load_profile("smoke").run()
     (project / "figures").mkdir()
-    (project / "figures" / "made.csv").write_text("an output is no change of a source")
+    (project / "figures" / "made.csv").write_text(
+        "an output is no change of a source", encoding="utf-8"
+    )
     made = provenance(run, {})
     assert (made["commit"], made["dirty"]) == (git("rev-parse", "HEAD").strip(), False)
-    with open(project / "params" / "smoke.yaml", "a") as file:
+    with open(project / "params" / "smoke.yaml", "a", encoding="utf-8") as file:
         file.write("# touched\n")
     assert provenance(run, {})["dirty"] is True
 

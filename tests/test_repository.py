@@ -91,7 +91,11 @@ def tracked() -> list[Path]:
     """Files under version control; in an unpacked archive, all that are not made."""
     try:
         listed = subprocess.run(
-            ["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+            ["git", "ls-files", "-z"],
+            cwd=REPOSITORY,
+            capture_output=True,
+            encoding="utf-8",
+            check=True,
         )
         return [
             REPOSITORY / name
@@ -108,7 +112,11 @@ def tracked() -> list[Path]:
 
 
 def code_cells(path: Path) -> list[dict]:
-    return [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+    return [
+        cell
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
+        if cell["cell_type"] == "code"
+    ]
 
 
 def is_parameters(cell: dict) -> bool:
@@ -124,12 +132,12 @@ def test_notebooks_are_kept_without_outputs(path):
     for cell in code_cells(path):
         assert not cell["outputs"], "clear the outputs before committing"
         assert cell["execution_count"] is None
-    assert "papermill" not in json.loads(path.read_text())["metadata"]
+    assert "papermill" not in json.loads(path.read_text(encoding="utf-8"))["metadata"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_notebooks_start_any_python_3_kernel(path):
-    kernel = json.loads(path.read_text())["metadata"]["kernelspec"]
+    kernel = json.loads(path.read_text(encoding="utf-8"))["metadata"]["kernelspec"]
     assert (kernel["name"], kernel["language"]) == ("python3", "python")
 
 
@@ -175,12 +183,12 @@ def test_no_file_names_a_place_of_one_machine():
 def test_the_constraints_are_whole_and_name_no_place():
     lines = [
         line
-        for line in (REPOSITORY / "constraints.txt").read_text().splitlines()
+        for line in (REPOSITORY / "constraints.txt").read_text(encoding="utf-8").splitlines()
         if not line.startswith("#")
     ]
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.]*", line) for line in lines)
     pinned = {line.split("==")[0].lower().replace("_", "-") for line in lines}
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     for text in [*project["dependencies"], *extras["notebooks"], *extras["train"], *extras["dev"]]:
         name = re.match(r"[A-Za-z0-9._-]+", text)[0].lower().replace("_", "-")
@@ -192,7 +200,11 @@ def test_importing_the_package_is_light():
     code = "import sys, knapsack_lib.study, knapsack_lib.runner, knapsack_lib.rollouts, knapsack_lib.play; print(*sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+        [sys.executable, "-c", code],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+        env=environment,
     )
     assert not heavy & set(done.stdout.split())
 
@@ -208,7 +220,7 @@ def make(*words, **environment):
         command,
         cwd=REPOSITORY,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
         env=inherited | environment,
     ).stdout
@@ -252,7 +264,7 @@ def test_an_empty_profile_or_seed_is_one_that_was_not_given(words, exported):
 
 
 def test_every_command_that_make_calls_exists():
-    text = (REPOSITORY / "Makefile").read_text()
+    text = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     called = re.findall(r"(?:\$\(KNAPSACK\)|knapsack_lib\.cli) ([a-z-]+)", text)
     assert len(called) > 8 and set(called) <= set(COMMANDS)
 
@@ -268,22 +280,26 @@ def checking(tmp_path):
 
     def run(target: str, python: str) -> subprocess.CompletedProcess:
         interpreter = tmp_path / ".venv" / "bin" / "python"
-        interpreter.write_text(f"#!/bin/sh\n{python}\n")
+        interpreter.write_text(f"#!/bin/sh\n{python}\n", encoding="utf-8")
         interpreter.chmod(0o755)
         command = ["make", "--no-print-directory", target]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8")
 
     run.folder = tmp_path
     return run
 
 
 def test_make_help_lists_every_target():
-    text = (REPOSITORY / "Makefile").read_text()
+    text = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     targets = {
         name for line in re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE) for name in line.split()
     }
     shown = subprocess.run(
-        ["make", "--no-print-directory"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+        ["make", "--no-print-directory"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
     )
     assert set(re.findall(r"^  make (\S+) +\S", shown.stdout, re.MULTILINE)) == targets
     assert {"env", "paper", "test", "figures", "lab", "base", "smoke", "help"} <= targets
@@ -295,18 +311,18 @@ def test_make_help_lists_every_target():
 def test_a_check_that_fails_leaves_the_kept_report_as_it_was(checking, ending, kept):
     report = checking.folder / "benchmarks" / "check_unsloth.txt"
     report.parent.mkdir()
-    report.write_text("as it was\n")
+    report.write_text("as it was\n", encoding="utf-8")
     done = checking("check-unsloth", f"echo half\n{ending}")
     assert (done.returncode == 0) == (kept == "half\n") and "half" in done.stdout
-    assert report.read_text() == kept and [path.name for path in report.parent.iterdir()] == [
-        report.name
-    ]
+    assert report.read_text(encoding="utf-8") == kept and [
+        path.name for path in report.parent.iterdir()
+    ] == [report.name]
 
 
 def imported(path: Path) -> set[str]:
     """Dotted names under knapsack_lib that a module imports (not those for type checkers alone)."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "knapsack_lib":
             below = node.module.removeprefix("knapsack_lib").lstrip(".")
             found |= {below} if below else {alias.name for alias in node.names}
@@ -331,7 +347,7 @@ def test_a_module_imports_only_from_earlier_rooms(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(LIBRARY).as_posix())
 def test_what_a_module_offers_exists_and_is_documented(path):
-    module = ast.parse(path.read_text())
+    module = ast.parse(path.read_text(encoding="utf-8"))
     assert ast.get_docstring(module), "say in two lines what the module is for"
     defined = {
         node.name: node for node in module.body if isinstance(node, ast.FunctionDef | ast.ClassDef)
@@ -355,7 +371,7 @@ def test_what_a_module_offers_exists_and_is_documented(path):
 
 def strings_and_names(path: Path) -> set[str]:
     """The words of a module's code: its strings (but those that document) and its names."""
-    module = ast.parse(path.read_text())
+    module = ast.parse(path.read_text(encoding="utf-8"))
     documents = {
         id(node.body[0].value)
         for node in ast.walk(module)
@@ -411,7 +427,7 @@ def test_a_name_that_all_share_is_defined_once():
     }
     places: dict[str, list[str]] = {name: [] for name in once}
     for path in MODULES:
-        for node in ast.parse(path.read_text()).body:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
             targets = (
                 node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
             )
@@ -422,12 +438,74 @@ def test_a_name_that_all_share_is_defined_once():
     assert {name: len(found) for name, found in places.items()} == dict.fromkeys(once, 1), places
 
 
+def by_locale(source: str) -> list[int]:
+    """Lines that read, write or run text in whatever encoding the machine's language has."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        given = {word.arg: getattr(word.value, "value", None) for word in node.keywords}
+        if "encoding" in given or None in given:  # None: **arguments, which may hold one
+            continue
+        bare = isinstance(node.func, ast.Name)
+        modes = (
+            [given["mode"]]
+            if "mode" in given
+            else [
+                getattr(value, "value", None)
+                for value in (node.args[1:2] if bare else node.args[:1])
+            ]
+        )
+        opens = name == "open" and (
+            any(isinstance(mode, str) and re.fullmatch("[rwaxt+]+", mode) for mode in modes)
+            or (bare and not modes)
+            or (not node.args and not modes)
+        )
+        texts = (name == "read_text" and not node.args) or (
+            name == "write_text" and len(node.args) < 2
+        )
+        if opens or texts or given.get("text") is True or given.get("universal_newlines") is True:
+            found.append(node.lineno)
+    return found
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        *("p.read_text()", "p.write_text('x')", "open(p)", "open(p, 'w')", "p.open()"),
+        *("p.open('a')", "open(p, mode='r')", "run(c, text=True)"),
+    ],
+)
+def test_text_that_depends_on_the_machines_language_is_seen(call):
+    assert by_locale(call)
+    end = ", encoding='utf-8')" if not call.endswith("()") else "encoding='utf-8')"
+    assert not by_locale(call[:-1] + end)
+
+
+@pytest.mark.parametrize("call", ["open(p, 'rb')", "p.open('wb')", "opener.open(request)"])
+def test_bytes_depend_on_no_language(call):
+    assert not by_locale(call)
+
+
+def test_all_text_is_read_and_written_as_utf_8_whatever_the_machines_language():
+    for path in tracked():
+        if path.suffix == ".py" and "attacks" not in path.parts:  # those are not ours to run
+            sources = [path.read_text(encoding="utf-8")]
+        elif path.suffix == ".ipynb":
+            sources = ["".join(cell["source"]) for cell in code_cells(path)]
+        else:
+            continue
+        for source in sources:
+            assert not by_locale(source), f"{path.relative_to(REPOSITORY)}: {by_locale(source)}"
+
+
 def test_the_formatter_formats():
     kept = [
         f"{path.relative_to(REPOSITORY)}:{number}"
         for path in tracked()
         if path.suffix == ".py" and path != Path(__file__).resolve()
-        for number, line in enumerate(path.read_text().splitlines(), 1)
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         if re.search(r"#\s*fmt: (skip|off)", line)
     ]
     assert len(kept) <= SPECIAL_LAYOUT, kept

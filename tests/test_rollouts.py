@@ -191,7 +191,10 @@ def test_every_turn_is_in_the_turn_log_before_the_next_reply_is_asked_for(rolls,
     def look(replies):
         path = tmp_path / "a" / "k" / "turns.jsonl"
         looked.append(
-            [(r["episode_id"], r["turn"]) for r in map(json.loads, path.read_text().splitlines())]
+            [
+                (r["episode_id"], r["turn"])
+                for r in map(json.loads, path.read_text(encoding="utf-8").splitlines())
+            ]
         )
         return False
 

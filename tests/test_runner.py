@@ -79,14 +79,14 @@ def study(project, monkeypatch):
     is there, writes to `log`, and leaves what the step would leave."""
     sources_digest.cache_clear()  # the steps' processes work theirs out now
     for stage in STAGES:
-        (project / "notebooks" / f"{stage}.ipynb").write_text("{}")
+        (project / "notebooks" / f"{stage}.ipynb").write_text("{}", encoding="utf-8")
     (project / "papermill").mkdir()
     (project / "papermill" / "__init__.py").touch()
-    (project / "papermill" / "__main__.py").write_text(STAND_IN)
+    (project / "papermill" / "__main__.py").write_text(STAND_IN, encoding="utf-8")
     (project / "paper").mkdir()
     (project / "paper" / "main.tex").touch()
-    (project / "failing").write_text("")
-    (project / "seconds").write_text("0.1")
+    (project / "failing").write_text("", encoding="utf-8")
+    (project / "seconds").write_text("0.1", encoding="utf-8")
     monkeypatch.setenv("TESTS", str(REPOSITORY / "tests"))
     monkeypatch.setenv("PATH", "")  # no LaTeX
     return project
@@ -94,7 +94,7 @@ def study(project, monkeypatch):
 
 def events(study):
     log = study / "log"
-    return log.read_text().splitlines() if log.exists() else []
+    return log.read_text(encoding="utf-8").splitlines() if log.exists() else []
 
 
 def started(study):
@@ -132,7 +132,7 @@ def test_a_changed_setting_runs_again_what_depends_on_it_and_nothing_else(
     for step in graph(load_profile("smoke").run()):
         finish(step)
     path = study / "params" / "smoke.yaml"
-    path.write_text(path.read_text().replace(setting, value))
+    path.write_text(path.read_text(encoding="utf-8").replace(setting, value), encoding="utf-8")
     status, lines = run(study)
     assert status == 0 and started(study) == rerun, lines
 
@@ -140,7 +140,7 @@ def test_a_changed_setting_runs_again_what_depends_on_it_and_nothing_else(
 def test_an_edited_notebook_runs_again_with_what_reads_it(study):
     for step in graph(load_profile("smoke").run()):
         finish(step)
-    (study / "notebooks" / "03_finetune.ipynb").write_text("{ }")
+    (study / "notebooks" / "03_finetune.ipynb").write_text("{ }", encoding="utf-8")
     assert run(study)[0] == 0 and started(study) == {"03": 2, "04": 8, "05": 1}
 
 
@@ -152,7 +152,9 @@ def test_one_stage_can_be_asked_for_with_what_it_needs(study):
 
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_no_more_steps_than_jobs_run_at_once_and_as_many_where_they_can(study, jobs):
-    (study / "seconds").write_text("3")  # starting one must take less, on a busy machine too
+    (study / "seconds").write_text(
+        "3", encoding="utf-8"
+    )  # starting one must take less, on a busy machine too
     for step in graph(load_profile("smoke").run())[:10]:
         finish(step)
     assert run(study, "--jobs", str(jobs))[0] == 0
@@ -161,7 +163,7 @@ def test_no_more_steps_than_jobs_run_at_once_and_as_many_where_they_can(study, j
 
 
 def test_after_a_failure_no_new_step_starts_and_one_line_says_what_failed(study):
-    (study / "failing").write_text("02_teacher-reset")
+    (study / "failing").write_text("02_teacher-reset", encoding="utf-8")
     status, lines = run(study, "--jobs", "2")
     assert status == 1
     assert [line for line in lines if "failed" in line] == [
@@ -173,7 +175,7 @@ def test_after_a_failure_no_new_step_starts_and_one_line_says_what_failed(study)
     assert not [line for line in lines if "up to date" in line]
     # What ran already came to its end; the same command continues from there.
     ended = {line.split()[1] for line in events(study) if line.startswith("-")}
-    (study / "failing").write_text("")
+    (study / "failing").write_text("", encoding="utf-8")
     (study / "log").unlink()
     assert run(study)[0] == 0
     again = {line.split()[1] for line in events(study)}
@@ -186,7 +188,7 @@ def names_of(stage):
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_run_that_is_killed_at_any_moment_continues_with_the_same_command(study, number):
-    (study / "seconds").write_text("0.3")
+    (study / "seconds").write_text("0.3", encoding="utf-8")
     for _ in range(4):
         (study / "log").unlink(missing_ok=True)
         with knapsack("run", "--profile", "smoke", folder=study) as child:
@@ -237,7 +239,11 @@ for done in range(600):
 
 
 def pids_of_slow(project):
-    found = (project / "pids").read_text().split() if (project / "pids").exists() else []
+    found = (
+        (project / "pids").read_text(encoding="utf-8").split()
+        if (project / "pids").exists()
+        else []
+    )
     return found if len(found) == 2 else []
 
 
@@ -251,7 +257,7 @@ def test_the_runner_shows_lines_and_leaves_a_clean_notebook(project):
     folder = project / "runs" / "smoke-seed3" / "notebooks"
     assert sorted(p.name for p in folder.glob("[!.]*")) == ["01_generate.ipynb"]
     assert not list(folder.glob(".*.progress"))
-    text = (folder / "01_generate.ipynb").read_text()
+    text = (folder / "01_generate.ipynb").read_text(encoding="utf-8")
     assert '"42\\n"' in text and str(project) not in text and str(REPOSITORY) not in text
 
 
@@ -265,7 +271,7 @@ def test_a_failed_notebook_is_one_line_and_never_the_output(project):
         f"[ 1/18] 01 generate  failed: AssertionError: gate not reached (see {copy})"
     ]
     assert not (project / "runs/smoke/notebooks/01_generate.ipynb").exists()
-    assert '"gate not reached"' in (project / copy).read_text()
+    assert '"gate not reached"' in (project / copy).read_text(encoding="utf-8")
 
 
 def test_a_users_mistake_in_a_notebook_is_shown_as_its_line_alone(project):
@@ -360,7 +366,7 @@ def test_a_step_that_lacks_what_it_needs_is_one_line_and_the_others_come_to_thei
 
 def test_every_step_ends_when_nobody_can_read_their_lines_any_more(study, monkeypatch):
     """As in `knapsack run | head`: steps are in sessions of their own."""
-    (study / "seconds").write_text("60")
+    (study / "seconds").write_text("60", encoding="utf-8")
     steps = graph(load_profile("smoke").run())
     finish(steps[0])
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
@@ -391,7 +397,7 @@ def test_every_step_ends_when_nobody_can_read_their_lines_any_more(study, monkey
 def child(project, monkeypatch):
     """A step under way, of which no process was started, and the lines about it."""
     for stage in STAGES:
-        (project / "notebooks" / f"{stage}.ipynb").write_text("{}")
+        (project / "notebooks" / f"{stage}.ipynb").write_text("{}", encoding="utf-8")
     monkeypatch.setattr(subprocess, "Popen", lambda *words, **settings: None)
     step = resolve("02_teacher", {"runtime": "reset"})
     finish(resolve("01_generate", {}))
@@ -431,7 +437,7 @@ def test_half_a_line_of_progress_waits_for_its_other_half(child):
     (step, waiting), said = child
     step._process = SimpleNamespace(poll=lambda: None)
     line = json.dumps({"label": "play", "unit": "episodes", "done": 4, "total": 4, "counts": {}})
-    with open(step._feed, "a") as feed:
+    with open(step._feed, "a", encoding="utf-8") as feed:
         feed.write(line[:20])
         feed.flush()
         assert step.poll(waiting) is None and said == ["started"]
@@ -441,7 +447,10 @@ def test_half_a_line_of_progress_waits_for_its_other_half(child):
 
 def test_a_line_names_the_step_as_its_command_does(study):
     profile = study / "params" / "smoke.yaml"
-    profile.write_text(profile.read_text().replace("train_seeds: 1", "train_seeds: 2"))
+    profile.write_text(
+        profile.read_text(encoding="utf-8").replace("train_seeds: 1", "train_seeds: 2"),
+        encoding="utf-8",
+    )
     status, lines = run(study)
     assert status == 0
     pattern = re.compile(

@@ -19,7 +19,7 @@ def test_named_seeds_are_the_same_in_every_process():
             [sys.executable, "-c", code],
             env=environment,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=True,
         )
         answers.add(done.stdout)

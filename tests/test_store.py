@@ -71,14 +71,16 @@ def test_what_was_written_is_there_when_the_store_is_opened_again(tmp_path):
 def test_an_episode_is_on_disk_as_soon_as_it_is_written(tmp_path):
     with EpisodeStore(tmp_path / "s", "k1") as store:
         store.write(episode(0), 0.5)
-        assert (tmp_path / "s" / "k1" / "episodes.jsonl").read_text() == episode(0).to_line() + "\n"
+        assert (tmp_path / "s" / "k1" / "episodes.jsonl").read_text(encoding="utf-8") == episode(
+            0
+        ).to_line() + "\n"
         assert read_timings(tmp_path / "s") == {"e-000": 0.5}
 
 
 def test_a_turn_can_be_read_while_its_episode_is_under_way(tmp_path):
     with EpisodeStore(tmp_path / "s", "k1") as store:
         store.log_turn("e-000", 4, TURN)
-        line = json.loads((tmp_path / "s" / "k1" / "turns.jsonl").read_text())
+        line = json.loads((tmp_path / "s" / "k1" / "turns.jsonl").read_text(encoding="utf-8"))
         assert (line["episode_id"], line["turn"], line["stdout"]) == ("e-000", 4, "1\n")
 
 
@@ -120,7 +122,7 @@ def test_every_cut_of_the_file_leaves_whole_episodes_only(tmp_path):
 
 def test_a_timing_that_a_kill_cut_short_spoils_no_other(tmp_path):
     filled(tmp_path / "s", 1)
-    with open(tmp_path / "s" / "k1" / "timings.jsonl", "a") as file:
+    with open(tmp_path / "s" / "k1" / "timings.jsonl", "a", encoding="utf-8") as file:
         file.write('{"episode_id": "e-001", "sec')
     with EpisodeStore(tmp_path / "s", "k1") as store:
         store.write(episode(1), 0.7)
@@ -147,7 +149,7 @@ def test_seconds_are_kept_apart_from_what_is_compared(tmp_path):
         tmp_path / "b" / "k1" / "episodes.jsonl"
     ).read_bytes()
     assert read_timings(tmp_path / "b") == {"e-000": 77.0}
-    assert "seconds" not in (tmp_path / "a" / "k1" / "episodes.jsonl").read_text()
+    assert "seconds" not in (tmp_path / "a" / "k1" / "episodes.jsonl").read_text(encoding="utf-8")
 
 
 # A folder for each key ----------------------------------------------------------------------------
@@ -202,20 +204,22 @@ def test_stores_are_found_by_the_key_that_counts(tmp_path):
     filled(tmp_path / "teacher" / "reset", 1, "old")
     imported = tmp_path / "imported"
     imported.mkdir()
-    (imported / "episodes.jsonl").write_text(episode(0).to_line() + "\n")
+    (imported / "episodes.jsonl").write_text(episode(0).to_line() + "\n", encoding="utf-8")
     filled(tmp_path / "teacher" / "reset" / "old" / "shards" / "x", 1, "shard")
     found = [path.parent for path in find_stores(tmp_path)]
     wanted = ["cells/a/new", "imported", "teacher/reset/old"]
     assert found == [tmp_path / name for name in wanted]
     assert [p.parent for p in find_stores(tmp_path / "cells" / "a")] == found[:1]
     assert [p.parent for p in find_stores(found[0])] == found[:1]
-    (tmp_path / "cells" / "a" / "episodes.jsonl").write_text("")  # imported before it was played
+    (tmp_path / "cells" / "a" / "episodes.jsonl").write_text(
+        "", encoding="utf-8"
+    )  # imported before it was played
     assert [p.parent for p in find_stores(tmp_path)] == found
 
 
 def test_an_imported_store_is_read_where_it_lies(tmp_path):
     line = episode(4).to_line() + "\n"
-    (tmp_path / "episodes.jsonl").write_text(line)
+    (tmp_path / "episodes.jsonl").write_text(line, encoding="utf-8")
     assert [e.seed for e in read_episodes(tmp_path, "make")] == [4] and is_complete(tmp_path)
 
 
@@ -234,11 +238,11 @@ def test_a_store_that_could_not_be_opened_is_nobodys(tmp_path):
     """The error stays alive, as it does in a notebook, and with it whatever its frames hold."""
     filled(tmp_path / "s", 2)
     log = tmp_path / "s" / "k1" / "episodes.jsonl"
-    lines = log.read_text().splitlines(keepends=True)
-    log.write_text("{}\n" + lines[1])
+    lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+    log.write_text("{}\n" + lines[1], encoding="utf-8")
     with pytest.raises(UserError, match="may be taken out") as caught:
         EpisodeStore(tmp_path / "s", "k1").__enter__()
-    log.write_text(lines[1])
+    log.write_text(lines[1], encoding="utf-8")
     with EpisodeStore(tmp_path / "s", "k1") as store:
         assert store.done == {"e-001"} and caught
 
@@ -267,7 +271,7 @@ with EpisodeStore(Path(sys.argv[2]), sys.argv[3]) as store:
 
 def test_a_writer_that_was_killed_keeps_nobody_out(tmp_path):
     command = [sys.executable, "-c", WRITER, os.path.dirname(__file__), str(tmp_path / "s"), "k1"]
-    writer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    writer = subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8")
     assert writer.stdout.readline() == "open\n"
     with pytest.raises(UserError, match="another run writes"):
         EpisodeStore(tmp_path / "s", "k1").__enter__()
@@ -284,7 +288,7 @@ def test_a_writer_that_was_killed_keeps_nobody_out(tmp_path):
 def test_a_kill_between_making_a_folder_and_naming_it_leaves_the_old_key_in_place(tmp_path):
     filled(tmp_path / "s", 2, "one")
     (tmp_path / "s" / "two").mkdir()
-    (tmp_path / "s" / "current.part").write_text("tw")
+    (tmp_path / "s" / "current.part").write_text("tw", encoding="utf-8")
     assert len(read_episodes(tmp_path / "s", "make")) == 2
     filled(tmp_path / "s", 3, "two")
     assert len(read_episodes(tmp_path / "s", "make")) == 3
@@ -304,7 +308,7 @@ def test_missing_episodes_name_the_command_that_makes_them(tmp_path, how):
 
 def test_a_store_that_was_cut_is_read_as_far_as_it_goes_or_refused_in_one_line(tmp_path):
     filled(tmp_path / "s", 2)
-    with open(tmp_path / "s" / "k1" / "episodes.jsonl", "a") as file:
+    with open(tmp_path / "s" / "k1" / "episodes.jsonl", "a", encoding="utf-8") as file:
         file.write('{"episode_id": "e-002", "fam')
     try:
         found = read_episodes(tmp_path / "s", "make evaluate")
@@ -319,7 +323,7 @@ def test_a_store_that_was_cut_is_read_as_far_as_it_goes_or_refused_in_one_line(t
 )
 def test_a_damaged_timing_is_one_line_with_its_place(tmp_path, damage):
     filled(tmp_path / "s", 1)
-    with open(tmp_path / "s" / "k1" / "timings.jsonl", "a") as file:
+    with open(tmp_path / "s" / "k1" / "timings.jsonl", "a", encoding="utf-8") as file:
         file.write(damage + "\n")
     with pytest.raises(UserError, match="line 2 of s/k1/timings.jsonl is no timing") as caught:
         read_timings(tmp_path / "s")

@@ -104,7 +104,7 @@ def test_a_family_or_a_size_that_is_none_is_one_line_before_anything_runs(
     project, setting, value, line
 ):
     path = project / "params" / "smoke.yaml"
-    path.write_text(path.read_text().replace(setting, value))
+    path.write_text(path.read_text(encoding="utf-8").replace(setting, value), encoding="utf-8")
     with pytest.raises(UserError) as caught:
         resolve("01_generate", {"profile": "smoke"})
     assert line in one_line(caught)
@@ -157,8 +157,8 @@ def test_the_command_of_a_step_names_what_differs_from_the_defaults(project):
 
 def test_a_profile_outside_params_is_named_by_its_path_in_every_command(project):
     shutil.copy(project / "params" / "smoke.yaml", project / "mine.yaml")
-    text = (project / "mine.yaml").read_text().replace("name: smoke", "name: mine")
-    (project / "mine.yaml").write_text(text)
+    text = (project / "mine.yaml").read_text(encoding="utf-8").replace("name: smoke", "name: mine")
+    (project / "mine.yaml").write_text(text, encoding="utf-8")
     first = resolve("01_generate", {"profile": "mine.yaml"})
     assert {step.arguments[-1] for step in graph(first.run, first.given_profile)} == {"mine.yaml"}
 
@@ -338,18 +338,18 @@ def test_a_changed_setting_makes_stale_what_depends_on_it_and_its_return_makes_i
     project, finished
 ):
     path = project / "params" / "smoke.yaml"
-    text = path.read_text()
-    path.write_text(text.replace("margin: 0.05", "margin: 0.06"))
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("margin: 0.05", "margin: 0.06"), encoding="utf-8")
     assert stages(stale_steps(again(finished))) == ["05"]
-    path.write_text(text.replace("max_new_tokens: 96", "max_new_tokens: 95"))
+    path.write_text(text.replace("max_new_tokens: 96", "max_new_tokens: 95"), encoding="utf-8")
     assert len(stale_steps(again(finished))) == len(finished)
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     assert stale_steps(again(finished)) == []
 
 
 def test_a_comment_in_a_profile_makes_nothing_stale(project, finished):
     path = project / "params" / "smoke.yaml"
-    path.write_text(path.read_text() + "# a comment\n")
+    path.write_text(path.read_text(encoding="utf-8") + "# a comment\n", encoding="utf-8")
     assert stale_steps(again(finished)) == []
 
 

@@ -76,7 +76,7 @@ def apart(code: str, *arguments: object) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-c", code + ending, *map(str, arguments)],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
         env=os.environ | {"OMP_NUM_THREADS": "1", "CI": "true"},
         cwd=ROOT,

@@ -38,7 +38,11 @@ def missing_latex() -> str | None:
     if complete:
         names = [f"{name}.sty" for name in STYLES]
         found = subprocess.run(
-            ["kpsewhich", *names], capture_output=True, text=True, check=False
+            ["kpsewhich", *names],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
         ).stdout.split()
         complete = len(found) == len(names)
     return (

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 done, but something differs or is missing (and is named), 
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 
 import click
@@ -60,6 +61,9 @@ def _line(error: UserError | OSError) -> str:
 def main() -> None:
     """Run the command; a user's mistake, and what the file system refuses, is one line and exit
     code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a letter that a terminal lacks stops nothing
+            stream.reconfigure(errors="replace")
     try:
         knapsack()
     except (UserError, OSError) as error:

@@ -220,7 +220,7 @@ def _episode(line: bytes) -> Episode:
 def _run_of(file: Path) -> Run | None:
     """The run that a file of episodes belongs to, from the record next to it."""
     try:
-        record = json.loads(file.with_name("provenance.json").read_text())
+        record = json.loads(file.with_name("provenance.json").read_text(encoding="utf-8"))
         return load_profile(record["profile"]).run(record["seed"])
     except (OSError, ValueError, KeyError, UserError):
         return None

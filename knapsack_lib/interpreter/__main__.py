@@ -172,7 +172,7 @@ def _targets() -> Iterator[dict[str, object]]:
         subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as sleeper,
     ):
         secret = Path(folder, "secret")
-        secret.write_text("secret")
+        secret.write_text("secret", encoding="utf-8")
         try:
             yield {"FILE": str(secret), "DIR": folder, "PID": sleeper.pid}
         finally:

@@ -191,7 +191,7 @@ def shared_libraries() -> list[str]:
 
     Each file by itself, never its folder, in which packages may lie too.
     """
-    with open("/proc/self/maps") as maps:
+    with open("/proc/self/maps", encoding="utf-8") as maps:
         mapped = {line.split(maxsplit=5)[5].strip() for line in maps if "/" in line}
     folders = {os.path.dirname(path) for path in mapped if ".so" in os.path.basename(path)}
     entries = [entry for folder in folders for entry in os.scandir(folder)]

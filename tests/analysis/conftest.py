@@ -137,12 +137,14 @@ def made_cell(
 def store(folder: Path, episodes: Iterator[Episode]) -> None:
     folder.mkdir(parents=True)
     listed = list(episodes)
-    (folder / "episodes.jsonl").write_text("".join(e.to_line() + "\n" for e in listed))
+    (folder / "episodes.jsonl").write_text(
+        "".join(e.to_line() + "\n" for e in listed), encoding="utf-8"
+    )
     clock = [
         json.dumps({"episode_id": e.episode_id, "seconds": 1.5 + i / 8})
         for i, e in enumerate(listed)
     ]
-    (folder / "timings.jsonl").write_text("".join(line + "\n" for line in clock))
+    (folder / "timings.jsonl").write_text("".join(line + "\n" for line in clock), encoding="utf-8")
 
 
 def record(train: str, train_seed: int) -> dict:
@@ -174,7 +176,9 @@ def play(run: Run) -> Run:
     for cell in profile.adapters():
         folder = run.adapter(cell)
         folder.mkdir(parents=True)
-        (folder / "training.json").write_text(json.dumps(record(cell.train, cell.train_seed)))
+        (folder / "training.json").write_text(
+            json.dumps(record(cell.train, cell.train_seed)), encoding="utf-8"
+        )
         save_file({"a": np.zeros((30, 1000), np.float32)}, folder / "model.safetensors")
     return run
 
@@ -199,7 +203,7 @@ def new_project(folder: Path) -> Path:
         (folder / name).mkdir()
     shutil.copytree(REPOSITORY / "params", folder / "params")
     shutil.copyfile(REPOSITORY / "paper" / "main.tex", folder / "paper" / "main.tex")
-    (folder / "params" / "twice.yaml").write_text(TWICE)
+    (folder / "params" / "twice.yaml").write_text(TWICE, encoding="utf-8")
     return folder
 
 

@@ -203,7 +203,7 @@ def test_claims_stand_next_to_the_paper_s_with_a_rule_and_a_verdict(twice):
 
 
 def test_every_rule_stands_in_the_paper_s_table(smoke):
-    text = (smoke.run.root / "paper" / "tables" / "claims.tex").read_text()
+    text = (smoke.run.root / "paper" / "tables" / "claims.tex").read_text(encoding="utf-8")
     for claim in CLAIMS.values():
         assert (
             f"{escaped(claim.text)}\\newline{{\\scriptsize\\color{{gray}} {escaped(claim.rule)}}}"

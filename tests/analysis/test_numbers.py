@@ -13,13 +13,13 @@ from knapsack_lib.analysis.numbers import macros_of
 from knapsack_lib.analysis.quantities import number_named
 from knapsack_lib.errors import UserError
 
-TEXT = (Path(__file__).resolve().parents[2] / "paper" / "main.tex").read_text()
+TEXT = (Path(__file__).resolve().parents[2] / "paper" / "main.tex").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("which", ["smoke", "twice"])
 def test_the_macros_defined_are_the_macros_used(which: str, request: pytest.FixtureRequest):
     made = request.getfixturevalue(which)
-    lines = (made.run.root / "paper" / "numbers.tex").read_text().splitlines()[1:]
+    lines = (made.run.root / "paper" / "numbers.tex").read_text(encoding="utf-8").splitlines()[1:]
     defined = dict(
         re.fullmatch(r"\\newcommand\{\\(\w+)\}\{(.*)\}", line).groups() for line in lines
     )

@@ -36,4 +36,4 @@ def test_a_table_that_cannot_be_written_leaves_the_old_one(tmp_path):
     path = write_tex("old", tmp_path / "a.tex", "made")
     with pytest.raises(UnicodeEncodeError):
         write_tex("\ud800", path, "made")
-    assert path.read_text() == "% made\nold\n"
+    assert path.read_text(encoding="utf-8") == "% made\nold\n"

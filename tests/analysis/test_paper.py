@@ -12,7 +12,7 @@ from knapsack_lib.analysis.paper import missing_latex, typeset
 from knapsack_lib.errors import UserError
 from knapsack_lib.profiles import load_profile
 
-TEXT = (Path(__file__).resolve().parents[2] / "paper" / "main.tex").read_text()
+TEXT = (Path(__file__).resolve().parents[2] / "paper" / "main.tex").read_text(encoding="utf-8")
 PLAIN = re.sub(r"(?m)^%.*$", "", TEXT)
 
 # References -------------------------------------------------------------------------------------
@@ -74,7 +74,7 @@ def test_the_paper_of_an_unpublished_run_is_typeset_in_its_folder_with_the_same_
     first = typeset(run).read_bytes()
     shutil.rmtree(run.root / "latex")
     assert typeset(run).read_bytes() == first and b"/CreationDate" not in first
-    log = (run.root / "latex" / "main.log").read_text(errors="replace")
+    log = (run.root / "latex" / "main.log").read_text(errors="replace", encoding="utf-8")
     assert "Output written" in log and not re.search(
         r"undefined (references|citations)|multiply defined", log
     )
@@ -95,7 +95,7 @@ def test_what_latex_does_not_accept_is_reported_in_one_line(copied: Path):
     if missing_latex():
         return
     run = load_profile("smoke").run()
-    (run.root / "paper" / "numbers.tex").write_text("% a stamp\n")
+    (run.root / "paper" / "numbers.tex").write_text("% a stamp\n", encoding="utf-8")
     with pytest.raises(
         UserError, match=r"! Undefined control sequence\.; read runs/smoke/latex/main.log$"
     ):

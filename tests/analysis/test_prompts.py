@@ -27,7 +27,7 @@ def appendix(episode, turn, tmp_path: Path, changes: dict | None = None) -> str:
                 one if not changes else SimpleNamespace(**{**vars(one), **changes[runtime]})
             )
     path = prompts.write(SimpleNamespace(episodes=made, stamp="a stamp"), tmp_path / "prompts.tex")
-    return path.read_text()
+    return path.read_text(encoding="utf-8")
 
 
 def opening(content: str, *runtimes: str) -> dict:

@@ -60,7 +60,7 @@ def test_rebuilding_in_another_process_gives_the_same_bytes(
         source,
     ]
     done = subprocess.run(
-        command, env=environment, cwd=tmp_path, check=True, capture_output=True, text=True
+        command, env=environment, cwd=tmp_path, check=True, capture_output=True, encoding="utf-8"
     )
     assert done.stdout.startswith(f"wrote 43 files under runs/{name} from: profile {name} ")
     for folder in FOLDERS:
@@ -88,7 +88,11 @@ def test_no_generated_text_prints_a_number_that_is_not_there(
     made = request.getfixturevalue(which)
     text = made.run.root / "paper" / "main.tex"
     paths = [path for path in made.written if path.suffix == ".tex" and path != text]
-    lines = [(path.name, line) for path in paths for line in path.read_text().splitlines()]
+    lines = [
+        (path.name, line)
+        for path in paths
+        for line in path.read_text(encoding="utf-8").splitlines()
+    ]
     assert (
         len(lines) > 300
         and [one for one in lines if re.search(r"(?<![A-Za-z])(nan|inf|NaT)\b", one[1])] == []

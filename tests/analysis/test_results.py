@@ -103,13 +103,16 @@ def test_writing_twice_gives_the_same_bytes_with_no_path_in_them(run, digests):
     shutil.rmtree(folder)
     assert digests(write_results(run)) == first
     assert (folder / "cells.jsonl.gz").read_bytes()[4:8] == bytes(4)  # gzip's clock
-    assert str(run.root) not in (folder / "provenance.json").read_text()
+    assert str(run.root) not in (folder / "provenance.json").read_text(encoding="utf-8")
 
 
 def test_the_order_of_a_store_does_not_change_the_bytes(run, digests):
     first = digests(write_results(run))
     path = run.store(cell_of(run, "reset", "reset")) / "episodes.jsonl"
-    path.write_text("".join(reversed(path.read_text().splitlines(keepends=True))))
+    path.write_text(
+        "".join(reversed(path.read_text(encoding="utf-8").splitlines(keepends=True))),
+        encoding="utf-8",
+    )
     again = digests(write_results(run))
     assert {name for name in FILES if again[name] != first[name]} == {
         "provenance.json"
@@ -121,12 +124,18 @@ def test_the_stamp_changes_with_an_episode_and_not_with_the_clock(run):
     first = read_results(run)
     folder = run.store(cell_of(run, "reset", "reset"))
     clock = folder / "timings.jsonl"
-    clock.write_text(clock.read_text().replace('"seconds": 1.', '"seconds": 7.'))
+    clock.write_text(
+        clock.read_text(encoding="utf-8").replace('"seconds": 1.', '"seconds": 7.'),
+        encoding="utf-8",
+    )
     write_results(run)
     later = read_results(run)
     assert later.stamp == first.stamp and later.cells.seconds.sum() > first.cells.seconds.sum()
     path = folder / "episodes.jsonl"
-    path.write_text(path.read_text().replace('"items_inspected":7', '"items_inspected":6', 1))
+    path.write_text(
+        path.read_text(encoding="utf-8").replace('"items_inspected":7', '"items_inspected":6', 1),
+        encoding="utf-8",
+    )
     write_results(run)
     assert read_results(run).stamp != first.stamp
 
@@ -140,7 +149,7 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(run):
     ):
         read_results(run)
     path = run.store(cell_of(run, "reset", "persistent", "medium")) / "episodes.jsonl"
-    path.write_text(path.read_text().split("\n")[0] + "\n")
+    path.write_text(path.read_text(encoding="utf-8").split("\n")[0] + "\n", encoding="utf-8")
     with pytest.raises(
         UserError, match="reset-persistent-medium holds 1 of 3 .*: knapsack run --profile smoke$"
     ):
@@ -154,7 +163,9 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(run):
 
 def test_an_episode_without_its_seconds_is_missing_too(run):
     path = run.store(cell_of(run, "reset", "reset")) / "timings.jsonl"
-    path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
+    path.write_text(
+        "".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[1:]), encoding="utf-8"
+    )
     with pytest.raises(
         UserError, match="reset-reset-easy holds 4 of 4 timed episodes; run again: knapsack run"
     ):
@@ -194,7 +205,7 @@ def test_the_command_for_a_run_of_another_root_seed_names_the_seed(run):
 
 def test_a_store_s_own_provenance_is_kept(run):
     (run.store(run.profile.teachers()[1]) / "provenance.json").write_text(
-        json.dumps({"made": "somewhere"})
+        json.dumps({"made": "somewhere"}), encoding="utf-8"
     )
     write_results(run)
     assert read_results(run).provenance["made_by"] == {"teacher/reset": {"made": "somewhere"}}

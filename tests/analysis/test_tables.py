@@ -36,7 +36,7 @@ def test_tables_read_back_as_the_frames_behind_them(twice):
 
 
 def test_the_main_table_has_a_line_for_each_cell_under_its_number_of_tasks(twice):
-    text = (twice.run.root / "paper" / "tables" / "main.tex").read_text()
+    text = (twice.run.root / "paper" / "tables" / "main.tex").read_text(encoding="utf-8")
     assert text.count(r"\\") == 12 + 1 + 2 and r"\toprule" in text
     assert [int(n) for n in re.findall(r"\$n = (\d+)\$ tasks", text)] == [8, 6]
     row = twice.evidence.cell("reset", "persistent", "easy")
@@ -47,7 +47,9 @@ def test_the_main_table_has_a_line_for_each_cell_under_its_number_of_tasks(twice
 
 
 def test_the_table_of_adapters_leaves_the_base_out(twice):
-    lines = (twice.run.root / "paper" / "tables" / "seeds.tex").read_text().splitlines()
+    lines = (
+        (twice.run.root / "paper" / "tables" / "seeds.tex").read_text(encoding="utf-8").splitlines()
+    )
     rows = [line.split(" & ") for line in lines if line.count(" & ") == 5][1:]
     assert [row[:3] for row in rows[:4]] == [
         ["persistent", r, k] for r in ("persistent", "reset") for k in ("1", "2")
@@ -58,7 +60,8 @@ def test_the_table_of_adapters_leaves_the_base_out(twice):
 def test_the_short_table_of_contrasts_holds_the_planned_ones_and_the_aligned_pair(twice):
     folder = twice.run.root / "paper" / "tables"
     short, long = (
-        (folder / f"{name}.tex").read_text() for name in ("contrasts_planned", "contrasts")
+        (folder / f"{name}.tex").read_text(encoding="utf-8")
+        for name in ("contrasts_planned", "contrasts")
     )
     assert short.count(r"\\") == 1 + 2 * (1 + 6) + 2 * (1 + 5) and long.count(r"\\") == 1 + 2 * (
         1 + 10

@@ -46,7 +46,9 @@ def expect(copied: Path) -> Callable[..., None]:
 
     def write(*changes: dict | str) -> None:
         lines = [change if isinstance(change, str) else {**LINE, **change} for change in changes]
-        (copied / "results" / "expected.yaml").write_text(yaml.safe_dump(lines, sort_keys=False))
+        (copied / "results" / "expected.yaml").write_text(
+            yaml.safe_dump(lines, sort_keys=False), encoding="utf-8"
+        )
 
     return write
 
@@ -72,10 +74,13 @@ def spoilt(built_once, tmp_path_factory) -> tuple[int, list[str]]:
         data[-20] ^= 1
         picture.write_bytes(bytes(data))
         (paper / "tables" / "main.tex").write_text(
-            (paper / "tables" / "main.tex").read_text().replace("reset", "rest")
+            (paper / "tables" / "main.tex").read_text(encoding="utf-8").replace("reset", "rest"),
+            encoding="utf-8",
         )
         (paper / "tables" / "seeds.csv").unlink()
-        (paper / "main.tex").write_text("not compared: the text is nobody's result")
+        (paper / "main.tex").write_text(
+            "not compared: the text is nobody's result", encoding="utf-8"
+        )
         found = differing(run)
         assert picture.read_bytes() == bytes(data) and not (paper / "tables" / "seeds.csv").exists()
     return found
@@ -129,7 +134,7 @@ def test_a_line_that_is_not_as_it_must_be_is_reported_in_one_line(
 )
 def test_a_file_that_cannot_be_read_is_reported_in_one_line(text: str | None, copied: Path):
     if text is not None:
-        (copied / "results" / "expected.yaml").write_text(text)
+        (copied / "results" / "expected.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=r"results/expected\.yaml") as caught:
         expected()
     assert "\n" not in str(caught.value)
@@ -171,7 +176,7 @@ def test_a_value_that_is_not_there_differs(smoke):
 
 def test_every_expected_number_of_the_repository_is_one_of_a_whole_run(twice):
     path = Path(__file__).resolve().parents[2] / "results" / "expected.yaml"
-    lines = [Expected(**line) for line in yaml.safe_load(path.read_text())]
+    lines = [Expected(**line) for line in yaml.safe_load(path.read_text(encoding="utf-8"))]
     for line in lines:
         for address, (value, low, high) in line.numbers.items():
             assert low <= value <= high, address

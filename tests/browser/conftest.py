@@ -55,7 +55,7 @@ def lab(project):
     for name, setting in chosen.items():
         file = project / ".settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(setting))
+        file.write_text(json.dumps(setting), encoding="utf-8")
     hidden = {
         "JUPYTERLAB_SETTINGS_DIR": str(project / ".settings"),
         "KNAPSACK_ROOT": str(project),
@@ -88,7 +88,9 @@ def lab(project):
                 urllib.request.urlopen(f"{address}/api/status?token={TOKEN}", timeout=5)
                 break
             except OSError:
-                assert server.poll() is None, (project / "lab.log").read_text()[-2000:]
+                assert server.poll() is None, (project / "lab.log").read_text(encoding="utf-8")[
+                    -2000:
+                ]
                 time.sleep(0.5)
         yield address
     finally:

@@ -37,7 +37,11 @@ def test_the_help_of_the_command_line_loads_nothing_heavy():
     code = "import sys, knapsack_lib.cli as c\ntry: c.knapsack(['--help'])\nexcept SystemExit: print(*sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+        [sys.executable, "-c", code],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+        env=environment,
     )
     assert not HEAVY & set(done.stdout.split())
 
@@ -70,7 +74,9 @@ def test_a_users_mistake_and_what_the_file_system_refuses_are_one_line(
 def test_the_package_can_be_run_as_a_module(project):
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     command = [sys.executable, "-m", "knapsack_lib.cli", "plan", "--profile", "none"]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=project)
+    done = subprocess.run(
+        command, capture_output=True, encoding="utf-8", env=environment, cwd=project
+    )
     assert (done.returncode, done.stdout) == (2, "")
     assert (
         done.stderr.startswith("error: profile 'none' has no file") and done.stderr.count("\n") == 1

@@ -20,7 +20,7 @@ from knapsack_lib.study import STAGES, graph
 def study(project):
     """A project with notebooks that hold nothing."""
     for stage in STAGES:
-        (project / "notebooks" / f"{stage}.ipynb").write_text("{}")
+        (project / "notebooks" / f"{stage}.ipynb").write_text("{}", encoding="utf-8")
     return project
 
 
@@ -52,9 +52,13 @@ def test_the_plan_shows_what_is_done(study):
 
 
 def test_a_profile_that_is_a_path_is_run_by_its_path_from_any_folder(study, monkeypatch):
-    text = (study / "params" / "smoke.yaml").read_text().replace("name: smoke", "name: mine")
+    text = (
+        (study / "params" / "smoke.yaml")
+        .read_text(encoding="utf-8")
+        .replace("name: smoke", "name: mine")
+    )
     (study / "elsewhere").mkdir()
-    (study / "elsewhere" / "mine.yaml").write_text(text)
+    (study / "elsewhere" / "mine.yaml").write_text(text, encoding="utf-8")
     monkeypatch.chdir(study / "elsewhere")
     lines = shown("plan", "--profile", "mine.yaml").splitlines()
     assert len(lines) == 18 and all("-p profile elsewhere/mine.yaml" in line for line in lines)

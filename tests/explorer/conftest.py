@@ -150,16 +150,20 @@ def write_store(folder: Path, episodes: list[Episode], after: str = "", key: str
     one). Returns where its files are; `after` is what stands after the last whole line."""
     if key:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "current").write_text(key + "\n")
+        (folder / "current").write_text(key + "\n", encoding="utf-8")
     folder = folder / key
     folder.mkdir(parents=True)
-    (folder / "episodes.jsonl").write_text("".join(e.to_line() + "\n" for e in episodes) + after)
+    (folder / "episodes.jsonl").write_text(
+        "".join(e.to_line() + "\n" for e in episodes) + after, encoding="utf-8"
+    )
     clock = [
         json.dumps({"episode_id": e.episode_id, "seconds": 1.5 + i}) + "\n"
         for i, e in enumerate(episodes)
     ]
-    (folder / "timings.jsonl").write_text("".join(clock))
-    (folder / "provenance.json").write_text(json.dumps({"profile": "smoke", "seed": 1}))
+    (folder / "timings.jsonl").write_text("".join(clock), encoding="utf-8")
+    (folder / "provenance.json").write_text(
+        json.dumps({"profile": "smoke", "seed": 1}), encoding="utf-8"
+    )
     return folder
 
 
@@ -192,11 +196,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             cell_episodes(cell),
             key=KEY,
         )
-        lines += (folder / "episodes.jsonl").read_text()
+        lines += (folder / "episodes.jsonl").read_text(encoding="utf-8")
     kept = tmp_path / "results" / "pocket-seeds"
     kept.mkdir(parents=True)
     (kept / "cells.jsonl.gz").write_bytes(gzip.compress(lines.encode(), mtime=0))
-    (kept / "provenance.json").write_text(json.dumps({"profile": "pocket-seeds", "seed": 1}))
+    (kept / "provenance.json").write_text(
+        json.dumps({"profile": "pocket-seeds", "seed": 1}), encoding="utf-8"
+    )
     monkeypatch.setenv("KNAPSACK_ROOT", str(tmp_path))
     monkeypatch.delenv("KNAPSACK_PROGRESS", raising=False)
     monkeypatch.chdir(tmp_path)

@@ -91,7 +91,9 @@ def test_of_a_store_only_the_current_key_is_listed_and_nothing_of_one_without_a_
     cells = project / "runs" / "smoke" / "cells"
     changed = cells / "base-persistent-easy-train0"
     store(changed, [episode(turn(), cell=("old", "reset", 1))], key="fedcba9876543210")
-    (changed / "current").write_text(KEY + "\n")  # the settings are again as they were before
+    (changed / "current").write_text(
+        KEY + "\n", encoding="utf-8"
+    )  # the settings are again as they were before
     store(cells / "base-reset-easy", [])
     store(
         cells / "reset-reset-easy", [], after='{"episode_id": "knap'
@@ -338,7 +340,7 @@ def test_every_committed_task_is_the_one_that_was_played(committed: Catalogue):
 @pytest.mark.parametrize("record", [None, "no JSON", "{}", '{"profile": "gone", "seed": 1}'])
 def test_a_task_of_an_unknown_source_is_none(project: Path, record: str | None):
     file = project / CELL / KEY / "provenance.json"
-    file.unlink() if record is None else file.write_text(record)
+    file.unlink() if record is None else file.write_text(record, encoding="utf-8")
     assert open_catalogue(CELL).task(0) is None
 
 

@@ -247,7 +247,7 @@ def test_every_link_of_written_pages_leads_to_a_page_and_the_same_call_gives_the
 def written(*arguments: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "knapsack_lib.cli", "pages", "--profile", "smoke", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(Path(pages.__file__).parents[2])}
-    return subprocess.run(command, capture_output=True, text=True, env=environment)
+    return subprocess.run(command, capture_output=True, encoding="utf-8", env=environment)
 
 
 def test_the_command_writes_a_page_per_episode(project: Path):

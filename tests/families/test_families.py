@@ -57,7 +57,7 @@ def test_what_families_share_is_no_family(project):
 def test_a_module_without_a_family_of_its_name_is_one_line(project, text):
     name = f"odd{len(text)}"
     (project / "families").mkdir()
-    (project / "families" / f"{name}.py").write_text(text)
+    (project / "families" / f"{name}.py").write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=f"whose name is '{name}'") as caught:
         family_named(name)
     one_line(caught)
@@ -66,7 +66,7 @@ def test_a_module_without_a_family_of_its_name_is_one_line(project, text):
 @pytest.mark.parametrize("name", ["knapsack", "base"])
 def test_a_file_of_the_project_cannot_stand_in_for_one_of_the_library(project, name):
     (project / "families").mkdir()
-    (project / "families" / f"{name}.py").write_text("FAMILY = None")
+    (project / "families" / f"{name}.py").write_text("FAMILY = None", encoding="utf-8")
     for look_up in (family_names, lambda: family_file("knapsack")):
         with pytest.raises(
             UserError, match=f"families/{name}.py has the name of .* rename"
@@ -98,7 +98,7 @@ FAMILY = Broken()
 )
 def test_a_family_that_is_not_whole_is_one_line_each_time(project, source, line):
     (project / "families").mkdir()
-    (project / "families" / "broken.py").write_text(source)
+    (project / "families" / "broken.py").write_text(source, encoding="utf-8")
     for _ in range(2):
         with pytest.raises(UserError) as caught:
             family_named("broken")
@@ -125,7 +125,7 @@ def study(tmp_path_factory):
         shutil.copytree(REPOSITORY / name, folder / name)
     (folder / "families").mkdir()
     shutil.copyfile(REPOSITORY / "tests/data/toy_family.py", folder / "families/toy.py")
-    (folder / "params" / "toy.yaml").write_text(PROFILE)
+    (folder / "params" / "toy.yaml").write_text(PROFILE, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KNAPSACK_ROOT", str(folder))
         patch.chdir(folder)
@@ -139,7 +139,7 @@ def test_its_tasks_are_files_of_the_published_schema(study):
     for split, count in study.profile.splits().items():
         tasks = read_tasks(study.tasks(split), "")
         assert len(tasks) == count and {task.family for task in tasks} == {"toy"}
-    text = next(study.tasks("easy").glob("*.json")).read_text()
+    text = next(study.tasks("easy").glob("*.json")).read_text(encoding="utf-8")
     assert json.loads(text)["schema_version"] == "pythonformer.task.v1"
 
 
@@ -193,7 +193,7 @@ def test_its_episodes_are_explored_with_its_picture(study, tmp_path):
     assert turns[0].picture.count("<circle") == 3
     assert not any(mark.kind == "missing" for turn in turns for mark in turn.marks)
     index = write_pages(catalogue, [place], tmp_path / "pages")
-    pages = "".join(page.read_text() for page in index.parent.rglob("*.html"))
+    pages = "".join(page.read_text(encoding="utf-8") for page in index.parent.rglob("*.html"))
     assert "<circle" in pages and "guesses" in pages
 
 
@@ -201,11 +201,11 @@ def test_its_file_is_among_the_sources_of_its_episodes(study, monkeypatch):
     before = keys.sources_digest("toy", keys.EPISODE)
     path = family_file("toy")
     assert path is not None and path.name == "toy.py"
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     try:
-        path.write_text(text + "\n# changed\n")
+        path.write_text(text + "\n# changed\n", encoding="utf-8")
         keys.sources_digest.cache_clear()
         assert keys.sources_digest("toy", keys.EPISODE) != before
     finally:
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
         keys.sources_digest.cache_clear()

@@ -45,7 +45,7 @@ def test_tasks_that_cannot_all_be_made_leave_the_folder_as_it_was(tmp_path):
 
 def test_a_bad_task_file_is_named_before_anything_is_played(tmp_path):
     write_tasks(tmp_path, tasks(5, split="train"))
-    (tmp_path / "knapsack-train-00004.json").write_text("{")
+    (tmp_path / "knapsack-train-00004.json").write_text("{", encoding="utf-8")
     with pytest.raises(UserError, match="knapsack-train-00004.json is not a JSON object") as caught:
         read_tasks(tmp_path, "make tasks")
     one_line(caught)

@@ -34,7 +34,7 @@ class Surroundings:
         for entry in self.dir.iterdir():
             entry.rmdir() if entry.is_dir() and not entry.is_symlink() else entry.unlink()
         self.shared.unlink(missing_ok=True)
-        self.file.write_text(SECRET)
+        self.file.write_text(SECRET, encoding="utf-8")
         self.file.chmod(0o644)
         self.listener.close()
         self.listener = socket.socket(socket.AF_UNIX)
@@ -73,7 +73,7 @@ class Surroundings:
         info = self.file.lstat() if self.file.is_file() else None
         names = [*sorted(path.name for path in self.dir.iterdir()), self.shared.exists()]
         return names, info and (
-            self.file.read_text(),
+            self.file.read_text(encoding="utf-8"),
             info.st_mode,
             info.st_mtime,
             info.st_nlink,
@@ -106,13 +106,17 @@ class Surroundings:
 
 
 def highest_memory():
-    return 1024 * int(Path("/proc/self/status").read_text().partition("VmPeak:")[2].split()[0])
+    return 1024 * int(
+        Path("/proc/self/status").read_text(encoding="utf-8").partition("VmPeak:")[2].split()[0]
+    )
 
 
 def is_powerful():
     """Whether this process may do what `privileges` takes away: set user ids, chroot, trace, mount,
     change priorities."""
-    held = int(Path("/proc/self/status").read_text().partition("CapEff:")[2].split()[0], 16)
+    held = int(
+        Path("/proc/self/status").read_text(encoding="utf-8").partition("CapEff:")[2].split()[0], 16
+    )
     return all(held >> capability & 1 for capability in (7, 18, 19, 21, 23))
 
 
@@ -120,6 +124,6 @@ def children_of(pid):
     """Children of a process that run: one that is dead and not yet reaped does not."""
     return [
         int(word)
-        for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for word in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
         if is_running(word)
     ]

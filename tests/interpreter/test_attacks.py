@@ -71,7 +71,7 @@ class Attack:
 
 
 def read_attack(path):
-    headers, text = {name: [] for name in HEADERS}, path.read_text()
+    headers, text = {name: [] for name in HEADERS}, path.read_text(encoding="utf-8")
     for line in text.splitlines():
         if not line.startswith("#"):
             break
@@ -211,13 +211,13 @@ def run_unprotected(surroundings, tmp_path_factory):
         [sys.executable, str(Path(__file__).with_name("unprotected.py"))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
     )
 
     def run(block, kind, patience=5.0):
         source, answer = folder / "block", folder / "answer"
-        source.write_text(block)
+        source.write_text(block, encoding="utf-8")
         answer.write_bytes(b"")
         print(json.dumps([str(source), str(answer), kind, patience]), file=server.stdin, flush=True)
         hung = not json.loads(server.stdout.readline())

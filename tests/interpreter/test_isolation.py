@@ -16,7 +16,9 @@ from knapsack_lib.interpreter import (
     processes,
 )
 
-REACH = (Path(__file__).parent / "attacks" / "open_what_others_print.py").read_text()
+REACH = (Path(__file__).parent / "attacks" / "open_what_others_print.py").read_text(
+    encoding="utf-8"
+)
 EXIT = "import os\nos._exit(0)"
 
 

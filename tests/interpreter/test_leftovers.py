@@ -191,7 +191,7 @@ def test_five_hundred_steps_leave_the_warm_parent_as_large_as_it_was(make_limits
     def resident(pid):
         (line,) = [
             li
-            for li in Path(f"/proc/{pid}/status").read_text().splitlines()
+            for li in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
             if li.startswith("VmRSS")
         ]
         return int(line.split()[1])

@@ -41,5 +41,5 @@ def test_a_missing_protection_is_named_with_the_setting_to_do_without(capsys, mo
 
 def test_an_unknown_protection_is_refused_with_the_list_of_them():
     command = [sys.executable, "-m", "knapsack_lib.interpreter", "--without", "walls"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8")
     assert done.returncode == 2 and all(name in done.stderr for name in PROTECTIONS)

@@ -36,7 +36,7 @@ def lacking(tmp_path, monkeypatch):
 
     def patch(prefix, number):
         folder = Path(shutil.copytree(Path(pools.__file__).parent, tmp_path / "interpreter"))
-        with open(folder / "confine.py", "a") as file:
+        with open(folder / "confine.py", "a", encoding="utf-8") as file:
             file.write(PATCH.format(prefix=prefix, number=number))
         monkeypatch.setattr(pools, "__file__", str(folder / "pool.py"))
 

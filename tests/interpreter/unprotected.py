@@ -171,8 +171,8 @@ def child(block, answer, kind):
     os.dup2(os.open(answer, os.O_WRONLY | os.O_CREAT), 1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115
-    {"plain": plain, "naive": naive}[kind](Path(block).read_text())
+    sys.stdin = open(0, closefd=False, encoding="utf-8")  # noqa: SIM115
+    {"plain": plain, "naive": naive}[kind](Path(block).read_text(encoding="utf-8"))
 
 
 def ended(pid, patience):

@@ -92,7 +92,7 @@ def server(tmp_path_factory):
         "--dtype",
         "float32",
     ]
-    with open(log, "w") as out:
+    with open(log, "w", encoding="utf-8") as out:
         process = subprocess.Popen(
             command, stdout=out, stderr=out, env={**os.environ, "HF_HUB_OFFLINE": "1"}
         )
@@ -102,7 +102,7 @@ def server(tmp_path_factory):
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2)
                 break
             except OSError:
-                assert process.poll() is None, log.read_text()[-3000:]
+                assert process.poll() is None, log.read_text(encoding="utf-8")[-3000:]
                 time.sleep(0.2)
         yield f"http://127.0.0.1:{port}/v1"
     finally:

@@ -38,12 +38,12 @@ def test_no_key_is_one_line_that_names_the_places_for_it(play, google, project):
     ],
 )
 def test_the_key_is_read_from_the_projects_env_file(play, google, project, key, text):
-    (project / ".env").write_text(text.format(key))
+    (project / ".env").write_text(text.format(key), encoding="utf-8")
     assert play("a", google(), 1)[1].report().requests > 0
 
 
 def test_the_environment_comes_before_the_file(project, monkeypatch):
-    (project / ".env").write_text("GEMINI_API_KEY=of-the-file\n")
+    (project / ".env").write_text("GEMINI_API_KEY=of-the-file\n", encoding="utf-8")
     assert gemini_wire._key() == "of-the-file"
     monkeypatch.setenv("GOOGLE_API_KEY", " of-the-environment\n")
     assert gemini_wire._key() == "of-the-environment"
@@ -62,7 +62,7 @@ def test_a_missing_package_is_one_line_with_the_command(play, google, monkeypatc
 def test_importing_the_policy_does_not_import_the_library():
     code = "import sys, knapsack_lib.policies.gemini; print('google.genai' in sys.modules, 'httpx2' in sys.modules)"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
     )
     assert done.stdout.split() == ["False", "False"]
 

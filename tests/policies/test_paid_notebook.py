@@ -32,7 +32,7 @@ def study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("paid")
     for name in ("params", "notebooks"):
         shutil.copytree(project_root() / name, folder / name)
-    (folder / "params" / "paid.yaml").write_text(PROFILE)
+    (folder / "params" / "paid.yaml").write_text(PROFILE, encoding="utf-8")
     return folder
 
 
@@ -57,7 +57,7 @@ def notebook(study, stem, *words, **environment):
         cwd=study,
         env={**kept, "KNAPSACK_ROOT": str(study), **environment},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         stdin=subprocess.DEVNULL,
     )
     return done, "-".join([stem, *words[2::3]])
@@ -75,7 +75,7 @@ def test_the_notebook_prints_the_estimate_and_the_cost_and_pays_only_once(study,
     assert notebook(study, "01_generate")[0].returncode == 0
     done, name = notebook(study, "02_teacher", "-p", "runtime", "reset")
     assert done.returncode != 0 and "GEMINI_API_KEY" in done.stderr and ".env" in done.stderr
-    (study / ".env").write_text(f"GEMINI_API_KEY={key}\n")
+    (study / ".env").write_text(f"GEMINI_API_KEY={key}\n", encoding="utf-8")
     done, name = notebook(study, "02_teacher", "-p", "runtime", "reset", GEMINI_BASE_URL=server.url)
     assert done.returncode == 0, done.stderr[-2000:]
     text = printed(study, name)

@@ -33,7 +33,7 @@ def test_a_price_that_is_missing_or_misspelt_is_one_line(tmp_path, setting):
         "",
         yaml.safe_dump({**good, "models": {"m": {"input_usd": -1, "output_usd": 1}}}),
     ):
-        path.write_text(bad)
+        path.write_text(bad, encoding="utf-8")
         with pytest.raises(UserError, match=r"^prices.yaml") as caught:
             load_prices(path)
         assert "\n" not in str(caught.value)

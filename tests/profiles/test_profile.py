@@ -23,7 +23,7 @@ def write(project, text, name="odd"):
 
 
 def changed_profile(project, change):
-    data = yaml.safe_load(POCKET.read_text())
+    data = yaml.safe_load(POCKET.read_text(encoding="utf-8"))
     data["name"] = "odd"
     change(data)
     return write(project, yaml.safe_dump(data))
@@ -36,7 +36,7 @@ def test_the_pocket_profile_keeps_prompts_equal_in_every_cell(project):
 
 # Layout -------------------------------------------------------------------------------------------
 
-DATA = {**yaml.safe_load((PARAMS / "smoke.yaml").read_text()), "name": "own"}
+DATA = {**yaml.safe_load((PARAMS / "smoke.yaml").read_text(encoding="utf-8")), "name": "own"}
 PLAIN = yaml.safe_dump(DATA, sort_keys=False)
 
 
@@ -50,7 +50,9 @@ def indented(text):
 
 
 LAYOUTS = {
-    "as committed": (PARAMS / "smoke.yaml").read_text().replace("name: smoke", "name: own"),
+    "as committed": (PARAMS / "smoke.yaml")
+    .read_text(encoding="utf-8")
+    .replace("name: smoke", "name: own"),
     "block": yaml.safe_dump(DATA, default_flow_style=False, indent=7),
     "flow": yaml.safe_dump(DATA, default_flow_style=True, width=60),
     "flow in one line": yaml.safe_dump(DATA, default_flow_style=True, width=10**6),
@@ -87,7 +89,7 @@ def read_in_every_way(project):
     """The profile `own`, its graph, and what the command line says of it."""
     profile = load_profile("own")
     for name in ("01_generate", "02_teacher", "03_finetune", "04_cross_eval", "05_analysis"):
-        (project / "notebooks" / f"{name}.ipynb").write_text("{}")
+        (project / "notebooks" / f"{name}.ipynb").write_text("{}", encoding="utf-8")
     steps = graph(profile.run())
     plan = CliRunner().invoke(knapsack, ["plan", "--profile", "own"], catch_exceptions=False)
     assert plan.exit_code == 0 and plan.output.count("\n") == len(steps)
@@ -167,7 +169,7 @@ def test_a_wrong_setting_is_one_line_that_names_file_and_key(project, change, wh
 )
 def test_a_file_that_is_no_profile_is_one_line(project, text):
     (project / "params" / "bad.yaml").write_bytes(text.encode(errors="surrogateescape"))
-    (project / "params" / "empty.yaml").write_text("")
+    (project / "params" / "empty.yaml").write_text("", encoding="utf-8")
     with pytest.raises(UserError) as caught:
         load_profile("bad")
     assert "bad.yaml" in one_line(caught)

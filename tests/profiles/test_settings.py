@@ -19,9 +19,11 @@ def refused(project):
     """The line that refuses the pocket profile after a change."""
 
     def line(change):
-        data = yaml.safe_load((PARAMS / "pocket.yaml").read_text()) | {"name": "old"}
+        data = yaml.safe_load((PARAMS / "pocket.yaml").read_text(encoding="utf-8")) | {
+            "name": "old"
+        }
         change(data)
-        (project / "params" / "old.yaml").write_text(yaml.safe_dump(data))
+        (project / "params" / "old.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
         with pytest.raises(UserError) as caught:
             load_profile("old")
         return one_line(caught)
@@ -73,11 +75,11 @@ def test_an_old_name_next_to_the_new_one_is_refused(refused):
 
 
 def test_an_old_name_is_refused_wherever_its_file_is_in_a_chain_of_likes(project):
-    data = yaml.safe_load((PARAMS / "pocket.yaml").read_text())
+    data = yaml.safe_load((PARAMS / "pocket.yaml").read_text(encoding="utf-8"))
     rename(data, "prompt", "cues")
     del data["name"]
-    (project / "params" / "older.yaml").write_text(yaml.safe_dump(data))
-    (project / "params" / "newer.yaml").write_text("like: older\n")
+    (project / "params" / "older.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
+    (project / "params" / "newer.yaml").write_text("like: older\n", encoding="utf-8")
     with pytest.raises(UserError, match="cues is now called prompt") as caught:
         load_profile("newer")
     one_line(caught)

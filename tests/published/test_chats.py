@@ -25,7 +25,7 @@ def test_training_traces_become_episodes_of_their_regime(tmp_path):
     folder.mkdir(parents=True)
     lines = [{"messages": CHAT, "task_id": "t-1", "score": 0.5}, {"messages": CHAT[:4]}]
     (folder / "traces.jsonl").write_text(
-        "".join(json.dumps(line) + "\n" for line in lines) + '{"messages": [{"ro'
+        "".join(json.dumps(line) + "\n" for line in lines) + '{"messages": [{"ro', encoding="utf-8"
     )
     found = read_source(tmp_path / "data")
     first, second = found.episodes
@@ -50,7 +50,7 @@ def test_training_traces_become_episodes_of_their_regime(tmp_path):
 
 
 def test_whole_traces_in_lines_are_read_too(sample):
-    trace = json.loads(next(sample.glob("persistent/*0.trace.json")).read_text())
+    trace = json.loads(next(sample.glob("persistent/*0.trace.json")).read_text(encoding="utf-8"))
     (episode,), problems = read_chats(
         "persistent/traces.jsonl", json.dumps({"trace": trace, "id": 7}).encode()
     )
@@ -109,7 +109,7 @@ def test_a_block_that_printed_nothing_has_an_empty_observation_and_the_next_repl
     assert [turn.stdout for turn in episode.turns] == ["", "1\n", ""]
     assert episode.finish_reason == "finish" and not any(map(trouble, episode.turns))
     write_chat([episode], tmp_path / "again.jsonl")
-    (again,) = (tmp_path / "again.jsonl").read_text().splitlines()
+    (again,) = (tmp_path / "again.jsonl").read_text(encoding="utf-8").splitlines()
     assert json.loads(again)["messages"] == [*CHAT[:2], *messages]
 
 
@@ -276,7 +276,7 @@ def test_half_a_character_does_not_stop_an_export(tmp_path):
     data = line_of(block("f()")).replace("I act", "I \\ud800 act").encode()
     episodes, _ = read_chats("traces.jsonl", data)
     write_chat(episodes, tmp_path / "again.jsonl")
-    assert "I ? act" in (tmp_path / "again.jsonl").read_text()
+    assert "I ? act" in (tmp_path / "again.jsonl").read_text(encoding="utf-8")
 
 
 def test_a_message_in_parts_is_its_texts():

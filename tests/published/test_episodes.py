@@ -38,14 +38,17 @@ def test_chat_lines_hold_the_conversations(run, tmp_path):
     ours = read_results(run).episodes[:5]
     write_chat(ours, tmp_path / "deep" / "chat.jsonl")
     lines = [
-        json.loads(line) for line in (tmp_path / "deep" / "chat.jsonl").read_text().splitlines()
+        json.loads(line)
+        for line in (tmp_path / "deep" / "chat.jsonl").read_text(encoding="utf-8").splitlines()
     ]
     assert [line["messages"] for line in lines] == [e.messages() for e in ours]
 
 
 def test_every_cell_has_a_summary_that_agrees_with_its_episodes(whole):
     folder, kept = whole
-    summary = json.loads((folder / "persistent_persistent_easy" / "summary.json").read_text())
+    summary = json.loads(
+        (folder / "persistent_persistent_easy" / "summary.json").read_text(encoding="utf-8")
+    )
     mine = [
         e
         for e in kept
@@ -74,7 +77,9 @@ def test_every_cell_has_a_summary_that_agrees_with_its_episodes(whole):
             },
         ]
     }
-    (folder / "persistent_persistent_easy" / "spec.json").write_text(json.dumps(spec))
+    (folder / "persistent_persistent_easy" / "spec.json").write_text(
+        json.dumps(spec), encoding="utf-8"
+    )
     rows = [
         line
         for line in latex_table(folder / "persistent_persistent_easy" / "spec.json").splitlines()
@@ -96,13 +101,13 @@ def writers(episodes):
 def test_a_part_of_the_users_own_stays_as_it_is(kind, sample, tmp_path):
     write = writers(read_source(sample / "persistent").episodes)[kind]
     (tmp_path / "a.part").mkdir()
-    (tmp_path / "a.part" / "mine").write_text("precious")
-    (tmp_path / "b.part").write_text("precious")
+    (tmp_path / "a.part" / "mine").write_text("precious", encoding="utf-8")
+    (tmp_path / "b.part").write_text("precious", encoding="utf-8")
     for name in ("a", "b"):
         write(tmp_path / name)
     assert (
-        (tmp_path / "a.part" / "mine").read_text()
-        == (tmp_path / "b.part").read_text()
+        (tmp_path / "a.part" / "mine").read_text(encoding="utf-8")
+        == (tmp_path / "b.part").read_text(encoding="utf-8")
         == "precious"
     )
     assert {path.name for path in tmp_path.iterdir()} == {"a", "a.part", "b", "b.part"}
@@ -116,9 +121,9 @@ def exported(sample, tmp_path):
     path = min((tmp_path / "ours").rglob("*.trace.json"))
 
     def make(**changed):
-        trace = json.loads(path.read_text())
+        trace = json.loads(path.read_text(encoding="utf-8"))
         trace["knapsack_lib"] |= changed
-        path.write_text(json.dumps(trace))
+        path.write_text(json.dumps(trace), encoding="utf-8")
         return tmp_path / "ours"
 
     return make
@@ -187,11 +192,11 @@ def test_an_episode_that_was_kept_in_a_trace_and_is_damaged_is_read_as_any_other
 def test_an_interpreter_error_of_blanks_is_no_error(copy, problem):
     folder = copy("persistent")
     path = folder / "knapsack-knapsack-0000000000.trace.json"
-    trace = json.loads(path.read_text())
+    trace = json.loads(path.read_text(encoding="utf-8"))
     for event in trace["events"]:
         if event["type"] == "StepEvent":
             event["data"]["interpreter_result"]["error"] = problem
-    path.write_text(json.dumps(trace))
+    path.write_text(json.dumps(trace), encoding="utf-8")
     first = to_episode(read_records(folder).records[0])
     assert first.turns and all(turn.error_type is turn.error is None for turn in first.turns)
 

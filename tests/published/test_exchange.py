@@ -30,7 +30,7 @@ def test_every_command_has_help_with_an_example():
 def test_the_help_of_table_shows_a_spec_that_is_one(tmp_path):
     text = run("table", "--help").output
     spec = json.loads(text[text.index('{"caption"') : text.index("]}") + 2])
-    (tmp_path / "spec.json").write_text(json.dumps(spec))
+    (tmp_path / "spec.json").write_text(json.dumps(spec), encoding="utf-8")
     with pytest.raises(
         UserError, match=r"cells\.0\.path: no file or folder summary\.json"
     ):  # all else is in order
@@ -87,18 +87,18 @@ def refused(answer, message):
 
 def test_a_task_file_is_written_next_to_a_part_of_the_users_own(command, tmp_path):
     config = {"knapsack": {"num_tasks": 1, "num_allowed_classes": 2}}
-    (tmp_path / "easy.json").write_text(json.dumps(config))
+    (tmp_path / "easy.json").write_text(json.dumps(config), encoding="utf-8")
     (tmp_path / "tasks").mkdir()
     mine = tmp_path / "tasks" / "knapsack-0000000000.part"
-    mine.write_text("precious")
+    mine.write_text("precious", encoding="utf-8")
     assert (
         command("generate", "easy.json", "--out", "tasks")[0] == 0
-        and mine.read_text() == "precious"
+        and mine.read_text(encoding="utf-8") == "precious"
     )
 
 
 def test_parquet_is_replaced_whole_or_kept(command, sample, tmp_path, monkeypatch):
-    (tmp_path / "e.parquet").write_text("as it was")
+    (tmp_path / "e.parquet").write_text("as it was", encoding="utf-8")
 
     def fails(frame, path, **_):
         path.write_bytes(b"half")
@@ -110,7 +110,7 @@ def test_parquet_is_replaced_whole_or_kept(command, sample, tmp_path, monkeypatc
             "export", sample / "persistent", "--format", "parquet", "--out", "e.parquet"
         )
     refused(answer, "No space left on device")
-    assert (tmp_path / "e.parquet").read_text() == "as it was" and len(
+    assert (tmp_path / "e.parquet").read_text(encoding="utf-8") == "as it was" and len(
         list(tmp_path.iterdir())
     ) == 1
     assert (
@@ -139,7 +139,7 @@ def test_a_place_that_cannot_be_is_one_line_and_nothing_is_written(
     command, sample, tmp_path, tree, words, out, message
 ):
     (tmp_path / "d").mkdir()
-    (tmp_path / "file").write_text("mine")
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
     cell = {
         "difficulty": "easy",
         "train": "base",
@@ -147,8 +147,8 @@ def test_a_place_that_cannot_be_is_one_line_and_nothing_is_written(
         "score_override": 0.5,
         "path": "summary.json",
     }
-    (tmp_path / "spec.json").write_text(json.dumps({"cells": [cell]}))
-    (tmp_path / "summary.json").write_text("{}")
+    (tmp_path / "spec.json").write_text(json.dumps({"cells": [cell]}), encoding="utf-8")
+    (tmp_path / "summary.json").write_text("{}", encoding="utf-8")
     before = tree(tmp_path)
     refused(
         command(*words.replace("S", str(sample / "persistent"), 1).split(), "--out", out), message
@@ -158,16 +158,16 @@ def test_a_place_that_cannot_be_is_one_line_and_nothing_is_written(
 
 @pytest.mark.parametrize("out", ["file", "file/x"])
 def test_tasks_cannot_be_written_into_a_file(command, tmp_path, out):
-    (tmp_path / "file").write_text("mine")
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
     (tmp_path / "easy.json").write_text(
-        json.dumps({"knapsack": {"num_tasks": 1, "num_allowed_classes": 2}})
+        json.dumps({"knapsack": {"num_tasks": 1, "num_allowed_classes": 2}}), encoding="utf-8"
     )
     refused(command("generate", "easy.json", "--out", out), "give another path")
 
 
 def test_a_table_may_go_into_a_folder_that_is_not_there_yet(command, tmp_path):
     cell = {"difficulty": "easy", "train": "base", "runtime": "reset", "absent": True}
-    (tmp_path / "spec.json").write_text(json.dumps({"cells": [cell]}))
+    (tmp_path / "spec.json").write_text(json.dumps({"cells": [cell]}), encoding="utf-8")
     assert command("table", "spec.json", "--out", "new/x.tex") == (0, "wrote new/x.tex\n")
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["x.tex"]
 
@@ -223,12 +223,12 @@ def test_the_papers_words_for_a_cell_are_those_of_ours(command, sample, tmp_path
     }
 
 
-@pytest.mark.parametrize("task", ["a/b", "../../b", "a\\b", "a\x00b"])
+@pytest.mark.parametrize("task", ["a/b", "../../b", "a\\b", "a\x00b", "a" * 300])
 def test_a_task_id_that_cannot_be_a_files_name_is_one_line_and_nothing_is_written(
     command, tmp_path, tree, task
 ):
     line = {"messages": [{"role": "assistant", "content": "x"}], "task_id": task}
-    (tmp_path / "traces.jsonl").write_text(json.dumps(line))
+    (tmp_path / "traces.jsonl").write_text(json.dumps(line), encoding="utf-8")
     assert command("import", "traces.jsonl", "--out", "theirs")[0] == 0
     before = tree(tmp_path)
     refused(command("export", "theirs", "--out", "again"), "task id")
@@ -239,7 +239,7 @@ def test_a_task_id_that_cannot_be_a_files_name_is_one_line_and_nothing_is_writte
 def test_counts_that_no_table_can_hold_are_not_recorded(command, tmp_path, count):
     metrics = {"items_taken_count": count, "inspected_count": count}
     line = {"messages": [{"role": "assistant", "content": "x"}], "task_id": "t", "metrics": metrics}
-    (tmp_path / "traces.jsonl").write_text(json.dumps(line))
+    (tmp_path / "traces.jsonl").write_text(json.dumps(line), encoding="utf-8")
     command("import", "traces.jsonl", "--out", "theirs")
     assert command("export", "theirs", "--format", "parquet", "--out", "e.parquet")[0] == 0
     assert command("export", "theirs", "--out", "again")[0] == 0
@@ -251,17 +251,19 @@ def test_scores_whose_sum_is_no_number_are_none(command, tmp_path):
     lines = [
         {"messages": [{"role": "assistant", "content": "x"}], "score": 1.7e308} for _ in range(2)
     ]
-    (tmp_path / "traces.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / "traces.jsonl").write_text(
+        "".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8"
+    )
     assert command("export", "traces.jsonl", "--out", "again")[0] == 0
     assert {record.score for record in read_records(tmp_path / "again").records} == {None}
 
 
 def test_a_note_is_no_failure_of_an_import_and_a_line_left_out_is(command, tmp_path):
     line = json.dumps({"messages": [{"role": "assistant", "content": "x"}]})
-    (tmp_path / "whole.jsonl").write_text(line)
+    (tmp_path / "whole.jsonl").write_text(line, encoding="utf-8")
     code, text = command("import", "whole.jsonl", "--out", "whole")
     assert code == 0 and "note: whole.jsonl: conversations record no tokens" in text
-    (tmp_path / "cut.jsonl").write_text(line + "\n" + line[:20])
+    (tmp_path / "cut.jsonl").write_text(line + "\n" + line[:20], encoding="utf-8")
     code, text = command("import", "cut.jsonl", "--out", "cut")
     assert code == 1 and "1 episodes in 1 stores" in text and "cut.jsonl:2: no whole JSON" in text
 
@@ -273,7 +275,7 @@ def test_an_import_without_traces_notes_it_and_succeeds_and_a_damaged_file_is_le
     (folder / "knapsack-knapsack-0000000003.trace.json").unlink()
     code, text = command("import", folder, "--out", "one")
     assert code == 0 and "1 episodes have no trace" in text
-    (folder / "knapsack-knapsack-0000000002.json").write_text("{")
+    (folder / "knapsack-knapsack-0000000002.json").write_text("{", encoding="utf-8")
     code, text = command("import", folder, "--out", "other")
     assert code == 1 and "0000000002.json: no whole JSON" in text
 
@@ -281,7 +283,7 @@ def test_an_import_without_traces_notes_it_and_succeeds_and_a_damaged_file_is_le
 def test_an_import_says_where_a_family_and_a_cell_are_taken_from(command, tmp_path):
     line = json.dumps({"messages": [{"role": "assistant", "content": "x"}]})
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "whole.jsonl").write_text(line)
+    (tmp_path / "mine" / "whole.jsonl").write_text(line, encoding="utf-8")
     code, text = command("import", "mine", "--out", "lamps", "--family", "lamps")
     assert code == 0 and "1 have no task id: they are called after their lines" in text
     (episode,) = [

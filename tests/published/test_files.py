@@ -89,7 +89,7 @@ def test_a_link_out_of_a_folder_is_refused_and_one_within_is_followed(copy):
 
 
 def test_what_fails_midway_leaves_nothing(tmp_path):
-    for make in (lambda part: part.mkdir(), lambda part: part.write_text("half")):
+    for make in (lambda part: part.mkdir(), lambda part: part.write_text("half", encoding="utf-8")):
         with pytest.raises(RuntimeError), written_whole(tmp_path / "new") as part:
             make(part)
             raise RuntimeError

@@ -35,7 +35,7 @@ def test_the_twelve_folders_are_read_whole_and_in_archives_too(whole, packed, tm
 
 @pytest.mark.parametrize("name", ["summary.json", "traces.jsonl", "r.py"])
 def test_a_file_that_is_no_result_is_one_line(tmp_path, name):
-    (tmp_path / name).write_text("{}")
+    (tmp_path / name).write_text("{}", encoding="utf-8")
     for read, message in (
         (read_records, "no knapsack-<task>.json .or another"),
         (read_source, "no knapsack-<task>.json and no"),
@@ -58,7 +58,9 @@ def test_published_files_become_episodes_that_can_be_explored(sample, tmp_path):
     ]
     store = tmp_path / "store"
     store.mkdir()
-    (store / "episodes.jsonl").write_text("".join(e.to_line() + "\n" for e in episodes))
+    (store / "episodes.jsonl").write_text(
+        "".join(e.to_line() + "\n" for e in episodes), encoding="utf-8"
+    )
     catalogue = open_catalogue(store)
     assert len(catalogue) == 8 and catalogue.frame.tokens.mean() == pytest.approx(
         7878.375, rel=0.02
@@ -96,7 +98,8 @@ def hub_layout(tmp_path):
                     )
                     + "\n"
                     for n in range(2)
-                )
+                ),
+                encoding="utf-8",
             )
     return tmp_path
 
@@ -133,7 +136,7 @@ def test_a_folder_above_that_only_resembles_a_word_says_nothing(tmp_path):
     folder = tmp_path / "not_persistent_stateless" / "my-navigation"
     folder.mkdir(parents=True)
     (folder / "traces.jsonl").write_text(
-        json.dumps({"messages": [{"role": "assistant", "content": "x"}]})
+        json.dumps({"messages": [{"role": "assistant", "content": "x"}]}), encoding="utf-8"
     )
     cell = Cell("lamps", "published", "reset", "medium")
     (episode,) = read_source(folder, cell).episodes
@@ -144,8 +147,10 @@ def test_equal_ids_of_two_files_do_not_collide(tmp_path):
     line = {"messages": [{"role": "assistant", "content": "x"}], "task_id": "t"}
     for name in ("a", "b"):
         (tmp_path / "persistent").mkdir(exist_ok=True)
-        (tmp_path / "persistent" / f"{name}.jsonl").write_text(json.dumps(line))
-    (tmp_path / "persistent" / "c.jsonl").write_text(json.dumps(line | {"task_id": "alone"}))
+        (tmp_path / "persistent" / f"{name}.jsonl").write_text(json.dumps(line), encoding="utf-8")
+    (tmp_path / "persistent" / "c.jsonl").write_text(
+        json.dumps(line | {"task_id": "alone"}), encoding="utf-8"
+    )
     found = read_source(tmp_path)
     assert [(e.episode_id, e.task_id) for e in found.episodes] == [
         ("t@persistent/a.jsonl", "t"),

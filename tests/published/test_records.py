@@ -139,9 +139,9 @@ def test_any_json_in_any_place_gives_records_or_one_line(
         "result": {"is_solved": result, "score": result, "metrics": metrics},
     }
     listed = [{"type": "StepEvent", "data": step}, events]
-    (folder / "knapsack-a.json").write_text(json.dumps(data))
+    (folder / "knapsack-a.json").write_text(json.dumps(data), encoding="utf-8")
     (folder / "knapsack-a.trace.json").write_text(
-        json.dumps({"summary": summary, "events": listed})
+        json.dumps({"summary": summary, "events": listed}), encoding="utf-8"
     )
     survives(folder)
 
@@ -149,7 +149,7 @@ def test_any_json_in_any_place_gives_records_or_one_line(
 @pytest.mark.parametrize("size", [0, 1])
 def test_a_folder_without_episodes_is_one_line(tmp_path, size):
     if size:
-        (tmp_path / "notes.json").write_text("{}")
+        (tmp_path / "notes.json").write_text("{}", encoding="utf-8")
     with pytest.raises(
         UserError, match="no knapsack-<task>.json .or another family.s. in it"
     ) as error:
@@ -164,11 +164,11 @@ def test_a_family_of_the_projects_own_has_its_own_files(project, sample):
         "    make_task = world = None\n\n\nFAMILY = Lamps()\n"
     )
     (project / "families").mkdir()
-    (project / "families" / "lamps.py").write_text(source)
-    data = (sample / "persistent" / "knapsack-knapsack-0000000000.json").read_text()
+    (project / "families" / "lamps.py").write_text(source, encoding="utf-8")
+    data = (sample / "persistent" / "knapsack-knapsack-0000000000.json").read_text(encoding="utf-8")
     for name in ("lamps-0", "knapsack-0", "other-0"):
         (project / "files").mkdir(exist_ok=True)
-        (project / "files" / f"{name}.json").write_text(data)
+        (project / "files" / f"{name}.json").write_text(data, encoding="utf-8")
     records = read_records(project / "files").records
     assert [record.family for record in records] == ["knapsack", "lamps"]
     mine = to_episode(records[1])
@@ -203,8 +203,8 @@ def test_any_family_of_the_benchmark_layout_is_read_and_has_figures_without_a_wo
     copy, tmp_path, family, sample
 ):
     folder = benchmark(copy, tmp_path, family)
-    (folder / "base_stateless_hard" / "summary.json").write_text("{}")
-    (folder / "base_stateless_hard" / family / "notes.json").write_text("{}")
+    (folder / "base_stateless_hard" / "summary.json").write_text("{}", encoding="utf-8")
+    (folder / "base_stateless_hard" / family / "notes.json").write_text("{}", encoding="utf-8")
     found, known = read_records(folder), read_records(sample / "persistent")
     assert {record.family for record in found.records} == {family} and not found.problems
     assert found.records[0].task_id == f"{family}-0000000000"
@@ -229,8 +229,10 @@ def test_a_trace_tells_a_family_that_nobody_here_knows(copy):
     folder = copy("persistent")
     for path in sorted(folder.iterdir()):
         path.rename(folder / path.name.replace("knapsack-", "lamps-", 1))
-    (folder / "package-lock.json").write_text('{"status": "completed", "result": {}}')
-    (folder / "perf-1.trace.json").write_text('{"traceEvents": []}')
+    (folder / "package-lock.json").write_text(
+        '{"status": "completed", "result": {}}', encoding="utf-8"
+    )
+    (folder / "perf-1.trace.json").write_text('{"traceEvents": []}', encoding="utf-8")
     found = read_records(folder)
     assert len(found.records) == 8 and {record.family for record in found.records} == {"lamps"}
     assert not found.problems and not found.notes
@@ -245,7 +247,7 @@ def test_react_steps_are_turns_without_code_whose_calls_are_kept(copy):
     folder = copy("persistent")
     path = folder / "knapsack-knapsack-0000000000.trace.json"
     for name in ("results", "tool_calls"):
-        trace = json.loads(path.read_text())
+        trace = json.loads(path.read_text(encoding="utf-8"))
         steps = [event["data"] for event in trace["events"] if event["type"] == "StepEvent"]
         for step in steps:
             listed = [
@@ -253,7 +255,7 @@ def test_react_steps_are_turns_without_code_whose_calls_are_kept(copy):
                 {"tool": "take_item", "output": None},
             ]
             step["code"], step["interpreter_result"] = None, {name: listed}
-        path.write_text(json.dumps(trace))
+        path.write_text(json.dumps(trace), encoding="utf-8")
         episode = to_episode(read_records(folder).records[0])
         assert len(episode.turns) == len(steps) > 0
         for turn in episode.turns:
@@ -267,7 +269,7 @@ def test_conversations_are_not_paired_by_their_lines(tmp_path):
     for regime in ("persistent", "stateless"):
         (tmp_path / regime).mkdir()
         line = {"messages": [{"role": "assistant", "content": "x"}]}
-        (tmp_path / regime / "traces.jsonl").write_text(json.dumps(line))
+        (tmp_path / regime / "traces.jsonl").write_text(json.dumps(line), encoding="utf-8")
     with pytest.raises(UserError, match="the number of a line is no task id") as error:
         read_records(tmp_path / "persistent")
     one_line(error)

@@ -94,7 +94,10 @@ def test_tasks_of_one_side_alone_are_counted_and_null_scores_count_as_0_and_are_
     for kind in (".json", ".trace.json"):
         (folder / f"knapsack-knapsack-0000000001{kind}").unlink()
     path = folder / "knapsack-knapsack-0000000002.json"
-    path.write_text(path.read_text().replace('"score": ', '"score": null, "was": '))
+    path.write_text(
+        path.read_text(encoding="utf-8").replace('"score": ', '"score": null, "was": '),
+        encoding="utf-8",
+    )
     found = compare(read_records(sample / "persistent"), read_records(folder))
     assert (found.n_pairs, found.only_a, found.only_b) == (7, 1, 0)
     assert "1 episodes of the pairs have no score and count as 0" in found.notes
@@ -103,7 +106,9 @@ def test_tasks_of_one_side_alone_are_counted_and_null_scores_count_as_0_and_are_
         "1 episodes have no score and count as 0" in note
         for note in stats(read_records(folder)).notes
     )
-    path.write_text(path.read_text().replace('"score": null', '"score": 0'))
+    path.write_text(
+        path.read_text(encoding="utf-8").replace('"score": null', '"score": 0'), encoding="utf-8"
+    )
     zero = compare(read_records(sample / "persistent"), read_records(folder))
     assert (zero.mean_difference, zero.wilcoxon_p) == (found.mean_difference, found.wilcoxon_p)
 

@@ -77,7 +77,7 @@ def test_a_folder_above_may_be_called_expert(sample, run, tmp_path):
         cell = Cell("knapsack", "base", "persistent", "easy")
         episodes = read_source(sample / "persistent", cell).episodes
         (tmp_path / folder / "episodes.jsonl").write_text(
-            "".join(e.to_line() + "\n" for e in episodes)
+            "".join(e.to_line() + "\n" for e in episodes), encoding="utf-8"
         )
     results, _ = results_of(str(tmp_path / "expert" / "mine"), run)
     assert len(results.cells) == 8

@@ -29,7 +29,7 @@ SUMMARY = {
 def table(tmp_path, copy):
     """table(cell, ..., **top): the LaTeX of a spec next to a copy of the sample and a summary file."""
     copy("persistent")
-    (tmp_path / "summary.json").write_text(json.dumps(SUMMARY))
+    (tmp_path / "summary.json").write_text(json.dumps(SUMMARY), encoding="utf-8")
 
     def make(*cells, **top):
         plain = {"difficulty": "Easy", "train": "Persistent", "runtime": "Stateless"}
@@ -39,7 +39,7 @@ def table(tmp_path, copy):
             "cells": [{**plain, **cell} for cell in cells],
             **top,
         }
-        (tmp_path / "spec.json").write_text(json.dumps(spec))
+        (tmp_path / "spec.json").write_text(json.dumps(spec), encoding="utf-8")
         return latex_table(tmp_path / "spec.json")
 
     return make
@@ -117,19 +117,21 @@ def test_the_table_compiles_with_the_packages_of_the_paper(whole, tmp_path):
         for runtime in ("persistent", "stateless")
     ]
     spec = {"caption": "All_cells & 100% #1 \\ {x}", "label": "tab:all", "cells": cells}
-    (tmp_path / "spec.json").write_text(json.dumps(spec))
+    (tmp_path / "spec.json").write_text(json.dumps(spec), encoding="utf-8")
     table = latex_table(tmp_path / "spec.json")
     assert table.count("[") == 12 - sum("nan" in line for line in table.splitlines())
     head = re.findall(
         r"\\usepackage.*",
-        (load_profile("pocket").run().published_root.parents[1] / "paper/main.tex").read_text(),
+        (load_profile("pocket").run().published_root.parents[1] / "paper/main.tex").read_text(
+            encoding="utf-8"
+        ),
     )
     text = ["\\documentclass{article}", *head, "\\begin{document}", table, "\\end{document}"]
-    (tmp_path / "t.tex").write_text("\n".join(text))
+    (tmp_path / "t.tex").write_text("\n".join(text), encoding="utf-8")
     done = subprocess.run(
         ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "t.tex"],
         cwd=tmp_path,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert done.returncode == 0, done.stdout[-2000:]

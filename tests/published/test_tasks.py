@@ -28,7 +28,7 @@ CONFIG = {
 @pytest.fixture
 def config(tmp_path):
     path = tmp_path / "easy.json"
-    path.write_text(json.dumps(CONFIG))
+    path.write_text(json.dumps(CONFIG), encoding="utf-8")
     return path
 
 
@@ -40,10 +40,10 @@ def test_tasks_of_a_config_are_the_same_every_time_and_those_there_are_kept(conf
     assert first.written == again.written == tuple(f"knapsack-{i:010d}.json" for i in range(5))
     for name in first.written:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
-    (tmp_path / "a" / first.written[2]).write_text("{")
+    (tmp_path / "a" / first.written[2]).write_text("{", encoding="utf-8")
     third = generate_tasks(str(config), tmp_path / "a")
     assert (third.written, len(third.kept), third.different) == ((), 5, (first.written[2],))
-    assert (tmp_path / "a" / first.written[2]).read_text() == "{"
+    assert (tmp_path / "a" / first.written[2]).read_text(encoding="utf-8") == "{"
 
 
 def test_drawn_tasks_obey_the_config(config, tmp_path):
@@ -80,7 +80,7 @@ def test_drawn_tasks_obey_the_config(config, tmp_path):
 )
 def test_a_bad_config_is_one_line(tmp_path, change, message):
     path = tmp_path / "bad.json"
-    path.write_text(json.dumps({"knapsack": {}, **change}))
+    path.write_text(json.dumps({"knapsack": {}, **change}), encoding="utf-8")
     with pytest.raises(UserError, match=message) as error:
         generate_tasks(str(path), tmp_path / "a")
     assert one_line(error) and not (tmp_path / "a").exists()
@@ -88,7 +88,7 @@ def test_a_bad_config_is_one_line(tmp_path, change, message):
 
 def test_a_config_without_a_section_that_is_drawn_is_one_line(tmp_path):
     path = tmp_path / "bad.json"
-    path.write_text('{"navigation": {"num_tasks": 3}}')
+    path.write_text('{"navigation": {"num_tasks": 3}}', encoding="utf-8")
     with pytest.raises(UserError, match="bad.json: has no section knapsack") as error:
         generate_tasks(str(path), tmp_path / "a")
     one_line(error)

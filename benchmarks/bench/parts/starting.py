@@ -77,7 +77,7 @@ def _stopped() -> float:
             [sys.executable, "-c", LONG, str(store)],
             cwd=ROOT,
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             preexec_fn=lambda: signal.signal(
                 signal.SIGINT, signal.SIG_DFL
             ),  # a shell's background job ignores it

@@ -250,7 +250,7 @@ def test_the_same_seed_gives_the_same_bytes_in_every_process():
             [sys.executable, "-c", DIGEST],
             env=environment,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=True,
         )
         digests.add(done.stdout.strip())
