@@ -21,7 +21,7 @@ import sys
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-FILES = ("wire", "confine", "persistence", "report", "worker")
+FILES = ("wire", "confine", "persistence", "report", "stores", "worker")
 PR_SET_CHILD_SUBREAPER = 36
 NOTIF_RECV, NOTIF_SEND, CONTINUE = 0xC0502100, 0xC0182101, 1  # ioctls and flag of linux/seccomp.h
 

@@ -7,27 +7,11 @@ own descriptors, texts are bounded, and whatever an overridden method raises is 
 
 import builtins
 import linecache
-import opcode
-from _ast import (
-    AST,
-    AsyncFunctionDef,
-    ClassDef,
-    FunctionDef,
-    Import,
-    ImportFrom,
-    Lambda,
-    Name,
-    Store,
-)
 from collections.abc import Iterable
-from types import CodeType
 from typing import Any
 
 from knapsack_lib.interpreter.wire import BlockError
 
-STORES = frozenset(opcode.opmap[name] for name in ("STORE_NAME", "STORE_GLOBAL"))
-STORE_GLOBAL, EXTENDED = opcode.opmap["STORE_GLOBAL"], opcode.EXTENDED_ARG
-SCOPES = (FunctionDef, AsyncFunctionDef, ClassDef, Lambda)
 QUOTED = 1000  # blocks whose source is kept
 FRAMES = 12  # of a traceback: half from its start, half from its end
 CAUSED = "\nThe above exception was the direct cause of the following exception:\n\n"
@@ -170,42 +154,6 @@ def one_traceback(error: BaseException) -> str:
 
 
 # Names --------------------------------------------------------------------------------------------
-
-
-def stored_names(code: CodeType, outermost: bool = True) -> set[str]:
-    """Names of the module that the code may bind: by plain assignment, def, class, import, or
-    `global` further in."""
-    found, high = set(), 0
-    for operation, low in zip(code.co_code[::2], code.co_code[1::2], strict=True):
-        argument = high | low
-        high = argument << 8 if operation == EXTENDED else 0
-        if operation == STORE_GLOBAL or (outermost and operation in STORES):
-            found.add(code.co_names[argument])
-    inner = (part for part in code.co_consts if type(part) is CodeType)
-    return found.union(*(stored_names(part, outermost=False) for part in inner))
-
-
-def imported_names(tree: Any) -> frozenset[str]:
-    """Names that import statements of the module bind and nothing after them does ("*" among them
-    for a star).
-
-    What is inside functions and classes does not count.
-    """
-    found: set[str] = set()
-    todo = list(reversed(tree.body))
-    while todo:
-        node = todo.pop()
-        if type(node) in (Import, ImportFrom):
-            found |= {alias.asname or alias.name.partition(".")[0] for alias in node.names}
-        elif type(node) is Name:
-            found -= {node.id} if type(node.ctx) is Store else set()
-        elif type(node) in SCOPES:
-            found -= {getattr(node, "name", "")}
-        else:
-            for field in reversed([getattr(node, field, None) for field in node._fields]):
-                parts = reversed(field) if type(field) is list else [field]
-                todo += [part for part in parts if isinstance(part, AST)]
-    return frozenset(found)
 
 
 def bindings_of(names: Iterable[str]) -> list[str]:

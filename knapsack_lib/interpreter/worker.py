@@ -29,10 +29,9 @@ from knapsack_lib.interpreter.report import (
     bindings_of,
     builtin,
     error_of,
-    imported_names,
     show,
-    stored_names,
 )
+from knapsack_lib.interpreter.stores import Marks
 from knapsack_lib.interpreter.wire import (
     Block,
     BlockError,
@@ -50,6 +49,7 @@ SPECIAL = frozenset(
 )
 ONLY_TREE = 0x400  # PyCF_ONLY_AST of compile()
 generator: Any = random._inst
+modules = sys.modules
 channel: socket
 
 
@@ -81,6 +81,7 @@ class Child:
         self.copies: list[int] = []
         self.imported: frozenset[str] = frozenset()
         self.written: dict[str, int] = {}  # name -> step that last wrote it
+        self.marks = Marks()
         self.mask: set[int] = set()  # signals that the block had blocked
         self.stream = sys.stderr = sys.stdout
         self.renew()
@@ -161,9 +162,9 @@ class Child:
     def rehearse(self) -> None:
         """Touch what a step touches, while nobody waits: after a fork the first touch of a page
         makes a copy of it."""
-        error, stored, imported = self.execute("rehearsal = 0", "<block 0>", {})
-        kept = survivors("persistent", {"rehearsal": 0}, imported, {"rehearsal": 0}, 0)
-        bindings, written = bindings_of(kept), bindings_of(sorted(stored))
+        error, own = self.execute("rehearsal = 0", "<block 0>", {}), {"rehearsal": 0}
+        kept = survivors("persistent", own, frozenset(), own, 0)
+        bindings, written = bindings_of(kept), bindings_of(sorted(self.marks.bound(own, modules)))
         framed({"done": 0, "error": error, "bindings": bindings, "written": written}, strict=True)
 
     def run(self, block: Block) -> None:
@@ -171,7 +172,7 @@ class Child:
         names, number = (self.module or self.begin(block)).__dict__, block["step"]
         before = {name: mark(value) for name, value in dict(names).items() if type(name) is str}
         pthread_sigmask(SIG_SETMASK, self.mask)
-        error, stored, imported = self.execute(block["code"], f"<block {number}>", names)
+        error = self.execute(block["code"], f"<block {number}>", names)
         # Between steps no handler of the block runs.
         self.mask = pthread_sigmask(SIG_SETMASK, SIGNALS)
         if getpid() != self.pid:  # a process that the block forked must not speak for the episode
@@ -180,14 +181,14 @@ class Child:
         # At one stroke: a thread of the block may be binding names.
         everything = {k: v for k, v in dict(names).items() if type(k) is str}
         own = {k: v for k, v in everything.items() if k not in SPECIAL}
+        bound = self.marks.bound(own, modules)
         written = {
             name
             for name, value in own.items()
-            if name in stored or not same(before.get(name, SPECIAL), mark(value))
+            if name in bound or not same(before.get(name, SPECIAL), mark(value))
         }
-        if "*" in imported:
-            imported |= written - stored
-        self.imported = (self.imported - written) | (imported & written)
+        imported = {name for name in written if bound.get(name)}
+        self.imported = (self.imported - written) | imported
         self.written = {
             name: number if name in written else self.written.get(name, number) for name in own
         }
@@ -210,32 +211,27 @@ class Child:
             }
         )
 
-    def execute(
-        self, code: str, name: str, names: dict[str, Any]
-    ) -> tuple[BlockError | None, set[str], frozenset[str]]:
-        """(error or None, names the code stores, names it imports)."""
-        stored: set[str] = set()
-        imported: frozenset[str] = frozenset()
+    def execute(self, code: str, name: str, names: dict[str, Any]) -> BlockError | None:
+        """Run a block in the namespace `names`, and mark what it binds."""
+        self.marks.clear()
         show(name, code)
         try:
             tree = compile(code, name, "exec", ONLY_TREE, True)
+            self.marks.put_into(tree, everywhere=":=" in code)
             last = tree.body.pop().value if tree.body and type(tree.body[-1]) is Expr else None
             body = compile(Module(tree.body, []), name, "exec", 0, True)
             value = compile(Expression(last), name, "eval", 0, True) if last is not None else None
-            stored, imported = stored_names(body), imported_names(tree)
-            if value is not None:
-                stored |= stored_names(value)
             names.setdefault("__builtins__", builtins)  # else exec would put ours there
-            exec(body, names)
+            exec(self.marks.given_to(body), names)
             names.setdefault("__builtins__", builtins)
             # As a notebook shows a last expression.
             if value is not None:
-                result = eval(value, names)
+                result = eval(self.marks.given_to(value), names)
                 if result is not None and not code.rstrip().endswith(";"):
                     sys.stdout.write(f"{result!r}\n")
         except BaseException as error:  # noqa: BLE001 - a block may raise anything; it is reported
-            return error_of(error), stored, imported
-        return None, stored, imported
+            return error_of(error)
+        return None
 
 
 def new_stream() -> TextIO:

@@ -181,10 +181,10 @@ TTL = {
         ["x = 1", "def f():\n    x = 2\nf()\n[x for x in [1]]"],
         ["x", "f"],
     ),
-    "by an assignment that was not reached": (
+    "not by an assignment that was not reached": (
         1,
         ["x = 1", "if 'x' not in globals(): x = 2", ""],
-        ["x", "x", ""],
+        ["x", "", ""],
     ),
     "by a helper's global": (2, [HELP, "up()", "up = up"], ["n up", "n up", "n up"]),
     "by a helper's global, twice": (2, [HELP, "up()\nup()", "up = up"], ["n up", "n up", "n up"]),
