@@ -89,7 +89,11 @@ def observation_text(seen: Observation, options: PromptOptions) -> str:
     if seen.killed_by is not None:
         state = " All variables are lost." if seen.state_lost else ""
         state = " All variables are as they were before it." if seen.restored else state
-        lines.append(f"The block was stopped: {KILLS.get(seen.killed_by, seen.killed_by)}.{state}")
+        # What it did to the world stays done, whatever became of its variables.
+        done = sum(call.error is None for call in seen.tool_calls)
+        calls = f" Its {done} tool call{' stands' if done == 1 else 's stand'}." if done else ""
+        reason = KILLS.get(seen.killed_by, seen.killed_by)
+        lines.append(f"The block was stopped: {reason}.{state}{calls}")
     if not lines:
         lines.append("(no output)")
     lines += [

@@ -2,8 +2,9 @@
 
 import pytest
 
-from knapsack_lib.interpreter import Observation
-from knapsack_lib.profiles import PromptOptions
+from knapsack_lib.families.base import ToolError
+from knapsack_lib.interpreter import Interpreter, Observation, Pool, persistence_named
+from knapsack_lib.profiles import Limits, PromptOptions
 from knapsack_lib.prompts import KILLS, observation_text, refusal_text
 
 BRIEF = PromptOptions(style="brief", cue="none", list_bindings=False)
@@ -50,6 +51,41 @@ def test_a_kill_is_shown_with_its_reason_and_whether_the_variables_survived(opti
     }
     for words, seen in shown.items():
         assert observation_text(seen, options) == stopped + words
+
+
+@pytest.mark.parametrize("mode", ["persistent", "reset", "functions", "data", "ttl:2"])
+@pytest.mark.parametrize("after_kill", ["restore", "lose"])
+def test_after_a_kill_the_tool_calls_that_stand_are_counted_alike_in_every_mode(mode, after_kill):
+    """What a block did to the world is not undone with its variables: who is not told pays twice."""
+
+    def pay(amount):
+        if amount > 9:
+            raise ToolError("ValueError", "more than there is")
+        return amount
+
+    limits = Limits(
+        turns=9, tool_calls=9, wall_seconds=9, cpu_seconds=9, memory_mb=256, output_chars=999
+    )
+    stop = "\nimport os\nos._exit(1)"
+    blocks = {
+        "pay(1)\npay(2)\ntry: pay(10)\nexcept ValueError: pass" + stop: " Its 2 tool calls stand.",
+        "pay(1)" + stop: " Its 1 tool call stands.",
+        "try: pay(10)\nexcept ValueError: pass" + stop: "",
+        "x = 1" + stop: "",
+    }
+    with (
+        Pool(limits, after_kill=after_kill) as pool,
+        Interpreter(pool, persistence_named(mode), {"pay": pay}, seed=1) as interpreter,
+    ):
+        for block, stands in blocks.items():
+            interpreter.run("x = 1")
+            for options in (BRIEF, FULL):
+                seen = interpreter.run(block)
+                lost = {"restore": "as they were before it", "lose": "lost"}[after_kill]
+                state = "" if mode == "reset" else f" All variables are {lost}."
+                words = f"The block was stopped: {KILLS['exit']}.{state}{stands}"
+                assert observation_text(seen, options) == words
+                interpreter.run("x = 1")
 
 
 def test_every_reason_has_its_own_words_and_signals_keep_their_number():
