@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from knapsack_lib.episodes import EpisodeFile
 from knapsack_lib.families.task_files import TaskFiles, read_tasks
-from knapsack_lib.hub import base_folder
 from knapsack_lib.keys import store_key
 from knapsack_lib.policy_factory import load_policy
 from knapsack_lib.profiles import SCRIPTED, Cell, Run
@@ -15,6 +14,7 @@ from knapsack_lib.progress import progress
 from knapsack_lib.provenance import write_provenance
 from knapsack_lib.rollouts import Rollouts
 from knapsack_lib.store import current, read_episodes
+from knapsack_lib.training.marks import trained_base
 
 __all__ = ["play_cell"]
 
@@ -54,6 +54,7 @@ def play_cell(run: Run, cell: Cell) -> EpisodeFile:
 def _check_spelling(run: Run, cell: Cell) -> None:
     from knapsack_lib.training.parity import check_rendering
 
-    base = base_folder(run.profile)
-    compared = check_rendering(base, base if cell.train == "base" else run.adapter(cell))
+    base = trained_base(run.profile)
+    folder = base if cell.train == "base" else run.adapter(cell)
+    compared = check_rendering(base, folder, chat=run.profile.training.chat)
     print(f"training and serving spell a probe alike: {compared} tokens")

@@ -17,14 +17,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from knapsack_lib import chat
 from knapsack_lib.chat import ChatTokenizer
 from knapsack_lib.errors import UserError
 from knapsack_lib.files import write_whole
-from knapsack_lib.hub import base_folder
 from knapsack_lib.messages import Message
 from knapsack_lib.policies import Policy
 from knapsack_lib.profiles import SCRIPTED, Cell, Run
 from knapsack_lib.store import read_episodes
+from knapsack_lib.training.marks import trained_base
 
 __all__ = ["LoadedPolicy", "SERVER", "chat_tokenizer", "load_policy", "served"]
 
@@ -43,7 +44,7 @@ class LoadedPolicy:
 
 def chat_tokenizer(run: Run) -> ChatTokenizer:
     """The base's tokenizer, as training and serving use it."""
-    return ChatTokenizer.from_folder(base_folder(run.profile))
+    return chat.chat_tokenizer(run.profile)
 
 
 @contextmanager
@@ -85,11 +86,11 @@ def _paid(run: Run, cell: Cell) -> Iterator[Policy]:
 def _pocket(run: Run, cell: Cell) -> LoadedPolicy:
     from knapsack_lib.policies.pocket import PocketEngine
 
-    folder = base_folder(run.profile) if cell.train == "base" else run.adapter(cell)
+    folder = trained_base(run.profile) if cell.train == "base" else run.adapter(cell)
     files = {"model": folder / "model.safetensors", "tokenizer": folder / "tokenizer.json"}
     setting = run.profile.evaluation
     return LoadedPolicy(
-        PocketEngine(folder, setting),
+        PocketEngine(folder, setting, run.profile.training.chat),
         f"decoded in this process, {setting.shard} episodes at a time",
         files,
     )
@@ -99,7 +100,7 @@ def _pocket(run: Run, cell: Cell) -> LoadedPolicy:
 def _of_server(run: Run, cell: Cell) -> Iterator[LoadedPolicy]:
     from knapsack_lib.policies.chat_server import ChatServerPolicy
 
-    base, setting = base_folder(run.profile), run.profile.evaluation
+    base, setting = trained_base(run.profile), run.profile.evaluation
     name = "base" if cell.train == "base" else run.adapter(cell).name
     files = {"base": base} | ({} if cell.train == "base" else {"adapter": run.adapter(cell)})
     with served(run, cell.name) as (url, description):
@@ -125,17 +126,18 @@ def served(run: Run, name: str = "") -> Iterator[tuple[str, str]]:
         return
     from knapsack_lib.serving import VllmServer, peft_reference, prove_adapters
 
-    base, evaluation = base_folder(run.profile), run.profile.evaluation
+    base, evaluation = trained_base(run.profile), run.profile.evaluation
     adapters = {folder.name: _adapter_of(folder) for folder in _adapters(run)}
     place = run.root / "serving" / name
     (place / "proof.json").unlink(missing_ok=True)  # it was about another server
-    reference = None
+    reference, spoken = None, chat_tokenizer(run)
     if adapters:  # PEFT answers, and gives its memory back, before the server takes the GPU's
         from torch import cuda
 
-        reference = peft_reference(base, adapters, _probes(run), dtype=serving.dtype)
+        reference = peft_reference(base, adapters, _probes(run), serving.dtype, spoken)
         cuda.empty_cache()
-    with VllmServer(base, adapters, evaluation, place, seed=run.seed % 2**31) as server:
+    given = {"seed": run.seed % 2**31, "template": spoken.template}
+    with VllmServer(base, adapters, evaluation, place, **given) as server:
         record: dict[str, Any] = {"url": server.url}
         if reference:
             limits = (serving.agreement, serving.timeout_seconds)

@@ -84,7 +84,8 @@ def test_what_only_shows_starts_or_describes_makes_nothing_stale(library, name):
 
 
 @pytest.mark.parametrize(
-    "name", ["agent.py", "prompts.py", "rollouts.py", "chat.py", "assets/chat_template.jinja"]
+    "name",
+    ["agent.py", "prompts.py", "rollouts.py", "chat/chatml.py", "assets/chat_template.jinja"],
 )
 def test_what_an_agent_meets_makes_every_stage_stale(library, name):
     assert changed_stages(lambda: append(library / name)) == ALL
@@ -109,7 +110,7 @@ def test_the_familys_own_files_shape_its_episodes(library, name):
 
 def test_another_family_of_the_library_makes_nothing_stale(library):
     other = library / "families" / "chess.py"
-    other.write_text("FAMILY = None\n")
+    other.write_text("FAMILY = None\n", encoding="utf-8")
     assert changed_stages(lambda: append(other)) == ()
 
 
@@ -133,7 +134,7 @@ def test_what_is_no_source_does_not_count(library):
     def leave():
         (library / "interpreter" / "__pycache__").mkdir()
         (library / "interpreter" / "__pycache__" / "host.pyc").write_bytes(b"\0")
-        (library / "interpreter" / "notes.txt").write_text("a note")
+        (library / "interpreter" / "notes.txt").write_text("a note", encoding="utf-8")
 
     assert changed_stages(leave) == ()
 
@@ -162,9 +163,12 @@ def test_an_edit_of_a_notebook_makes_it_stale_and_what_reads_it(library, project
 )
 def test_a_setting_makes_stale_what_depends_on_it(library, project, setting, text, stale):
     path = project / "params" / "smoke.yaml"
-    before = path.read_text()
+    before = path.read_text(encoding="utf-8")
     assert setting in before
-    assert changed_stages(lambda: path.write_text(before.replace(setting, text, 1))) == stale
+    assert (
+        changed_stages(lambda: path.write_text(before.replace(setting, text, 1), encoding="utf-8"))
+        == stale
+    )
 
 
 # Stores -------------------------------------------------------------------------------------------
@@ -173,7 +177,7 @@ def test_a_setting_makes_stale_what_depends_on_it(library, project, setting, tex
 def test_a_store_key_changes_with_everything_that_shapes_episodes(project):
     run = load_profile("smoke").run()
     run.tasks("easy").mkdir(parents=True)
-    (run.tasks("easy") / "0.json").write_text("{}")
+    (run.tasks("easy") / "0.json").write_text("{}", encoding="utf-8")
     inputs = {"easy": run.tasks("easy")}
     cells = run.profile.cells()
     found = {
@@ -185,7 +189,7 @@ def test_a_store_key_changes_with_everything_that_shapes_episodes(project):
         store_key(load_profile("pocket").run(), inputs, cells[0]),
     }
     assert len(found) == 6 and store_key(run, inputs, cells[1]) in found
-    (run.tasks("easy") / "0.json").write_text("{ }")
+    (run.tasks("easy") / "0.json").write_text("{ }", encoding="utf-8")
     assert store_key(run, inputs, cells[0]) not in found
 
 

@@ -21,6 +21,7 @@ from knapsack_lib.messages import Reply
 from knapsack_lib.policies import PolicyError, Rollout
 from knapsack_lib.policies.concurrent import Ask, run_concurrently
 from knapsack_lib.profiles import Evaluation
+from knapsack_lib.proxies import is_local, one_line_for_proxies
 
 __all__ = ["ChatServerPolicy"]
 
@@ -79,16 +80,7 @@ class ChatServerPolicy:
     def prompt(self, ask: Ask) -> list[int]:
         """The conversation's ids up to where the model continues, with earlier replies as they were
         sampled."""
-        ids: list[int] = []
-        sampled = iter(self._sampled.get(ask.key, ()))
-        for message in ask.messages:
-            if message["role"] != "assistant":
-                ids += self.chat.message(message)
-                continue
-            reply = next(sampled, None) or self.chat.content(message["content"])
-            closed = reply[-1:] == (self.chat.end,)
-            ids += self.chat.ask + reply + (() if closed else (self.chat.end,)) + self.chat.newline
-        return [*ids, *self.chat.ask]
+        return self.chat.prompt(ask.messages, self._sampled.get(ask.key, ()))
 
     def _complete(self, ask: Ask, prompt: list[int], request: dict[str, Any]) -> Reply:
         extra = {
@@ -111,7 +103,7 @@ class ChatServerPolicy:
 
     def _chat(self, ask: Ask, prompt_tokens: int, request: dict[str, Any]) -> Reply:
         found = self._client.chat.completions.create(
-            messages=list(ask.messages),
+            messages=self.chat.sent(ask.messages),
             extra_body={"chat_template_kwargs": {"enable_thinking": False}},
             **request,
         )
@@ -147,4 +139,12 @@ def _client(url: str, seconds: float) -> Any:
         import openai
     except ImportError:
         raise UserError(f"the openai client is not installed; run: {installs('serve')}") from None
-    return openai.OpenAI(base_url=url, api_key="none", timeout=seconds, max_retries=ATTEMPTS - 1)
+    with one_line_for_proxies():
+        http = openai.DefaultHttpxClient(trust_env=not is_local(url))
+    return openai.OpenAI(
+        base_url=url,
+        api_key="none",
+        timeout=seconds,
+        max_retries=ATTEMPTS - 1,
+        http_client=http,
+    )

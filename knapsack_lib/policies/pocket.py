@@ -29,7 +29,21 @@ from knapsack_lib.policies import Rollout
 from knapsack_lib.profiles import Evaluation
 from knapsack_lib.seeds import named_seed
 
-__all__ = ["PocketEngine", "Weights"]
+__all__ = ["PocketEngine", "Weights", "check_decodable"]
+
+
+def check_decodable(folder: Path) -> dict[str, Any]:
+    """The configuration of a model that the engine can decode. Raises UserError for another one."""
+    file = folder / "config.json"
+    if not file.exists():
+        raise UserError(f"model folder {folder.name} lacks config.json; train it again")
+    config = json.loads(file.read_text(encoding="utf-8"))
+    if (kind := config.get("model_type")) != "qwen3":
+        raise UserError(
+            f"the pocket engine decodes models of the type qwen3, and {folder.name} is of the type {kind}; set "
+            "evaluation.engine: server and training.choose: loss"
+        )
+    return config
 
 
 class Weights:
@@ -37,14 +51,13 @@ class Weights:
     length."""
 
     def __init__(self, folder: Path):
+        c = self.config = check_decodable(folder)
         try:
-            self.config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
             tensors = load_file(folder / "model.safetensors")
-        except FileNotFoundError as error:
+        except FileNotFoundError:
             raise UserError(
-                f"model folder {folder.name} lacks {Path(error.filename or '').name}; train it again"
+                f"model folder {folder.name} lacks model.safetensors; train it again"
             ) from None
-        c = self.config
         self.heads, self.kv_heads = c["num_attention_heads"], c["num_key_value_heads"]
         self.size = c["head_dim"]
         self.eps, self.embed = c["rms_norm_eps"], tensors["model.embed_tokens.weight"].float()
@@ -132,21 +145,21 @@ class _Row:
 
 
 class PocketEngine:
-    """Policy for a small model in this process."""
+    """Policy for a small model in this process. `chat` is training.chat's."""
 
-    def __init__(self, folder: Path, setting: Evaluation):
+    def __init__(self, folder: Path, setting: Evaluation, chat: str = "chatml"):
         torch.set_num_threads(setting.threads)
-        self._folder = folder
+        self._folder, self._chat = folder, chat
         self.weights, self.setting = Weights(folder), setting
         if setting.context > (positions := self.weights.config["max_position_embeddings"]):
             raise UserError(
                 f"evaluation.context = {setting.context} is more than the {positions} positions of the model"
             )
-        self.chat = ChatTokenizer.from_folder(folder)
+        self.chat = ChatTokenizer.from_folder(folder, chat)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another machine of a cluster opens the folder itself: it must see the same files."""
-        return PocketEngine, (self._folder, self.setting)
+        return PocketEngine, (self._folder, self.setting, self._chat)
 
     @torch.inference_mode()
     def play(self, rollouts: Iterable[Rollout]) -> Iterator[tuple[Rollout, Any]]:
@@ -224,10 +237,8 @@ class PocketEngine:
         return None
 
     def _take_in(self, row: _Row, messages: list[Message]) -> None:
-        for message in messages[row.messages :]:
-            row.queue += self.chat.message(message)
+        row.queue += self.chat.shown(messages, row.messages)
         row.messages = len(messages)
-        row.queue += self.chat.ask
 
 
 def _close_up(part: torch.Tensor, keep: list[int], length: int) -> None:

@@ -116,6 +116,12 @@ class Profile(Strict):
             raise ValueError("a paid teacher is asked from one machine: executor = local")
         if self.training.choose == "play" and self.evaluation.engine != "pocket":
             raise ValueError("training.choose = play needs the pocket engine; choose by loss")
+        serving = self.evaluation.serving
+        if self.training.chat == "add" and serving and not serving.url:
+            raise ValueError(
+                "training.chat = add trains rows of the embeddings, which vLLM takes from no adapter: name the url of a "
+                "server of the merged models in evaluation.serving, or set training.chat: own"
+            )
         return self
 
     def train_seeds_of(self, train: str) -> range:

@@ -206,6 +206,10 @@ class Training(Strict):
         description="full trains every weight, lora and qlora an adapter (qlora: on a base in 4 bits)"
     )
     base: str = Field(description="shipped base, folder or hub id")
+    chat: Literal["chatml", "add", "own"] = Field(
+        default="chatml",
+        description="our marks, which the base has; our marks, added and trained; or the base's own template",
+    )
     steps: int = Field(ge=1, description="optimiser steps")
     episodes_per_step: int = Field(ge=1, description="traces in one step")
     optimizer: Literal["muon", "adamw"] = Field(
@@ -261,6 +265,8 @@ class Training(Strict):
             raise ValueError(
                 "optimizer = muon trains whole matrices: take adamw with lora and qlora"
             )
+        if self.chat == "add" and self.trainer == "unsloth":
+            raise ValueError("chat = add trains rows of the embeddings: take trainer trl")
         if self.episodes_per_step % self.gradient_accumulation_steps:
             raise ValueError(
                 f"episodes_per_step = {self.episodes_per_step} is no multiple of gradient_accumulation_steps = {self.gradient_accumulation_steps}"

@@ -142,6 +142,7 @@ def peft_reference(
     adapters: Mapping[str, Path],
     probes: Iterable[Sequence[Message]],
     dtype: str = "float32",
+    chat: ChatTokenizer | None = None,
 ) -> Reference:
     """What transformers and PEFT answer to the probes (conversations whose next reply is the
     model's), the base alone and with each adapter. On the GPU if there is one: call it before the
@@ -150,8 +151,8 @@ def peft_reference(
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    chat = ChatTokenizer.from_folder(base)
-    prompts = [[i for one in probe for i in chat.message(one)] + list(chat.ask) for probe in probes]
+    chat = chat or ChatTokenizer.from_folder(base)
+    prompts = [chat.prompt(probe) for probe in probes]
     found = Reference(prompts, {}, {})
     model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, dtype))
     model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()

@@ -71,6 +71,7 @@ class VllmServer:
         *,
         seed: int,
         arguments: Sequence[str] = (),
+        template: str = CHAT_TEMPLATE,
     ):
         if BASE in adapters:
             raise UserError(
@@ -83,7 +84,7 @@ class VllmServer:
             free.bind(("127.0.0.1", 0))
             self.port = int(free.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}/v1"
-        self._template = folder / "chat_template.jinja"
+        self._template, self._rendered = folder / "chat_template.jinja", template
         # A slot more than adapters: the CPU kernels of vLLM 0.32 take the last slot's weights for
         # requests to the base when a batch mixes them with requests to an adapter
         # (vllm-project/vllm#48421); an empty slot adds nothing.
@@ -109,7 +110,7 @@ class VllmServer:
         self._watcher: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> VllmServer:
-        write_whole(self._template, CHAT_TEMPLATE)
+        write_whole(self._template, self._rendered)
         watch = [sys.executable, "-I", "-S", "-c", WATCHER, str(os.getpid()), str(GRACE_SECONDS)]
         began = time.monotonic()
         try:

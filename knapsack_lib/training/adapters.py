@@ -21,13 +21,12 @@ from typing import Any
 import torch
 
 from knapsack_lib import keys
-from knapsack_lib.chat import ChatTokenizer
+from knapsack_lib.chat import chat_tokenizer
 from knapsack_lib.episodes import EpisodeFile
 from knapsack_lib.errors import UserError
 from knapsack_lib.families.task_files import read_tasks
 from knapsack_lib.files import write_whole
-from knapsack_lib.hub import base_folder
-from knapsack_lib.policies.pocket import PocketEngine
+from knapsack_lib.policies.pocket import PocketEngine, check_decodable
 from knapsack_lib.profiles import Cell, Run
 from knapsack_lib.progress import Show
 from knapsack_lib.provenance import write_provenance
@@ -43,6 +42,7 @@ from knapsack_lib.training.checkpoints import (
     step_of,
 )
 from knapsack_lib.training.examples import TokenizedEpisode, check_mask, encode_episode
+from knapsack_lib.training.marks import trained_base
 from knapsack_lib.training.parity import check_rendering
 
 # transformers, TRL and PEFT (and trainer.py, which needs them) are imported in functions: Unsloth
@@ -54,8 +54,9 @@ __all__ = ["fine_tune", "tokenized_traces", "traces_of", "train_cell"]
 def train_cell(run: Run, cell: Cell, progress: Show = silent) -> dict[str, Any]:
     """Train the adapter of a cell under a key of everything that shapes it, with its provenance.
     Returns the report, as `fine_tune` does."""
-    base, traces = base_folder(run.profile), traces_of(run, cell)
-    compared = check_rendering(base, base)
+    profile, traces = run.profile, traces_of(run, cell)
+    base = trained_base(profile)
+    compared = check_rendering(base, base, chat=profile.training.chat)
     print(f"training and serving spell a probe alike: {compared} tokens")
     inputs = {"traces": traces.path, "validation": run.tasks("validation"), "base": base}
     key = keys.store_key(run, inputs, cell.train, cell.train_seed, sources=keys.TRAINING)
@@ -83,6 +84,8 @@ def fine_tune(run: Run, cell: Cell, key: str, progress: Show = silent) -> dict[s
         raise UserError(
             "training.choose = loss judges weights as they are trained, not their average; set ema_decay: 0"
         )
+    if setting.choose == "play":
+        check_decodable(trained_base(run.profile))
     if setting.trainer == "unsloth":
         unsloth.prepare(setting)
     from knapsack_lib.training.trainer import build_trainer, row_order
@@ -131,7 +134,7 @@ def tokenized_traces(run: Run, cell: Cell) -> tuple[list[TokenizedEpisode], list
     Raises UserError when traces are missing, or longer than max_tokens.
     """
     episodes, longest = traces_of(run, cell), run.profile.training.max_tokens
-    chat = ChatTokenizer.from_folder(base_folder(run.profile))
+    chat = chat_tokenizer(run.profile)
 
     def encoded(split: str) -> list[TokenizedEpisode]:
         examples = [encode_episode(chat, e) for e in episodes if f"-{split}-" in e.task_id]
@@ -168,7 +171,7 @@ def _play_validation(run: Run, cell: Cell, candidate: Path) -> dict[str, float]:
     """Mean score and share finished on the validation tasks, in the regime's own runtime."""
     profile = run.profile
     tasks = read_tasks(run.tasks("validation"), "papermill notebooks/01_generate.ipynb")
-    engine = PocketEngine(candidate, profile.evaluation)
+    engine = PocketEngine(candidate, profile.evaluation, profile.training.chat)
     with tempfile.TemporaryDirectory() as store:
         where = Path(store) / "play"
         Rollouts(engine, cell, profile, run.seed).run(tasks, where, "validation")

@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from knapsack_lib.chat import CHAT_TEMPLATE
+from knapsack_lib.chat import CHAT_TEMPLATE, chat_tokenizer
 from knapsack_lib.files import path_digest, write_whole
-from knapsack_lib.hub import base_folder
 from knapsack_lib.profiles import Profile
+from knapsack_lib.training.marks import trained_base
 
 # transformers and PEFT are imported in functions: Unsloth has to come first.
 
@@ -70,19 +70,20 @@ def export(trainer: Any, profile: Profile, checkpoint: Path) -> Path:
     """A checkpoint as a folder to serve, which is returned: weights, config, tokenizer; a PEFT
     adapter in `adapter`.
 
-    An adapter is also merged into the base when the pocket engine is to play the validation tasks;
-    one chosen by loss is kept alone: its base is the one that the report names.
+    An adapter is also merged into the base when the pocket engine is to play the validation tasks,
+    and when it has rows of added marks, which servers do not take from an adapter; any other one
+    that is chosen by loss is kept alone: its base is the one that the report names.
     """
     folder = checkpoint.with_name(f"candidate-{step_of(checkpoint)}")
-    base = base_folder(profile)
+    base, setting = trained_base(profile), profile.training
     _restore(trainer.model, checkpoint)
-    if profile.training.method == "full":
+    if setting.method == "full":
         trainer.model.save_pretrained(folder)
     else:
         _save_adapter(trainer.model, profile, folder / "adapter")
-        if profile.training.choose == "play":
+        if setting.choose == "play" or setting.chat == "add":
             _merge(folder / "adapter", base, folder)
-    copy_tokenizer(base, folder)
+    copy_tokenizer(base, folder, chat_tokenizer(profile, base).template)
     return folder
 
 
@@ -121,13 +122,13 @@ def _merge(adapter: Path, base: Path, folder: Path) -> None:
     PeftModel.from_pretrained(whole, adapter).merge_and_unload().save_pretrained(folder)
 
 
-def copy_tokenizer(base: Path, folder: Path) -> None:
+def copy_tokenizer(base: Path, folder: Path, template: str = CHAT_TEMPLATE) -> None:
     """The base's tokenizer with the template that training follows, whatever template the base
     brings."""
-    for name in ("tokenizer.json", "tokenizer_config.json"):
+    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
         if (base / name).exists():
             shutil.copyfile(base / name, folder / name)
-    write_whole(folder / "chat_template.jinja", CHAT_TEMPLATE)
+    write_whole(folder / "chat_template.jinja", template)
 
 
 def lineage(model: torch.nn.Module, profile: Profile) -> dict[str, Any]:
@@ -137,7 +138,7 @@ def lineage(model: torch.nn.Module, profile: Profile) -> dict[str, Any]:
     Read from the model that was trained, not from the settings. Numbers are of weights; `kept`
     counts those that were not quantised.
     """
-    base = base_folder(profile)
+    base = trained_base(profile)
     files = sorted(
         path
         for path in base.iterdir()

@@ -35,14 +35,20 @@ class TokenizedEpisode:
 def encode_episode(chat: ChatTokenizer, episode: Episode) -> TokenizedEpisode:
     """Token ids of the whole episode, exactly as it was served. Slips and cut-off replies carry no
     loss."""
-    parts = [(chat.message(message), 0) for message in episode.opening]
+    parts: list[tuple[tuple[int, ...], int]] = []
+    messages, since = list(episode.opening), 0
     for turn in episode.turns:
         reply = chat.content(turn.reply) if turn.reply_ids is None else tuple(turn.reply_ids)
         closed = reply[-1:] == (chat.end,)
-        parts += [(chat.ask, 0), (reply, int(closed and not turn.slip))]
-        parts.append((chat.newline if closed else (chat.end, *chat.newline), 0))
+        parts.append((chat.shown(messages, since), 0))
+        parts += [(reply, int(closed and not turn.slip)), (chat.close(reply), 0)]
+        messages.append({"role": "assistant", "content": turn.reply})
+        since = len(messages)
         if turn.observation is not None:
-            parts.append((chat.message({"role": "user", "content": turn.observation}), 0))
+            messages.append({"role": "user", "content": turn.observation})
+    if since < len(messages):  # shown after the last reply: nothing was asked any more
+        shown = chat.shown(messages, since)
+        parts.append((shown[: len(shown) - len(chat.ask)], 0))
     return TokenizedEpisode(
         [i for ids, _ in parts for i in ids], [learn for ids, learn in parts for _ in ids]
     )

@@ -2,8 +2,8 @@
 
     check_rendering(training_folder, serving_folder)     # raises UserError with the first differing token
 
-Training encodes a conversation with chat.ChatTokenizer; a server renders the chat template that it
-is given with the tokenizer that it loads. Thinking blocks, trimmed whitespace and another template
+Training encodes a conversation with the chat format of knapsack_lib.chat; a server renders the chat
+template that it is given with the tokenizer that it loads. Thinking blocks, trimmed whitespace and another template
 are the usual ways to differ.
 
 One difference no template can fix: a reply that begins with a newline is trained on as it was
@@ -16,7 +16,7 @@ from __future__ import annotations
 from itertools import zip_longest
 from pathlib import Path
 
-from knapsack_lib.chat import CHAT_TEMPLATE, ChatTokenizer
+from knapsack_lib.chat import ChatTokenizer
 from knapsack_lib.errors import UserError
 from knapsack_lib.messages import Message
 
@@ -39,40 +39,46 @@ PROBE: tuple[Message, ...] = (
 )
 
 
-def check_rendering(training: Path, serving: Path, messages: tuple[Message, ...] = PROBE) -> int:
+def check_rendering(
+    training: Path, serving: Path, messages: tuple[Message, ...] = PROBE, chat: str = "chatml"
+) -> int:
     """Compare two model folders' renderings of a conversation, whole and up to every reply. Returns
     the number of tokens compared.
 
-    `serving` is rendered as a server does it: its own tokenizer (an adapter without one: the
-    base's), its chat_template.jinja where it has one, else ours (which vLLM is started with),
-    thinking off. Raises UserError naming the first token that differs.
+    `chat` is training.chat. `serving` is rendered as a server does it: its own tokenizer (an adapter
+    without one: the base's), its chat_template.jinja where it has one, else training's (which vLLM is
+    started with), thinking off. Raises UserError naming the first token that differs.
     """
     from transformers import AutoTokenizer
 
-    chat = ChatTokenizer.from_folder(training)
+    ours = ChatTokenizer.from_folder(training, chat)
     tokenizer = AutoTokenizer.from_pretrained(
         serving if (serving / "tokenizer.json").exists() else training
     )
-    template, own = CHAT_TEMPLATE, serving / "chat_template.jinja"
+    template, own = ours.template, serving / "chat_template.jinja"
     if own.exists() and serving != training:
         template = own.read_text(encoding="utf-8")
     compared, replies = 0, [at for at, one in enumerate(messages) if one["role"] == "assistant"]
     for end in [*replies, len(messages)]:
-        ours = [i for message in messages[:end] for i in chat.message(message)] + list(chat.ask)
+        trained = ours.prompt(messages[:end])
         text = tokenizer.apply_chat_template(
-            list(messages[:end]),
+            ours.sent(messages[:end]),
             chat_template=template,
             add_generation_prompt=True,
             enable_thinking=False,
             tokenize=False,
         )
         theirs = list(tokenizer.encode(text, add_special_tokens=False))
-        if difference := _first_difference(ours, theirs, chat):
-            raise UserError(
-                f"training and serving spell a conversation differently ({serving.name}): {difference}; serve it "
-                "with our template (knapsack_lib/assets/chat_template.jinja) and the base's tokenizer"
+        if difference := _first_difference(trained, theirs, ours):
+            mend = (
+                "take another base or set training.chat: add"
+                if chat == "own"
+                else "serve it with our template (knapsack_lib/assets/chat_template.jinja) and the base's tokenizer"
             )
-        compared += len(ours)
+            raise UserError(
+                f"training and serving spell a conversation differently ({serving.name}): {difference}; {mend}"
+            )
+        compared += len(trained)
     return compared
 
 

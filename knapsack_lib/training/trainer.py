@@ -32,13 +32,13 @@ from transformers import (
 )
 from trl.trainer import sft_config, sft_trainer
 
-from knapsack_lib.hub import base_folder
 from knapsack_lib.profiles import Run, Training
 from knapsack_lib.progress import Show
 from knapsack_lib.rollouts import silent
 from knapsack_lib.training import unsloth
 from knapsack_lib.training.checkpoints import AVERAGE, COMPLETE
 from knapsack_lib.training.examples import TokenizedEpisode
+from knapsack_lib.training.marks import mark_ids, trained_base
 from knapsack_lib.training.optimizers import muon_with_adamw
 
 __all__ = ["LAYERS", "Rows", "build_trainer", "dataset", "hold", "row_order"]
@@ -58,13 +58,15 @@ def build_trainer(
 
     Raises UserError when the stack that the profile names is not installed.
     """
-    setting, base = run.profile.training, base_folder(run.profile)
+    setting, base = run.profile.training, trained_base(run.profile)
     # The same in both arms: the same initial adapter.
     seed = run.training_seed("fine-tune", train_seed) % 2**31
     # Unsloth puts classes of its own in the place of TRL's, so it comes before TRL's configuration.
     fast = setting.trainer == "unsloth"
     model = unsloth.load_model(base, setting, LAYERS, seed) if fast else _model(base, setting)
     tokenizer = AutoTokenizer.from_pretrained(base)
+    if tokenizer.pad_token is None:  # any will do: what is padded is neither seen nor learned
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
     longest = setting.max_tokens if setting.packing else 0
     rows = Rows(tokenizer.pad_token_id, longest, in_one_row=fast)
     training, validation = examples
@@ -76,7 +78,7 @@ def build_trainer(
         data_collator=rows,
         train_dataset=dataset([training[i] for i in order]),
         eval_dataset=dataset(validation),
-        peft_config=None if fast else _lora(setting),
+        peft_config=None if fast else _lora(setting, base, model),
         callbacks=[_Follow(progress, setting.ema_decay)],
     )
     trainer.remove_callback(PrinterCallback)  # a curve shows more than a page of dicts
@@ -219,7 +221,7 @@ def _model(base: Path, setting: Training) -> Any:
     )
 
 
-def _lora(setting: Training) -> LoraConfig | None:
+def _lora(setting: Training, base: Path, model: Any) -> LoraConfig | None:
     if setting.method == "full":
         return None
     return LoraConfig(
@@ -227,6 +229,7 @@ def _lora(setting: Training) -> LoraConfig | None:
         lora_alpha=setting.lora_alpha,
         lora_dropout=setting.lora_dropout,
         target_modules=LAYERS,
+        trainable_token_indices=mark_ids(base, model) if setting.chat == "add" else None,
         task_type="CAUSAL_LM",
     )
 
