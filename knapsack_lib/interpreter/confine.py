@@ -35,7 +35,7 @@ mmap 9 222, mprotect 10 226, munmap 11 215, brk 12 214, rt_sigaction 13 134, rt_
 rt_sigreturn 15 139, pread64 17 67, pwrite64 18 68, readv 19 65, writev 20 66, access 21 -,
 pipe 22 -, select 23 -, sched_yield 24 124, mremap 25 216, mincore 27 232, madvise 28 233,
 dup 32 23, dup2 33 -, pause 34 -, nanosleep 35 101, getitimer 36 102, alarm 37 -, setitimer 38 103,
-getpid 39 172, sendmsg 46 211, recvmsg 47 212, exit 60 93, uname 63 160, getcwd 79 17, chdir 80 49,
+getpid 39 172, exit 60 93, uname 63 160, getcwd 79 17, chdir 80 49,
 fchdir 81 50, readlink 89 -, umask 95 166, gettimeofday 96 169, getrlimit 97 163, getrusage 98 165,
 sysinfo 99 179, times 100 153, getuid 102 174, getgid 104 176, geteuid 107 175, getegid 108 177,
 getppid 110 173, getpgrp 111 -, getgroups 115 158, getresuid 118 148, getresgid 120 150,
@@ -54,10 +54,10 @@ faccessat2 439 439, futex_waitv 449 449
 """
 LIMITED = """
 ioctl 16 29, clone 56 220, fork 57 -, fcntl 72 25, prctl 157 167, wait4 61 260, waitid 247 95,
-prlimit64 302 261, clone3 435 435
+prlimit64 302 261, clone3 435 435, sendto 44 206, recvfrom 45 207, recvmsg 47 212, socketpair 53 199
 """
 OWN = """
-seccomp 317 277, capset 126 91, landlock_create_ruleset 444 444, landlock_add_rule 445 445,
+sendmsg 46 211, seccomp 317 277, capset 126 91, landlock_create_ruleset 444 444, landlock_add_rule 445 445,
 landlock_restrict_self 446 446, close_range 436 436
 """
 # Column of the tables above, AUDIT_ARCH of linux/audit.h
@@ -76,10 +76,12 @@ NUMBERS = numbers(LIMITED) | numbers(OWN)
 CLONE_THREAD, CLONE_SETTID_CLEARTID = 0x10000, 0x01200000
 PIPE_SIZE = (1031, 1032)  # F_SETPIPE_SZ, F_GETPIPE_SZ
 F_SETFL, F_DUPFD_CLOEXEC = 4, 1030
+AF_UNIX, STREAMS = 1, (1, 0x801, 0x80001, 0x80801)  # with SOCK_NONBLOCK and SOCK_CLOEXEC
 # Is it a terminal, its size, bytes to read, flags
 TERMINAL_QUESTIONS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NAME, PR_GET_NAME, PR_SET_NO_NEW_PRIVS = 1, 4, 15, 16, 38
 
+NEW_LISTENER = 8  # SECCOMP_FILTER_FLAG_NEW_LISTENER
 KILL, ERROR, ALLOW, NOTIFY = 0x80000000, 0x00050000, 0x7FFF0000, 0x7FC00000
 REFUSE, UNKNOWN, CHILDLESS = ERROR | errno.EPERM, ERROR | errno.ENOSYS, ERROR | errno.ECHILD
 # Of linux/bpf_common.h, combined
@@ -128,7 +130,8 @@ class Confinement:
                 if name in self.active:
                     start()
             except OSError as error:
-                raise Unavailable(name, f"{by}: {error.strerror}{since}") from None
+                why = WHY.get(error.errno or 0, f"it needs Linux {since} or newer")
+                raise Unavailable(name, f"{by}: {error.strerror}; {why}") from None
         self._filter = filter_program() if "syscalls" in self.active else b""
 
     def close_to_others(self) -> None:
@@ -149,7 +152,13 @@ class Confinement:
                 (resource.RLIMIT_NOFILE, 128),
             ):
                 resource.setrlimit(what, (most, most))
-        return install_filter(self._filter) if self._filter else None
+        return install_filter(self._filter, NEW_LISTENER) if self._filter else None
+
+    def seal(self) -> None:
+        """Refuse what was needed to hand the listener over, before any code of the model comes: a
+        descriptor sent into a pair of sockets counts against the limit of all children together."""
+        if self._filter:
+            install_filter(sealing_program(), 0)
 
     def close_descriptors(self, low: int) -> None:
         """From `low` on. A limit lowered since leaves those above it open, so it is not the limit
@@ -222,8 +231,20 @@ def close_file_system() -> None:
 # System calls -------------------------------------------------------------------------------------
 
 
-def check_seccomp() -> None:
+def try_filter() -> None:
+    """In a process of its own, all of it: where a listener is refused (gVisor), or somebody around
+    has one already, the kernel says so only then. Raises OSError."""
     call("seccomp", 2, 0, struct.pack("I", NOTIFY))  # SECCOMP_GET_ACTION_AVAIL
+    if (pid := os.fork()) == 0:
+        try:
+            install_filter(filter_program(), NEW_LISTENER)
+        except OSError as error:
+            os._exit(error.errno or 1)
+        os._exit(0)
+    status = os.waitpid(pid, 0)[1]
+    if status:
+        number = os.WEXITSTATUS(status) or errno.EPERM
+        raise OSError(number, os.strerror(number))
 
 
 def filter_program() -> bytes:
@@ -259,6 +280,16 @@ def filter_program() -> bytes:
         *allowed,
         *only("clone", [(ANY_BIT, 0, CLONE_THREAD)], otherwise=NOTIFY),
         *only("fork", otherwise=NOTIFY),
+        # A pair of sockets inside the process, which an event loop wakes itself with. Streams have no
+        # way to another end. No flags: the bytes out of band that they could ask for have been a
+        # way into kernels.
+        *only("socketpair", *([(EQUAL, 0, AF_UNIX), (EQUAL, 2, kind)] for kind in STREAMS)),
+        *only("sendto", [(EQUAL, 6, 0), (EQUAL, 8, 0), (EQUAL, 9, 0)]),
+        *only("recvfrom", [(EQUAL, 6, 0)]),
+        *only("recvmsg", [(EQUAL, 4, 0)]),
+        # Until `seal`
+        *only("sendmsg", []),
+        *only("seccomp", []),
         *only("clone3", otherwise=UNKNOWN),  # its flags are out of sight: use clone
         *only("ioctl", *([(EQUAL, 2, question)] for question in TERMINAL_QUESTIONS)),
         # No F_SETOWN, which would let the kernel send signals to any process.
@@ -285,13 +316,24 @@ def filter_program() -> bytes:
     return b"".join(struct.pack("=HBBI", *line) for line in program)
 
 
-def install_filter(program: bytes) -> int:
-    """Returns the listener: a descriptor that reports every attempt to copy the process and waits
-    for the answer."""
+def sealing_program() -> bytes:
+    """The filter on top of the other."""
+    program = [
+        (LOAD, 0, 0, NUMBER),
+        (EQUAL, 1, 0, NUMBERS["sendmsg"]),
+        (EQUAL, 0, 1, NUMBERS["seccomp"]),
+        (RETURN, 0, 0, REFUSE),
+        (RETURN, 0, 0, ALLOW),
+    ]
+    return b"".join(struct.pack("=HBBI", *line) for line in program)
+
+
+def install_filter(program: bytes, flags: int) -> int:
+    """With NEW_LISTENER, returns a descriptor that reports every attempt to copy the process and
+    waits for the answer."""
     code = ctypes.create_string_buffer(program, len(program))
     order = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
-    # SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER
-    return call("seccomp", 1, ctypes.c_uint(8), order)
+    return call("seccomp", 1, ctypes.c_uint(flags), order)  # SECCOMP_SET_MODE_FILTER
 
 
 def is_plain_copy(question: bytes) -> bool:
@@ -302,9 +344,16 @@ def is_plain_copy(question: bytes) -> bool:
     return number == NUMBERS.get("fork") or flags & ~CLONE_SETTID_CLEARTID == signal.SIGCHLD
 
 
-# Protection -> (what starts it, what it is called where it fails, and what it needs)
+# Protection -> (what starts it, what it is called where it fails, and the Linux it needs)
 STARTS = {
-    "syscalls": (check_seccomp, "seccomp", "; it needs Linux 5.5 or newer"),
-    "privileges": (drop_privileges, "capset", ""),
-    "files": (close_file_system, "Landlock", "; it needs Linux 5.13 or newer"),
+    "syscalls": (try_filter, "seccomp", "5.5"),
+    "privileges": (drop_privileges, "capset", "2.6"),
+    "files": (close_file_system, "Landlock", "5.13"),
+}
+REFUSED = "a container or sandbox around this process forbids it"
+WHY = {
+    errno.EPERM: REFUSED,
+    errno.EACCES: REFUSED,
+    errno.EBUSY: "a container manager around this process listens already",
+    errno.EOPNOTSUPP: "it was switched off when this system was started",
 }

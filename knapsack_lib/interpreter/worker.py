@@ -284,6 +284,7 @@ def run_child(
         listener = bounds.close(memory)
         if listener is not None:
             report(listener)
+        bounds.seal()
         bounds.close_descriptors(SOCKET + 1)
         child.rehearse()
         send({"ready": child.pid})
