@@ -100,6 +100,7 @@ def family_file(name: str) -> Path | None:
     return _own_files().get(name)
 
 
+@cache
 def _library() -> set[str]:
     return {module.name for module in iter_modules(__path__)}
 

@@ -18,6 +18,7 @@ import hashlib
 import json
 import re
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from knapsack_lib.blocks import the_block
@@ -123,7 +124,7 @@ def _episode(line: dict[str, Any], where: str, cell: Cell, task_id: str) -> Epis
     replies = [place for place, one in enumerate(messages) if one["role"] == "assistant"]
     turns = [
         _turn(messages[begin:end], last=end == len(messages))
-        for begin, end in zip(replies, [*replies[1:], len(messages)], strict=True)
+        for begin, end in pairwise([*replies, len(messages)])
     ]
     if any(turn.tool_calls for turn in turns) and turns[-1].observation is None:
         turns[-1] = replace(turns[-1], parse_status="tool_calls")  # their last answer is left out

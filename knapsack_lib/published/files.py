@@ -38,6 +38,7 @@ __all__ = [
     "written_whole",
 ]
 
+LONGEST = 240  # bytes of a name, so that an ending finds room in the 255 that file systems have
 # What Windows, macOS and others put next to data, and copies that a program has not ended or has left.
 LITTER = {
     "$recycle.bin",
@@ -107,7 +108,7 @@ def written_whole(path: Path) -> Iterator[Path]:
 def plain_name(name: str, what: str) -> str:
     """A word that becomes a part of a file's name. Raises UserError for one that would lead
     elsewhere or cannot be one."""
-    if "/" in name or "\\" in name or not name.isprintable():
+    if "/" in name or "\\" in name or not name.isprintable() or len(name.encode()) > LONGEST:
         raise UserError(
             f"{what} '{shown_name(name)}' cannot be in a file's name; give it a plain name in the source"
         )
