@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import operator
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -129,7 +130,11 @@ class Pool(contextlib.AbstractContextManager["Pool"]):
                 start_new_session=True,
             )
         self._control.settimeout(ANSWER_SECONDS)
-        status, _ = receive(self._control)
+        try:
+            status, _ = receive(self._control)
+        except OSError:
+            self._stop()
+            raise UserError(self._ended_at_once()) from None
         if name := status["missing"]:
             self._stop()
             raise UserError(
@@ -137,6 +142,16 @@ class Pool(contextlib.AbstractContextManager["Pool"]):
                 f"without it, name it: interpreter.without: [{name}] in the profile, or "
                 f"Pool(limits, without=({name!r},))"
             )
+
+    def _ended_at_once(self) -> str:
+        number = -(self._parent.returncode or 0)
+        how = f"signal {number}" if number > 0 else f"exit status {-number}"
+        killed = (
+            "; a sandbox around it kills what asks for protections: to run without them, name them: "
+            "interpreter.without: [files, syscalls, privileges] in the profile"
+        )
+        refused = killed if number == signal.SIGSYS else ""
+        return f"the interpreter's warm parent ended at its start ({how}){refused}"
 
     def close(self) -> None:
         """End the parent and every child. What is still asked of the pool afterwards starts

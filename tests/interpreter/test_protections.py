@@ -1,12 +1,15 @@
 """A machine that lacks a protection: one clear line when a pool is made, and a way to do without."""
 
+import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from knapsack_lib.errors import UserError
-from knapsack_lib.interpreter import Pool
+from knapsack_lib.interpreter import Pool, confine
 from knapsack_lib.interpreter import pool as pools
 
 PATCH = """
@@ -78,6 +81,93 @@ def test_of_several_missing_protections_each_is_named_in_turn(make_limits, lacki
         left.remove(missing)
         named.append(missing)
     Pool(make_limits(), without=tuple(named)).close()
+
+
+# Run in a process of its own: a filter cannot be taken off again.
+SURROUNDED = """
+import json, re, struct, sys
+from knapsack_lib.errors import UserError
+from knapsack_lib.interpreter import Interpreter, Pool, confine, persistence_named
+from knapsack_lib.profiles import Limits
+
+refused, verdict, flags = json.loads(sys.argv[1])
+lines = [(confine.LOAD, 0, 0, confine.NUMBER)]
+for name in refused:
+    lines += [(confine.EQUAL, 0, 1, confine.NUMBERS[name]), (confine.RETURN, 0, 0, verdict)]
+if verdict == "listener":
+    lines += [
+        (confine.EQUAL, 0, 3, confine.NUMBERS["seccomp"]),
+        (confine.LOAD, 0, 0, confine.ARGUMENTS + 8),
+        (confine.ANY_BIT, 0, 1, confine.NEW_LISTENER),
+        (confine.RETURN, 0, 0, confine.ERROR | 22),
+    ]
+lines.append((confine.RETURN, 0, 0, confine.ALLOW))
+confine.prctl(confine.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+confine.install_filter(b"".join(struct.pack("=HBBI", *line) for line in lines), flags)
+
+limits = Limits(
+    turns=1, tool_calls=1, wall_seconds=9, cpu_seconds=9, memory_mb=256, output_chars=999
+)
+told, without = [], []
+while True:
+    try:
+        pool = Pool(limits, without=tuple(without))
+        break
+    except UserError as error:
+        told.append(str(error))
+        without += re.search(r"interpreter.without: \\[([a-z, ]+)\\]", told[-1])[1].split(", ")
+with pool, Interpreter(pool, persistence_named("persistent"), {}, seed=1) as interpreter:
+    blocks = ("x = 6", "x = 0\\nimport os\\nos._exit(1)", "x * 7")
+    shown = [interpreter.run(block).stdout for block in blocks]
+print(json.dumps([told, without, shown]))
+"""
+LANDLOCK = ("landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self")
+# What stands around: (calls refused, how, flags of the filter, protections missed, words that say why)
+AROUND = {
+    "nothing": ((), 0, 0, [], []),
+    "a kernel without Landlock": (LANDLOCK, confine.ERROR | 38, 0, ["files"], ["Linux 5.13"]),
+    "Landlock switched off": (LANDLOCK, confine.ERROR | 95, 0, ["files"], ["switched off"]),
+    "an old profile of a container": (
+        (*LANDLOCK, "seccomp"),
+        confine.ERROR | 1,
+        0,
+        ["syscalls", "files"],
+        ["Operation not permitted; a container", "Operation not permitted; a container"],
+    ),
+    "an older one": (
+        (*LANDLOCK, "seccomp"),
+        confine.ERROR | 38,
+        0,
+        ["syscalls", "files"],
+        ["Linux 5.5", "Linux 5.13"],
+    ),
+    "a listener": ((), 0, confine.NEW_LISTENER, ["syscalls"], ["listens already"]),
+    "a kernel that gives no listener": ((), "listener", 0, ["syscalls"], ["Invalid argument"]),
+    "a sandbox that kills": (
+        LANDLOCK,
+        confine.KILL,
+        0,
+        ["files", "syscalls", "privileges"],
+        ["signal 31"],
+    ),
+}
+
+
+@pytest.mark.parametrize("around", AROUND)
+def test_what_the_machine_refuses_is_told_in_one_line_with_the_way_to_do_without(around):
+    """By real filters of system calls around the whole process."""
+    *what, missed, why = AROUND[around]
+    run = subprocess.run(
+        [sys.executable, "-c", SURROUNDED, json.dumps(what)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert run.returncode == 0, run.stderr
+    told, without, shown = json.loads(run.stdout)
+    assert without == missed and shown == ["", "", "42\n"]
+    assert len(told) == len(why) and all(w in t for w, t in zip(why, told, strict=True))
+    assert not any("\n" in line for line in told)
 
 
 @pytest.mark.parametrize("without", [("walls",), ("files", "file"), ("",), ("Files",)])
