@@ -21,7 +21,7 @@ import sys
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-FILES = ("wire", "confine", "persistence", "report", "stores", "worker")
+FILES = ("wire", "syscalls", "confine", "persistence", "report", "stores", "worker")
 PR_SET_CHILD_SUBREAPER = 36
 NOTIF_RECV, NOTIF_SEND, CONTINUE = 0xC0502100, 0xC0182101, 1  # ioctls and flag of linux/seccomp.h
 
@@ -47,7 +47,7 @@ def main(control: socket.socket, memory: int, without: tuple[str, ...]) -> None:
     given, control = control, control.dup()
     given.close()
     modules = load()
-    modules.confine.prctl(PR_SET_CHILD_SUBREAPER, 1)
+    modules.syscalls.prctl(PR_SET_CHILD_SUBREAPER, 1)
     parent = Parent(control, modules, memory)
     try:
         parent.bounds = modules.confine.Confinement(without)
@@ -158,7 +158,7 @@ class Parent:
             if (
                 name in self.allowed
                 and thread == self.children.get(name, (0, 0))[0]
-                and self.modules.confine.is_plain_copy(question)
+                and self.modules.syscalls.is_plain_copy(question)
             ):
                 self.allowed.discard(name)
                 verdict = 0, CONTINUE

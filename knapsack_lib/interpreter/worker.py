@@ -23,7 +23,7 @@ from os import WNOHANG, _exit, close, dup2, fork, getpid, waitpid, write
 from types import ModuleType
 from typing import Any, NoReturn, TextIO
 
-from knapsack_lib.interpreter.confine import PR_SET_PDEATHSIG, Confinement, prctl
+from knapsack_lib.interpreter.confine import Confinement
 from knapsack_lib.interpreter.persistence import ATOMS, survivors
 from knapsack_lib.interpreter.report import (
     bindings_of,
@@ -32,6 +32,7 @@ from knapsack_lib.interpreter.report import (
     show,
 )
 from knapsack_lib.interpreter.stores import Marks
+from knapsack_lib.interpreter.syscalls import PR_SET_PDEATHSIG, prctl
 from knapsack_lib.interpreter.wire import (
     Block,
     BlockError,

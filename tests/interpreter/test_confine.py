@@ -8,7 +8,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from knapsack_lib.interpreter import confine
+from knapsack_lib.interpreter import confine, syscalls
 
 
 def test_no_folder_that_may_hold_packages_is_readable():
@@ -70,9 +70,9 @@ NEW_USER, PARENT, VM, DETAILS = 0x10000000, 0x8000, 0x100, 0x01200000
 )
 def test_only_a_plain_copy_is_allowed(flags, plain):
     question = struct.pack(
-        "QIIiIQ6Q", 1, 2, 0, confine.NUMBERS["clone"], 0, 0, flags, 0, 0, 0, 0, 0
+        "QIIiIQ6Q", 1, 2, 0, syscalls.NUMBERS["clone"], 0, 0, flags, 0, 0, 0, 0, 0
     )
-    assert len(question) == 80 and confine.is_plain_copy(question) == plain
+    assert len(question) == 80 and syscalls.is_plain_copy(question) == plain
 
 
 @pytest.mark.parametrize("limit, most", [(4096, 4096), (-1, 1 << 20), ((1 << 63) - 1, 1 << 20)])

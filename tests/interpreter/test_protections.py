@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from knapsack_lib.errors import UserError
-from knapsack_lib.interpreter import Pool, confine
+from knapsack_lib.interpreter import Pool, syscalls
 from knapsack_lib.interpreter import pool as pools
 
 PATCH = """
@@ -39,7 +39,7 @@ def lacking(tmp_path, monkeypatch):
 
     def patch(prefix, number):
         folder = Path(shutil.copytree(Path(pools.__file__).parent, tmp_path / "interpreter"))
-        with open(folder / "confine.py", "a", encoding="utf-8") as file:
+        with open(folder / "syscalls.py", "a", encoding="utf-8") as file:
             file.write(PATCH.format(prefix=prefix, number=number))
         monkeypatch.setattr(pools, "__file__", str(folder / "pool.py"))
 
@@ -87,23 +87,23 @@ def test_of_several_missing_protections_each_is_named_in_turn(make_limits, lacki
 SURROUNDED = """
 import json, re, struct, sys
 from knapsack_lib.errors import UserError
-from knapsack_lib.interpreter import Interpreter, Pool, confine, persistence_named
+from knapsack_lib.interpreter import Interpreter, Pool, persistence_named, syscalls
 from knapsack_lib.profiles import Limits
 
 refused, verdict, flags = json.loads(sys.argv[1])
-lines = [(confine.LOAD, 0, 0, confine.NUMBER)]
+lines = [(syscalls.LOAD, 0, 0, syscalls.NUMBER)]
 for name in refused:
-    lines += [(confine.EQUAL, 0, 1, confine.NUMBERS[name]), (confine.RETURN, 0, 0, verdict)]
+    lines += [(syscalls.EQUAL, 0, 1, syscalls.NUMBERS[name]), (syscalls.RETURN, 0, 0, verdict)]
 if verdict == "listener":
     lines += [
-        (confine.EQUAL, 0, 3, confine.NUMBERS["seccomp"]),
-        (confine.LOAD, 0, 0, confine.ARGUMENTS + 8),
-        (confine.ANY_BIT, 0, 1, confine.NEW_LISTENER),
-        (confine.RETURN, 0, 0, confine.ERROR | 22),
+        (syscalls.EQUAL, 0, 3, syscalls.NUMBERS["seccomp"]),
+        (syscalls.LOAD, 0, 0, syscalls.ARGUMENTS + 8),
+        (syscalls.ANY_BIT, 0, 1, syscalls.NEW_LISTENER),
+        (syscalls.RETURN, 0, 0, syscalls.ERROR | 22),
     ]
-lines.append((confine.RETURN, 0, 0, confine.ALLOW))
-confine.prctl(confine.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-confine.install_filter(b"".join(struct.pack("=HBBI", *line) for line in lines), flags)
+lines.append((syscalls.RETURN, 0, 0, syscalls.ALLOW))
+syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+syscalls.install_filter(b"".join(struct.pack("=HBBI", *line) for line in lines), flags)
 
 limits = Limits(
     turns=1, tool_calls=1, wall_seconds=9, cpu_seconds=9, memory_mb=256, output_chars=999
@@ -125,27 +125,27 @@ LANDLOCK = ("landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_s
 # What stands around: (calls refused, how, flags of the filter, protections missed, words that say why)
 AROUND = {
     "nothing": ((), 0, 0, [], []),
-    "a kernel without Landlock": (LANDLOCK, confine.ERROR | 38, 0, ["files"], ["Linux 5.13"]),
-    "Landlock switched off": (LANDLOCK, confine.ERROR | 95, 0, ["files"], ["switched off"]),
+    "a kernel without Landlock": (LANDLOCK, syscalls.ERROR | 38, 0, ["files"], ["Linux 5.13"]),
+    "Landlock switched off": (LANDLOCK, syscalls.ERROR | 95, 0, ["files"], ["switched off"]),
     "an old profile of a container": (
         (*LANDLOCK, "seccomp"),
-        confine.ERROR | 1,
+        syscalls.ERROR | 1,
         0,
         ["syscalls", "files"],
         ["Operation not permitted; a container", "Operation not permitted; a container"],
     ),
     "an older one": (
         (*LANDLOCK, "seccomp"),
-        confine.ERROR | 38,
+        syscalls.ERROR | 38,
         0,
         ["syscalls", "files"],
         ["Linux 5.5", "Linux 5.13"],
     ),
-    "a listener": ((), 0, confine.NEW_LISTENER, ["syscalls"], ["listens already"]),
+    "a listener": ((), 0, syscalls.NEW_LISTENER, ["syscalls"], ["listens already"]),
     "a kernel that gives no listener": ((), "listener", 0, ["syscalls"], ["Invalid argument"]),
     "a sandbox that kills": (
         LANDLOCK,
-        confine.KILL,
+        syscalls.KILL,
         0,
         ["files", "syscalls", "privileges"],
         ["signal 31"],
