@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,14 @@ from knapsack_lib.errors import UserError
 
 __all__ = [
     "NO_LOCK",
+    "NO_RIGHT",
+    "NO_SPACE",
     "digest_of",
     "only_one",
     "path_digest",
     "project_root",
+    "refusal",
+    "refused_in_one_line",
     "shown",
     "write_whole",
 ]
@@ -30,6 +34,9 @@ NO_LOCK = (
     "KNAPSACK_NO_LOCK"  # environment variable: 1 where the user sees to it that one run writes
 )
 
+# What a file system refuses, whatever the program does: no space, no right to write
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+NO_RIGHT = (errno.EROFS, errno.EACCES, errno.EPERM)
 # Of an output: clocks, half episodes, the commit, and what keeps other writers out.
 UNCOMPARED = ("timings.jsonl", "turns.jsonl", "provenance.json", "current", ".lock")
 
@@ -56,12 +63,36 @@ def shown(path: Path) -> str:
     return os.path.relpath(path, project_root())
 
 
+def refusal(error: OSError, place: Path | None = None) -> str:
+    """What the file system refused, as one line: where, the reason, the mend."""
+    where = place or error.filename2 or error.filename  # the second is what was to be replaced
+    reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
+    if error.errno in NO_SPACE:
+        mend = "; free some space, then run the same command"
+    elif error.errno == errno.EROFS:
+        mend = "; give another path, or work in a copy of the project that can be written"
+    else:
+        mend = "; give another path" if where else ""
+    return f"{repr(str(where))[1:-1]}: {reason}{mend}" if where else f"{reason}{mend}"
+
+
+@contextmanager
+def refused_in_one_line(place: Path) -> Iterator[None]:
+    """Around what writes to `place`: a full disk, or no right to write there, is a UserError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (*NO_SPACE, *NO_RIGHT):
+            raise
+        raise UserError(refusal(error, place)) from None
+
+
 def write_whole(path: Path, content: str | bytes | Iterable[bytes]) -> Path:
     """Write a file so that it holds the old content or all of the new one, after a kill too.
 
-    Text is UTF-8 with plain newlines, whatever the machine's language. Folders are made.
+    Text is UTF-8 with plain newlines, whatever the machine's language. Folders are made. Raises UserError when the disk
+    is full or may not be written; nothing is left behind then.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     parts = (
         [content.encode()]
@@ -70,11 +101,18 @@ def write_whole(path: Path, content: str | bytes | Iterable[bytes]) -> Path:
         if isinstance(content, bytes)
         else content
     )
-    with open(part, "wb") as file:
-        file.writelines(parts)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    with refused_in_one_line(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(part, "wb") as file:
+                file.writelines(parts)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
     return path
 
 

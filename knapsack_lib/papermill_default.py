@@ -22,7 +22,14 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from knapsack_lib.errors import UserError
-from knapsack_lib.files import only_one, project_root
+from knapsack_lib.files import (
+    NO_RIGHT,
+    NO_SPACE,
+    only_one,
+    project_root,
+    refusal,
+    refused_in_one_line,
+)
 from knapsack_lib.progress import FEED
 
 if TYPE_CHECKING:
@@ -127,7 +134,9 @@ class Engine:
                 raise_for_execution_errors(nb, str(part))
             except BaseException as error:
                 end_descendants(os.getpid())
-                if part.exists():
+                if isinstance(error, OSError):  # of the disk: what it took may be half a notebook
+                    part.unlink(missing_ok=True)
+                elif part.exists():
                     part.replace(failed)
                 if isinstance(error, KeyboardInterrupt):
                     print(
@@ -228,7 +237,8 @@ def with_default_output(arguments: list[str]) -> list[str] | None:
         output = output.with_suffix(".prepared.ipynb")
     else:
         os.environ[STEP_KEY] = step.key
-    output.parent.mkdir(parents=True, exist_ok=True)
+    with refused_in_one_line(output.parent):
+        output.parent.mkdir(parents=True, exist_ok=True)
     engine = [] if options["engine"] else ["--engine", "knapsack"]
     # At the end it can only be the second path: no option lacks a value
     return [*engine, *arguments, str(output)]
@@ -307,6 +317,8 @@ def _say_one_line(
     """For sys.excepthook: a mistake that a user can fix is one line; anything else keeps its traceback."""
     if isinstance(error, UserError):
         print(error, file=sys.stderr)
+    elif isinstance(error, OSError) and error.errno in (*NO_SPACE, *NO_RIGHT):
+        print(refusal(error), file=sys.stderr)
     elif kind.__name__ == "PapermillExecutionError" and getattr(error, "ename", "") == "UserError":
         print(getattr(error, "evalue", error), file=sys.stderr)
     else:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -100,8 +101,8 @@ def _to_file(path: Path, label: str, unit: str) -> Show:
         line = json.dumps(
             {"label": label, "unit": unit, "done": done, "total": total, "counts": counts}
         )
-        # One short write: a reader sees whole lines
-        with open(path, "a", encoding="utf-8") as file:
+        # One short write: a reader sees whole lines. What only shows stops no work on a full disk.
+        with suppress(OSError), open(path, "a", encoding="utf-8") as file:
             file.write(line + "\n")
 
     return show

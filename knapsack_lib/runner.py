@@ -181,7 +181,7 @@ class _Child:
     def _reason(self) -> str:
         """The error of a failed run in one line, and where the executed notebook is."""
         failed = failed_copy(self.step.output)
-        if failed.exists():
+        with contextlib.suppress(OSError, ValueError):  # not there, or half there on a full disk
             for cell in json.loads(failed.read_text(encoding="utf-8"))["cells"]:
                 for output in cell.get("outputs", []):
                     if output["output_type"] == "error":

@@ -30,7 +30,7 @@ from knapsack_lib.episodes import (
     whole_lines,
 )
 from knapsack_lib.errors import UserError
-from knapsack_lib.files import only_one, write_whole
+from knapsack_lib.files import only_one, refused_in_one_line, write_whole
 
 __all__ = ["EpisodeStore", "current", "find_stores", "is_complete", "read_episodes", "read_timings"]
 
@@ -47,8 +47,9 @@ class EpisodeStore:
         self.done: set[str] = set()
 
     def __enter__(self) -> EpisodeStore:
-        self.place.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as opened:  # a damaged line must not keep the lock
+        # A damaged line must not keep the lock.
+        with refused_in_one_line(self.place), ExitStack() as opened:
+            self.place.mkdir(parents=True, exist_ok=True)
             name = f"{self.folder.parent.name}/{self.folder.name}"
             busy = f"another run writes {name}; wait for it or stop it, then run the same command"
             opened.enter_context(only_one(self.place / ".lock", busy))
@@ -70,7 +71,10 @@ class EpisodeStore:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._opened.close()
+        with refused_in_one_line(
+            self.place
+        ):  # what a full disk did not take is still to be written
+            self._opened.close()
 
     def _path(self, name: str) -> Path:
         return self.place / f"{name}.jsonl"
@@ -90,22 +94,23 @@ class EpisodeStore:
     def log_turn(self, episode_id: str, number: int, turn: Turn) -> None:
         """Every turn as it happens: what can be read of an episode that never ended."""
         line = {"episode_id": episode_id, "turn": number, **vars(turn)}
-        self._turns.write(json.dumps(line, sort_keys=True) + "\n")
-        self._turns.flush()
+        with refused_in_one_line(self._path("turns")):
+            self._turns.write(json.dumps(line, sort_keys=True) + "\n")
+            self._turns.flush()
 
     def write(self, episode: Episode, seconds: float) -> None:
         """Once, whole. An episode that is there already (a shard played again after a kill) is left
         as it is."""
         if episode.episode_id in self.done:
             return
-        self._timings.write(
-            json.dumps({"episode_id": episode.episode_id, "seconds": round(seconds, 3)}) + "\n"
-        )
-        self._timings.flush()
-        self._episodes.write(episode.to_line() + "\n")
-        self._episodes.flush()
-        self.done.add(episode.episode_id)
-        os.fsync(self._episodes.fileno())
+        timing = {"episode_id": episode.episode_id, "seconds": round(seconds, 3)}
+        with refused_in_one_line(self._path("episodes")):
+            self._timings.write(json.dumps(timing) + "\n")
+            self._timings.flush()
+            self._episodes.write(episode.to_line() + "\n")
+            self._episodes.flush()
+            self.done.add(episode.episode_id)
+            os.fsync(self._episodes.fileno())
 
     def close_sorted(self) -> None:
         """When all are there: put them in id order, so that equal episodes are equal files; drop

@@ -12,6 +12,7 @@ import sys
 import click
 
 from knapsack_lib.errors import UserError
+from knapsack_lib.files import refusal
 
 __all__ = ["knapsack", "main"]
 
@@ -49,15 +50,6 @@ def knapsack() -> None:
     """Is an interpreter's persistence learned from traces? Run the study, look into it, exchange its files."""
 
 
-def _line(error: UserError | OSError) -> str:
-    """An error as a line; where the file system refused something, its path and reason."""
-    if isinstance(error, UserError):
-        return str(error)
-    where = error.filename2 or error.filename  # the second of two is what was to be replaced
-    reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
-    return f"{repr(str(where))[1:-1]}: {reason}; give another path" if where else reason
-
-
 def main() -> None:
     """Run the command; a user's mistake, and what the file system refuses, is one line and exit
     code 2."""
@@ -67,5 +59,5 @@ def main() -> None:
     try:
         knapsack()
     except (UserError, OSError) as error:
-        click.echo(f"error: {_line(error)}", err=True)
+        click.echo(f"error: {refusal(error) if isinstance(error, OSError) else error}", err=True)
         sys.exit(2)

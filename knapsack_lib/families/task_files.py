@@ -12,6 +12,7 @@ from typing import overload
 
 from knapsack_lib.errors import UserError
 from knapsack_lib.families.base import Task
+from knapsack_lib.files import refused_in_one_line
 
 __all__ = ["TaskFiles", "read_tasks", "write_tasks"]
 
@@ -48,20 +49,27 @@ class TaskFiles(Sequence[Task]):
 
 def write_tasks(folder: Path, tasks: Iterable[Task]) -> None:
     """One file a task, replaced whole once all of them are made; files of tasks that are not among
-    these are removed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    keep, changed = set(), []
-    for task in tasks:
-        path, text = folder / f"{task.task_id}.json", task.to_json()
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            path.with_suffix(".part").write_text(text, encoding="utf-8")
-            changed.append(path.name)
-        keep.add(path.name)
-    for stale in sorted(folder.glob("*.json")):
-        if stale.name not in keep:
-            stale.unlink()
-    for name in changed:
-        (folder / name).with_suffix(".part").replace(folder / name)
+    these are removed. Raises UserError, and leaves the folder's tasks as they were, when the disk is
+    full or may not be written."""
+    keep, parts = set(), dict[Path, Path]()
+    with refused_in_one_line(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            for task in tasks:
+                path, text = folder / f"{task.task_id}.json", task.to_json()
+                if not path.exists() or path.read_text(encoding="utf-8") != text:
+                    parts[path] = path.with_suffix(".part")
+                    parts[path].write_text(text, encoding="utf-8")
+                keep.add(path.name)
+        except BaseException:
+            for part in parts.values():
+                part.unlink(missing_ok=True)
+            raise
+        for stale in sorted(folder.glob("*.json")):
+            if stale.name not in keep:
+                stale.unlink()
+        for path, part in parts.items():
+            part.replace(path)
 
 
 def read_tasks(folder: Path, hint: str) -> TaskFiles:
