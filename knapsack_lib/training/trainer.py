@@ -27,6 +27,7 @@ from transformers import (
     AutoTokenizer,
     BitsAndBytesConfig,
     PrinterCallback,
+    Trainer,
     TrainerCallback,
     get_cosine_schedule_with_warmup,
 )
@@ -71,7 +72,9 @@ def build_trainer(
     rows = Rows(tokenizer.pad_token_id, longest, in_one_row=fast)
     training, validation = examples
     order = row_order(run, train_seed, len(training))
-    trainer = sft_trainer.SFTTrainer(
+    # Looked up here: Unsloth puts a trainer of its own in this place.
+    kind = _WholeHead if setting.chat == "add" else sft_trainer.SFTTrainer
+    trainer = kind(
         model=model,
         args=_config(setting, work, seed),
         processing_class=tokenizer,
@@ -113,6 +116,14 @@ def dataset(examples: list[TokenizedEpisode]) -> Dataset:
     return Dataset.from_dict(
         {"input_ids": [e.input_ids for e in examples], "labels": [e.labels for e in examples]}
     )
+
+
+class _WholeHead(sft_trainer.SFTTrainer):
+    """With the model's own loss: TRL's fused one multiplies by the output layer's weights alone, past
+    the rows that are trained beside them. It takes more memory, a row of logits for each token."""
+
+    def compute_loss(self, *args: Any, **given: Any) -> Any:
+        return Trainer.compute_loss(self, *args, **given)
 
 
 class Rows(sft_trainer.DataCollatorForLanguageModeling):
