@@ -102,7 +102,8 @@ def read_source(source: str | Path, cell: Cell = ANY_CELL) -> Imported:
         )
     if twice:
         notes.append(
-            f"{twice} episodes have an id that is in their cell already: @<place> was added"
+            f"{twice} episodes have an id that is in their cell already: @<place> was added; import"
+            " different conditions one by one, or name their folders after their cells"
         )
     return Imported(
         tuple(row.episode for row in rows),

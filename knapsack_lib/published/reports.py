@@ -97,8 +97,7 @@ def stats(found: Found, as_published: bool = False) -> Stats:
         records = [record for record in records if isinstance(record.usage, dict)]
         dropped = len(found.records) - len(records)
         notes = [f"{dropped} of {len(found.records)} episodes dropped: {FAULTS[0]}", FAULTS[1]]
-    if len(families := sorted({record.family for record in records})) > 1:
-        notes.append(f"the means are over {len(families)} families: {', '.join(families)}")
+    notes += _several(record.family for record in records)
     if unscored := sum(record.score is None for record in records):
         notes.append(f"{unscored} episodes have no score and count as 0")
     if untraced := sum(record.trace is None for record in records):
@@ -139,6 +138,12 @@ def _intervals(
     }
 
 
+def _several(families: Iterable[str]) -> list[str]:
+    """A note where a mean is over more than one family."""
+    names = sorted(set(families))
+    return [f"the means are over {len(names)} families: {', '.join(names)}"] if names[1:] else []
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Scores of the same tasks. `mean_difference` is A - B in percentage points; `wilcoxon_w` the
@@ -161,11 +166,12 @@ def compare(a: Found, b: Found) -> Comparison:
     one, other = _scores(a), _scores(b)
     pairs = sorted(one.keys() & other.keys())
     counts = len(pairs), len(one) - len(pairs), len(other) - len(pairs)
-    notes = []
+    notes: list[str] = []
     if null := sum((one[task] is None) + (other[task] is None) for task in pairs):
         notes.append(f"{null} episodes of the pairs have no score and count as 0")
     if len(one) + len(other) > 2 * len(pairs):
         notes.append(f"{counts[1]} tasks only in A, {counts[2]} only in B: not compared")
+    notes += _several(family for family, _ in pairs)
     notes += [*a.problems, *a.notes, *b.problems, *b.notes]
     if not pairs:
         return Comparison(*counts, None, None, None, None, (*notes, "no task is in both"))

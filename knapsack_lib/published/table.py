@@ -132,6 +132,10 @@ def _first(*values: Any) -> float:
 
 def _from_results(path: Path, interval: bool) -> Figures:
     records = sorted(read_records(path).records, key=lambda record: record.task_id)
+    if len(families := sorted({record.family for record in records})) > 1:
+        raise UserError(
+            f"{shown_name(path)}: holds several families ({', '.join(families)}); name the folder of one"
+        )
     scores = [record.score or 0.0 for record in records]
     traced = [record for record in records if record.trace is not None]
     found = {

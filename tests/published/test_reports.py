@@ -213,6 +213,7 @@ def test_tool_calls_are_counted_where_the_trace_lists_them():
 def test_several_families_are_named_and_paired_each_for_itself():
     a = Found("a", tuple(Record(family, "0", score=1.0) for family in ("lamps", "knapsack")))
     assert "the means are over 2 families: knapsack, lamps" in stats(a).notes
+    assert "the means are over 2 families: knapsack, lamps" in compare(a, a).notes
     assert compare(a, Found("b", (Record("lamps", "0", score=0.5),))).n_pairs == 1
     assert compare(a, Found("b", (Record("other", "0", score=0.5),))).n_pairs == 0
 

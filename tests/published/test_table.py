@@ -103,6 +103,14 @@ def test_what_is_wrong_is_one_line_that_names_it(table, cell, top, message):
     one_line(error)
 
 
+def test_a_row_is_not_over_two_families(table, tmp_path):
+    for path in sorted((tmp_path / "persistent").iterdir()):
+        shutil.copy(path, path.with_name(path.name.replace("knapsack", "navigation")))
+    with pytest.raises(UserError, match=r"several families \(knapsack, navigation\)") as error:
+        table({"metrics_path": "persistent"})
+    one_line(error)
+
+
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="no LaTeX here")
 def test_the_table_compiles_with_the_packages_of_the_paper(whole, tmp_path):
     cells = [
