@@ -6,12 +6,14 @@
 There are two ways to ask (`serving.prompts`). With `tokens` the prompt is sent as token ids, encoded
 by training's own ChatTokenizer, and the sampled ids of a reply stay as they are in the next prompt:
 the model reads token for token what it was trained on. With `messages` the server renders its chat
-template, which notebook 04 compares with ours first. History only grows, so a server that caches
+template, which notebook 04 compares with ours first, and its counts of prompt tokens are held against
+ours on the first two turns of each episode. History only grows, so a server that caches
 prefixes computes each token once.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -42,6 +44,7 @@ class ChatServerPolicy:
         self._url, self._client = url, _client(url, setting.serving.timeout_seconds)
         self.model, self.setting, self.serving, self.chat = model, setting, setting.serving, chat
         self._sampled: dict[str, list[tuple[int, ...]]] = {}  # ids of each episode's replies
+        self._uncounted = False  # whether the server was found to report no usage
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A worker of a cluster makes a client of its own."""
@@ -110,10 +113,32 @@ class ChatServerPolicy:
         choice, usage = found.choices[0], found.usage
         text = choice.message.content or ""
         completion_tokens = len(self.chat.content(text))
+        self._check_count(ask, prompt_tokens, usage)
         if usage:
             prompt_tokens, completion_tokens = usage.prompt_tokens, usage.completion_tokens
         stop = self._stop(choice.finish_reason, request["max_tokens"])
         return Reply(text, prompt_tokens, completion_tokens, stop)
+
+    def _check_count(self, ask: Ask, ours: int, usage: Any) -> None:
+        """Raise UserError where the server's template makes of the first turn, or of the second (the
+        first to show a reply), another number of tokens than training does. Replies with blanks at
+        their ends are passed over: a server may trim what it did not trim when it gave it."""
+        if usage is None:
+            if not self._uncounted:
+                self._uncounted = True
+                line = f"the server of {self.model} reports no usage: whether it renders as training does was not checked"
+                print(line, file=sys.stderr)
+            return
+        said = [one["content"] for one in ask.messages if one["role"] == "assistant"]
+        if ask.turn > 1 or said != [text.strip() for text in said]:
+            return
+        if (theirs := usage.prompt_tokens) != ours:
+            by_one = ", perhaps a beginning-of-text token more" if theirs == ours + 1 else ""
+            raise UserError(
+                f"the server of {self.model} makes {theirs} prompt tokens of turn {ask.turn + 1} of {ask.key}, and there "
+                f"are {ours} in training{by_one}: it renders another chat template; start it with training's "
+                "(chat_template.jinja beside the adapter, or in knapsack_lib/assets), or set evaluation.serving.prompts: tokens"
+            )
 
     def _stop(self, reason: str | None, max_tokens: int) -> str:
         """How a reply ended; one that the end of the context cut differs from one that was too long

@@ -207,6 +207,7 @@ def stub(chat):
                         "created": 0,
                         "model": "m",
                         "choices": [choice],
+                        "usage": choice.pop("usage", None),
                         "error": {"message": "no such\nmodel"},
                     }
                 ).encode()
@@ -325,3 +326,70 @@ def test_a_server_without_token_ids_is_one_line_with_the_setting_to_change(stub,
     url, _ = stub({"text": "hello"})
     with pytest.raises(UserError, match="serving.prompts to messages"):
         ChatServerPolicy(url, "m", evaluation("tokens"), chat).reply(ask("Act.", "Fill it."))
+
+
+# A server that renders with another template ---------------------------------------------------------
+
+
+def answer(prompt_tokens, text="I look."):
+    message = {"role": "assistant", "content": text}
+    counts = {"prompt_tokens": prompt_tokens, "completion_tokens": 4, "total_tokens": 0}
+    return {"message": message, "usage": counts}
+
+
+def test_a_server_that_counts_as_training_does_is_asked_on(stub, chat):
+    first, second = ask("Act.", "Fill it."), ask("Act.", "Fill it.", "I look.", "7", turn=1)
+    counts = [len(chat.prompt(one.messages)) for one in (first, second)]
+    url, asked = stub(*map(answer, counts))
+    policy = ChatServerPolicy(url, "m", evaluation(), chat)
+    assert [policy.reply(one).prompt_tokens for one in (first, second)] == counts
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("turn", [0, 1])
+@pytest.mark.parametrize("more, hint", [(1, "beginning-of-text token"), (-1, ""), (7, "")])
+def test_another_count_than_training_s_stops_the_run_and_shows_both(stub, chat, turn, more, hint):
+    """Also on the second turn, which is the first to hold a reply: a template may drop part of it."""
+    texts = ["Act.", "Fill it.", "I look.", "7"][: 2 + 2 * turn]
+    ours = len(chat.prompt(ask(*texts).messages))
+    url, asked = stub(answer(ours + more))
+    with pytest.raises(UserError) as error:
+        ChatServerPolicy(url, "m", evaluation(), chat).reply(ask(*texts, turn=turn))
+    line = str(error.value)
+    assert "\n" not in line and f"{ours + more} prompt tokens" in line and f"are {ours} in" in line
+    assert "chat_template.jinja" in line and "serving.prompts: tokens" in line
+    assert ("beginning-of-text token" in line) == bool(hint) and len(asked) == 1
+
+
+def test_later_turns_and_replies_with_blanks_at_their_ends_are_not_held_to_a_count(stub, chat):
+    """A server may trim what it is told that the model said: docs/own-model.md."""
+    url, _ = stub(answer(5))
+    policy = ChatServerPolicy(url, "m", evaluation(), chat)
+    assert policy.reply(ask("Act.", "Fill it.", "I look.\n", "7", turn=1)).prompt_tokens == 5
+    assert policy.reply(ask("Act.", "Fill it.", "I", "7", "I", "8", turn=2)).prompt_tokens == 5
+
+
+def test_a_server_that_counts_nothing_is_warned_of_once(stub, chat, capsys):
+    said = {"message": {"role": "assistant", "content": "I look."}}
+    url, _ = stub(said)
+    policy = ChatServerPolicy(url, "m", evaluation(), chat)
+    counted = [policy.reply(ask("Act.", "Fill it.")).prompt_tokens for _ in range(3)]
+    assert counted == [len(chat.prompt(ask("Act.", "Fill it.").messages))] * 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "the server of m reports no usage" in line
+
+
+def test_a_real_server_with_another_template_is_found_out_before_an_episode_is_kept(
+    server, tmp_path
+):
+    """The server renders the base's own template; training is said to have another one."""
+
+    class Other(ChatTokenizer):
+        def shown(self, messages, since=0):
+            return (*super().shown(messages, since), *self._ids("<think>\n\n</think>\n\n"))
+
+    other = Other(Tokenizer.from_file(str(BASE / "tokenizer.json")))
+    policy = ChatServerPolicy(server, str(BASE), evaluation(), other)
+    with pytest.raises(UserError, match="prompt tokens"):
+        played(tmp_path / "s", policy, 2)
+    assert not list(read_episodes(tmp_path / "s", ""))
