@@ -165,11 +165,11 @@ def table(spec: Path, out: Path | None) -> None:
     "--train",
     default="published",
     show_default=True,
-    help="for files whose folders name no cell; so are the next three",
+    help="who acted; this and the next three are for files whose folders do not say it",
 )
 @click.option("--runtime", default="persistent", show_default=True, help="or reset (stateless)")
 @click.option("--difficulty", default="easy", show_default=True, help="or medium (hard)")
-@click.option("--family", default="knapsack", show_default=True, help="of conversations")
+@click.option("--family", help="of conversations; the study's where left out")
 def import_(source: str, out: Path, train: str, runtime: str, difficulty: str, family: str) -> None:
     """Published files (a folder, an archive, traces.jsonl, a data set id) as episodes, to be
     explored and analysed.
@@ -181,7 +181,9 @@ def import_(source: str, out: Path, train: str, runtime: str, difficulty: str, f
     from knapsack_lib.published.episodes import ANY_CELL
     from knapsack_lib.published.reading import read_source, write_stores
 
-    cell = replace(ANY_CELL, family=family, train=train, runtime=runtime, difficulty=difficulty)
+    cell = replace(ANY_CELL, train=train, runtime=runtime, difficulty=difficulty)
+    if family is not None:
+        cell = replace(cell, family=family)
     found = read_source(source, cell)
     stores = write_stores(found, out)
     click.echo(f"{len(found.episodes)} episodes in {len(stores)} stores under {out}")

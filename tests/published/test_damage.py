@@ -8,6 +8,7 @@ import json
 import random
 import tarfile
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -91,8 +92,6 @@ def spelt(text, rng):
 @pytest.fixture(scope="module")
 def records():
     """Results and traces of the sample by name, those of a ReAct agent and a family nobody knows too."""
-    from pathlib import Path
-
     folder = Path(__file__).resolve().parents[1] / "data" / "published_sample" / "persistent"
     found = {
         f.name: json.loads(f.read_text(encoding="utf-8"))
