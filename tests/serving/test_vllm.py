@@ -124,3 +124,14 @@ def test_the_server_does_not_outlive_who_started_it(tmp_path, mode, number):
     finally:
         starter.kill()
         starter.communicate()
+
+
+def test_a_server_in_a_folder_with_spaces_and_behind_a_proxy_is_reached(tmp_path, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
+    folder = tmp_path / "mein Ordner ü"
+    with served(folder, "good") as server:
+        assert server.offered == ("base", "persistent", "reset")
+        line = " ".join(written(folder, "arguments"))
+    for words in (f"--chat-template {folder}/logs/", f"persistent={folder}/persistent"):
+        assert words in line
