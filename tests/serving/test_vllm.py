@@ -133,5 +133,4 @@ def test_a_server_in_a_folder_with_spaces_and_behind_a_proxy_is_reached(tmp_path
     with served(folder, "good") as server:
         assert server.offered == ("base", "persistent", "reset")
         line = " ".join(written(folder, "arguments"))
-    for words in (f"--chat-template {folder}/logs/", f"persistent={folder}/persistent"):
-        assert words in line
+    assert f"--chat-template {folder}/logs/" in line
