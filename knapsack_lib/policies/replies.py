@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from knapsack_lib.errors import UserError
-from knapsack_lib.files import NO_LOCK
+from knapsack_lib.files import NO_LOCK, refused_in_one_line
 
 __all__ = ["ReplyStore", "reply_key"]
 
@@ -51,7 +51,8 @@ class ReplyStore(ExitStack):
 
     def __init__(self, folder: Path):
         super().__init__()
-        folder.mkdir(parents=True, exist_ok=True)
+        with refused_in_one_line(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         self.path, self._lock = folder / "replies.sqlite3", threading.Lock()
         with ExitStack() as opened, self._one_line_errors():
             self._database = opened.enter_context(
