@@ -42,7 +42,7 @@ from knapsack_lib.files import project_root
 from knapsack_lib.policies.chat_server import ChatServerPolicy
 from knapsack_lib.policies.pocket import PocketEngine
 from knapsack_lib.profiles import RUNTIMES, Cell, Profile, Serving, load_profile
-from knapsack_lib.serving import Proof, Reference, VllmServer, peft_reference, prove_adapters
+from knapsack_lib.serving import Proof, VllmServer, peft_reference, prove_adapters
 from knapsack_lib.serving.client import BASE, ask
 from knapsack_lib.training.adapters import fine_tune, traces_of
 
@@ -123,10 +123,11 @@ def scratch(profile: Profile, training: dict[str, Any], folder: Path) -> Scratch
     )
 
 
-def check_template(url: str, probes: list[list[dict[str, str]]], reference: Reference) -> None:
+def check_template(url: str, probes: list[list[dict[str, str]]], chat: ChatTokenizer) -> None:
     """Raise UserError unless vLLM's chat template gives the probes the token ids that training
     gives them."""
-    for number, (probe, ours) in enumerate(zip(probes, reference.prompts, strict=True)):
+    for number, probe in enumerate(probes):
+        ours = chat.prompt(probe)
         body = {"model": BASE, "messages": probe, "add_generation_prompt": True}
         served = ask(f"{url.removesuffix('/v1')}/tokenize", body, 60)["tokens"]
         if served != ours:
@@ -217,7 +218,7 @@ def checked(folder: Path) -> tuple[Proof, str, list[dict[str, Any]]]:
     with server("server") as live:
         times["vLLM until ready"] = live.seconds_to_start
         with timed("proof"):
-            check_template(live.url, probes, reference)
+            check_template(live.url, probes, ChatTokenizer.from_folder(base))
             proof = prove_adapters(live.url, reference, SERVING.agreement)
         with timed("cells"), tempfile.TemporaryDirectory() as store:
             rows = compared(live.url, models, Path(store))

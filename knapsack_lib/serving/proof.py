@@ -2,7 +2,9 @@
 token ids.
 
 A server that ignores an adapter, or takes the wrong one when requests are batched, gives answers
-that look just as good. So every model is asked one request at a time and then all of them at once.
+that look just as good. So every model is asked one request at a time and then all of them at once,
+for the log-probabilities of the tokens that PEFT finds likeliest and of no others: a search through
+the vocabulary at every step is not needed. (A vLLM that cannot name tokens gives its own likeliest.)
 With requests to the base among them, the CPU build of vLLM 0.32 fails that second part unless it
 has a slot to spare (vllm.py).
 """
@@ -29,6 +31,8 @@ STEPS = 6  # tokens that are generated for each probe
 TOP = 5  # log-probabilities compared at each of them
 ROUNDS = 2  # how often every request comes in the mixed batch
 CONCURRENCY = 32  # requests under way at once in it
+# Tokens of a probe that are read, from its end, where there is no GPU: reading is most of the time.
+LONGEST = 128
 
 # Per step: the token that was taken, and the log-probabilities of the likeliest.
 Answer = list[tuple[int, dict[int, float]]]
@@ -59,14 +63,19 @@ class Reference:
                     break
         return furthest
 
+    def likeliest(self, name: str, at: int) -> list[list[int]]:
+        """Of one model and probe, at each of the STEPS: the tokens that are compared."""
+        return [[int(i) for i in np.argsort(row)[-TOP:]] for row in self.values[name][at]]
+
     def apart(self, one: str, other: str) -> float:
         """How far two models' answers are from each other: the smaller of the two ways, since one
         that has learned a token more finds the other's likeliest ones as likely as ever."""
         ways = []
         for asked, compared in ((one, other), (other, one)):
             tops = [
-                [{int(i): float(row[i]) for i in np.argsort(row)[-TOP:]} for row in rows]
-                for rows in self.values[asked]
+                [{i: float(row[i]) for i in ids} for ids, row in zip(likely, rows, strict=True)]
+                for at, rows in enumerate(self.values[asked])
+                for likely in [self.likeliest(asked, at)]
             ]
             steps = map(zip, self.ids[asked], tops)
             ways.append(self.distance(compared, list(enumerate(map(list, steps)))))
@@ -116,9 +125,10 @@ def prove_adapters(
             {"model": name, "prompt": reference.prompts[at], "cache_salt": f"proof {salt}"}
             for name, at in asked
         ]
+        likeliest = [reference.likeliest(name, at) for name, at in asked]
         found: dict[str, Answers] = {name: [] for name in names}
         with ThreadPoolExecutor(threads) as pool:
-            given = pool.map(lambda body: _answer(url, body, seconds), bodies)
+            given = pool.map(lambda *one: _answer(url, *one, seconds), bodies, likeliest)
             for (name, at), answer in zip(asked, given, strict=True):
                 found[name].append((at, answer))
         return found
@@ -145,17 +155,20 @@ def peft_reference(
     chat: ChatTokenizer | None = None,
 ) -> Reference:
     """What transformers and PEFT answer to the probes (conversations whose next reply is the
-    model's), the base alone and with each adapter. On the GPU if there is one: call it before the
-    server takes its memory."""
+    model's; `chat` spells them, ours if left out), the base alone and with each adapter. On the GPU
+    if there is one: call it before the server takes its memory."""
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
     chat = chat or ChatTokenizer.from_folder(base)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     prompts = [chat.prompt(probe) for probe in probes]
+    if device == "cpu":
+        prompts = [prompt[-LONGEST:] for prompt in prompts]
     found = Reference(prompts, {}, {})
     model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, dtype))
-    model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    model = model.to(device).eval()
     with torch.inference_mode():
         for name, folder in {BASE: None, **adapters}.items():
             # PEFT wraps the base once and then takes more adapters.
@@ -183,19 +196,26 @@ def _greedy(model: Any, prompt: list[int]) -> tuple[list[int], np.ndarray]:
     return ids, np.stack(values)
 
 
-def _answer(url: str, body: Mapping[str, Any], seconds: float) -> Answer:
+def _answer(
+    url: str, body: Mapping[str, Any], likeliest: list[list[int]], seconds: float
+) -> Answer:
     """The server's greedy continuation, however it would end, with the log-probabilities of the
-    likeliest tokens."""
+    tokens that are compared at each step."""
     greedy = {
         "max_tokens": STEPS,
         "temperature": 0,
         "logprobs": TOP,
+        "logprob_token_ids": sorted({i for step in likeliest for i in step}),
         "ignore_eos": True,
         "return_tokens_as_token_ids": True,
     }
     found = ask(f"{url}/completions", {**body, **greedy}, seconds)["choices"][0]["logprobs"]
     try:
         tops = [{_id(t): float(v) for t, v in top.items()} for top in found["top_logprobs"]]
+        tops = [
+            {i: top[i] for i in step} if top.keys() >= set(step) else top
+            for step, top in zip(likeliest, tops, strict=True)
+        ]
         answer = list(zip(map(_id, found["tokens"]), tops, strict=True))
         if len(answer) != STEPS or not all(tops):
             raise ValueError

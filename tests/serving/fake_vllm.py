@@ -33,12 +33,13 @@ def log_probabilities(model, ids, vocabulary=40):
     total = math.log(sum(map(math.exp, values)))
     return [value - total for value in values]
 
-def answered(model, prompt, steps, top):
+def answered(model, prompt, steps, top, named=()):
     ids, tokens, tops = list(prompt), [], []
     for _ in range(steps):
         values = log_probabilities(model, ids)
         best = sorted(range(len(values)), key=values.__getitem__)[::-1][:top]
-        tops.append({f"token_id:{i}": values[i] for i in best})
+        shown = {*named, best[0]} if named else best
+        tops.append({f"token_id:{i}": values[i] for i in shown})
         tokens.append(f"token_id:{best[0]}")
         ids.append(best[0])
     return {"choices": [{"logprobs": {"tokens": tokens, "top_logprobs": tops}}]}
@@ -53,10 +54,12 @@ class Answers(BaseHTTPRequestHandler):
             return self.answer({"message": "no such model"}, 404)
         self.count(1)
         time.sleep(0.05)
-        wrong = mode == "ignored" or (mode == "batch" and Answers.under_way > 1)
+        wrong = mode.endswith("ignored") or (mode == "batch" and Answers.under_way > 1)
         self.count(-1)
-        model = {"ignored": "base", "batch": offered[-1]}[mode] if wrong else asked["model"]
-        self.answer(answered(model, asked["prompt"], asked["max_tokens"], asked["logprobs"]), 200)
+        model = (offered[-1] if mode == "batch" else "base") if wrong else asked["model"]
+        named = () if mode.startswith("older") else asked.get("logprob_token_ids", ())
+        print("named", *named, flush=True)
+        self.answer(answered(model, asked["prompt"], asked["max_tokens"], asked["logprobs"], named), 200)
     def count(self, change):
         with self.lock:
             Answers.under_way += change

@@ -30,6 +30,49 @@ def test_a_good_server_is_proved_live(tmp_path):
     assert list(found.alone) == list(found.batch) == ["base", "persistent", "reset"]
 
 
+def test_a_server_is_asked_for_the_compared_tokens_and_for_no_others(tmp_path):
+    """A search through a large vocabulary at every step is what a small machine has no time for."""
+    known = reference()
+    with served(tmp_path, "good") as server:
+        prove_adapters(server.url, known, 0.01)
+    log = (tmp_path / "logs" / "vllm.log").read_text(encoding="utf-8")
+    asked = [set(map(int, row.split()[1:])) for row in log.splitlines() if row.startswith("named")]
+    likeliest = [
+        {int(i) for row in rows for i in np.argsort(row)[-proof.TOP :]}
+        for model in known.values.values()
+        for rows in model
+    ]
+    assert len(asked) == 3 * len(likeliest)  # alone, and twice in the batch
+    assert all(ids in likeliest for ids in asked) and all(ids in asked for ids in likeliest)
+    assert max(map(len, asked)) <= proof.STEPS * proof.TOP
+
+
+@pytest.mark.parametrize(
+    "mode, message", [("older", ""), ("older-ignored", "answers as base does")]
+)
+def test_a_server_that_knows_no_named_tokens_is_judged_by_its_own_likeliest(
+    tmp_path, mode, message
+):
+    with served(tmp_path, mode) as server:
+        if not message:
+            found = prove_adapters(server.url, reference(), 0.01)
+            assert max(*found.alone.values(), *found.batch.values()) < 1e-6
+            return
+        with pytest.raises(UserError, match=message):
+            prove_adapters(server.url, reference(), 0.01)
+
+
+def test_on_a_processor_the_ends_of_long_probes_are_read():
+    """Reading them whole is most of the time that a proof takes there."""
+    long = [[{"role": "user", "content": "Look at BaKo. " * 200}], PROBES[0]]
+    found = peft_reference(BASE, {}, long)
+    chat = ChatTokenizer(Tokenizer.from_file(str(BASE / "tokenizer.json")))
+    cut = len(found.prompts[0])
+    whole = chat.prompt(long[0])
+    assert found.prompts[0] == whole[-cut:] and found.prompts[1] == chat.prompt(PROBES[0])
+    assert cut == (len(whole) if torch.cuda.is_available() else proof.LONGEST) < 600
+
+
 @pytest.mark.parametrize(
     "mode, message",
     [
@@ -85,7 +128,7 @@ def test_an_ignored_adapter_is_found_out_though_it_adds_to_the_base_and_takes_no
         [[1, 2, 3]], taken, {name: [np.stack([row] * proof.STEPS)] for name, row in answers.items()}
     )
 
-    def ignores(url, body, seconds):
+    def ignores(url, body, rows, seconds):
         top = {int(token): float(base[token]) - error for token in np.argsort(base)[-proof.TOP :]}
         return [(0, top)] * proof.STEPS
 
