@@ -8,6 +8,7 @@ import json
 import random
 import tarfile
 import zipfile
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,7 @@ def damaged(value, rng):
         if kind == 0:
             del container[key]
         elif kind == 1:
-            container[key] = rng.choice(ODD)
+            container[key] = deepcopy(rng.choice(ODD))
         elif kind == 2:
             container[key] = [container[key]]
         elif kind == 3 and isinstance(container, list):
