@@ -159,7 +159,7 @@ def test_hundreds_of_damaged_values_give_episodes_or_one_line(records, chats, tm
     folder = tmp_path / "made" / "data" / "lamps" / "stateless"
     folder.mkdir(parents=True)
     read = 0
-    for number in range(60):  # fifteen files and lines each
+    for number in range(60):  # thirty files and lines each
         for name, value in records.items():
             (folder / name).write_bytes(spelt(json.dumps(damaged(value, rng)), rng))
         lines = [json.dumps(damaged(value, rng)) for value in chats]
