@@ -44,7 +44,7 @@ def act(
 ) -> Generator[list[Message], Reply, Episode]:
     """Play one task. Ends by finish(), after `limits.turns` turns, or when the policy's context is full."""
     family = family_named(task.family)
-    start = opening(family, world.facts(), cell.runtime, limits, options)
+    start = opening(family, world.facts(), cell.runtime, limits, options, interpreter.packages)
     messages, ended = list(start), "max_turns"
     turns: list[Turn] = []
     bindings: tuple[str, ...] = ()

@@ -11,8 +11,10 @@ stale.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,15 @@ def computing_packages() -> dict[str, str | None]:
     return {name: versions.get(name) for name in COMPUTING}
 
 
+def _of_blocks(run: Run) -> dict[str, str | None]:
+    """Versions of the packages that blocks may import."""
+    found: dict[str, str | None] = dict.fromkeys(run.profile.interpreter.packages)
+    for name in found:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
+
+
 def store_key(
     run: Run, inputs: Mapping[str, Path], *who: Any, sources: tuple[str, ...] = EPISODE
 ) -> str:
@@ -103,6 +114,6 @@ def store_key(
                 asdict(one) if is_dataclass(one) and not isinstance(one, type) else str(one)
                 for one in who
             ],
-            "packages": computing_packages(),
+            "packages": computing_packages() | _of_blocks(run),
         }
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from knapsack_lib.episodes import EpisodeFile
 from knapsack_lib.families.task_files import TaskFiles, read_tasks
+from knapsack_lib.interpreter.packages import found_packages
 from knapsack_lib.keys import store_key
 from knapsack_lib.policy_factory import load_policy
 from knapsack_lib.profiles import SCRIPTED, Cell, Run
@@ -33,6 +34,7 @@ def play_cell(run: Run, cell: Cell) -> EpisodeFile:
     hint = f"knapsack run --profile {run.profile.name}{seed}"
     tasks = sum((read_tasks(folder, hint) for folder in inputs.values()), TaskFiles([]))
     scripted = cell.train in SCRIPTED
+    found_packages(run.profile.interpreter.packages)  # before a model is loaded for minutes
     if not scripted:
         _check_spelling(run, cell)
     with load_policy(run, cell) as loaded:

@@ -8,6 +8,7 @@ prompts are identical in every arm.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from knapsack_lib.families.base import Family
@@ -20,7 +21,7 @@ __all__ = ["observation_text", "opening", "refusal_text"]
 SYSTEM = {
     "brief": (
         "You solve a task by writing Python. Each turn: one sentence, then one python block with at "
-        "most {tool_calls} tool calls. You then see what it printed. Tools: {tools}."
+        "most {tool_calls} tool calls. You then see what it printed. Tools: {tools}.{packages}"
     ),
     "full": (
         "You are an agent that acts by writing Python code.\n\n"
@@ -28,8 +29,17 @@ SYSTEM = {
         "with ```python. The block is run and you are shown what it printed, or the error that ended "
         "it. Only printed text comes back: print whatever you want to know.\n\n"
         "These functions exist inside the block and nowhere else:\n{tools}\n\n"
-        "A block may make at most {tool_calls} tool calls, and you have {turns} turns. Only the Python "
-        "standard library is available; files and the network are not."
+        "A block may make at most {tool_calls} tool calls, and you have {turns} turns. {packages} "
+        "available; files and the network are not."
+    ),
+}
+
+# What there is beside the tools: (without packages, with them)
+PACKAGES = {
+    "brief": ("", " Beside the standard library you can import: {names}."),
+    "full": (
+        "Only the Python standard library is",
+        "Only the Python standard library and these packages ({names}) are",
     ),
 }
 
@@ -61,12 +71,21 @@ KILLS = {
 
 
 def opening(
-    family: Family, facts: dict[str, Any], runtime: str, limits: Limits, options: PromptOptions
+    family: Family,
+    facts: dict[str, Any],
+    runtime: str,
+    limits: Limits,
+    options: PromptOptions,
+    packages: Sequence[str] = (),
 ) -> list[Message]:
-    """The system message and the task, as every arm sees them."""
+    """The system message and the task, as every arm sees them. `packages`: what the interpreter can
+    import beside the standard library."""
     mode, _, steps = runtime.partition(":")
     system = SYSTEM[options.style].format(
-        tools=family.tools_text[options.style], tool_calls=limits.tool_calls, turns=limits.turns
+        tools=family.tools_text[options.style],
+        tool_calls=limits.tool_calls,
+        turns=limits.turns,
+        packages=PACKAGES[options.style][bool(packages)].format(names=", ".join(packages)),
     )
     shown = {
         key: ", ".join(value) if isinstance(value, list) else value for key, value in facts.items()

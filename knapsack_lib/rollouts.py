@@ -82,9 +82,7 @@ class Rollouts:
         """Play tasks together and write each episode as it ends. Raises PolicyError for a failure of the policy's
         infrastructure."""
         setting, began = self.profile.interpreter, dict[str, float]()
-        with Pool(
-            self.profile.limits, after_kill=setting.after_kill, without=setting.without
-        ) as pool:
+        with Pool(self.profile.limits, **setting.model_dump()) as pool:
             for rollout, episode in self.policy.play(
                 self.play_episode(task, pool, began) for task in tasks
             ):

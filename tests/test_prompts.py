@@ -3,9 +3,10 @@
 import pytest
 
 from knapsack_lib.families.base import ToolError
+from knapsack_lib.families.knapsack import FAMILY
 from knapsack_lib.interpreter import Interpreter, Observation, Pool, persistence_named
 from knapsack_lib.profiles import Limits, PromptOptions
-from knapsack_lib.prompts import KILLS, observation_text, refusal_text
+from knapsack_lib.prompts import KILLS, observation_text, opening, refusal_text
 
 BRIEF = PromptOptions(style="brief", cue="none", list_bindings=False)
 FULL = PromptOptions(style="full", cue="none", list_bindings=False)
@@ -114,3 +115,21 @@ def test_live_names_come_last_and_only_where_they_are_listed():
     assert observation_text(Observation(""), LISTED) == "(no output)\nlive names: none"
     assert refusal_text("no_code", ("x",), LISTED).endswith("\nlive names: x")
     assert "live names" not in refusal_text("no_code", ("x",), BRIEF)
+
+
+@pytest.mark.parametrize("runtime", ["persistent", "reset", "functions", "data", "ttl:2"])
+def test_packages_are_told_in_one_sentence_and_nothing_else_changes(runtime, make_limits):
+    facts = FAMILY.world(FAMILY.make_task("pocket-easy", seed=5, split="easy", index=0)).facts()
+    told = {
+        BRIEF: ("", " Beside the standard library you can import: numpy, scipy."),
+        FULL: (
+            "Only the Python standard library is available;",
+            "Only the Python standard library and these packages (numpy, scipy) are available;",
+        ),
+    }
+    for options, (without, sentence) in told.items():
+        bare = opening(FAMILY, facts, runtime, make_limits(), options)
+        shown = opening(FAMILY, facts, runtime, make_limits(), options, ("numpy", "scipy"))
+        assert shown[1] == bare[1] and sentence in shown[0]["content"]
+        assert shown[0]["content"].replace(sentence, without) == bare[0]["content"]
+        assert without in bare[0]["content"] and "numpy" not in bare[0]["content"]

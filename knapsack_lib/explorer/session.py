@@ -67,7 +67,7 @@ class Session:
         setting = profile.interpreter
         self._opened = ExitStack()
         pool = self._opened.enter_context(
-            Pool(profile.limits, after_kill=setting.after_kill, without=setting.without)
+            Pool(profile.limits, **setting.model_dump())
         )
         self._interpreter = self._opened.enter_context(
             Interpreter(pool, self.persistence, self.world.tools, seed)
@@ -130,6 +130,7 @@ class Session:
             self.persistence.name,
             self.profile.limits,
             self.profile.prompt,
+            self._interpreter.packages,
         )
         turns = "".join(one._repr_html_() for one in self.turns)
         name = f"{text(self.task.task_id)} <span class=soft>{text(self.persistence.name)}</span>"

@@ -16,6 +16,7 @@ import os
 import resource
 import struct
 import sys
+from collections.abc import Callable, Sequence
 
 from knapsack_lib.interpreter.syscalls import (
     NEW_LISTENER,
@@ -47,10 +48,11 @@ class Unavailable(Exception):
 
 
 class Confinement:
-    """The protections of one warm parent and its children. Raises Unavailable where one cannot be
+    """The protections of one warm parent and its children. `trees`: what may be read beside Python's
+    own library. Raises Unavailable where one cannot be
     had."""
 
-    def __init__(self, without: tuple[str, ...] = ()):
+    def __init__(self, without: tuple[str, ...] = (), trees: Sequence[str] = ()):
         self.active = tuple(name for name in PROTECTIONS if name not in without)
         self._descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         needs_linux = [name for name in self.active if name != "limits"]
@@ -63,7 +65,7 @@ class Confinement:
         for name, (start, by, since) in STARTS.items():
             try:
                 if name in self.active:
-                    start()
+                    start(trees)
             except OSError as error:
                 why = WHY.get(error.errno or 0, f"it needs Linux {since} or newer")
                 raise Unavailable(name, f"{by}: {error.strerror}; {why}") from None
@@ -108,7 +110,7 @@ class Confinement:
 # Privileges and files -----------------------------------------------------------------------------
 
 
-def drop_privileges() -> None:
+def drop_privileges(_: Sequence[str]) -> None:
     """Give up every capability, so that being root helps nothing."""
     call("capset", struct.pack("Ii", 0x20080522, 0), bytes(24))
 
@@ -143,13 +145,14 @@ def shared_libraries() -> list[str]:
     return sorted(found)
 
 
-def close_file_system() -> None:
-    """From here on, this process and its children open what `readable_paths` lists and nothing
-    else."""
+def close_file_system(trees: Sequence[str]) -> None:
+    """From here on, this process and its children open what `readable_paths` lists, those trees, and
+    nothing else."""
     abi = call("landlock_create_ruleset", None, ctypes.c_size_t(0), ctypes.c_uint32(1))
     handled = (1 << RIGHTS.get(abi, 16)) - 1
     ruleset = call("landlock_create_ruleset", struct.pack("Q", handled), ctypes.c_size_t(8), 0)
-    for path, rights in readable_paths():
+    given = [(tree, READ_FILE | READ_DIR) for tree in trees]
+    for path, rights in [*readable_paths(), *given]:
         try:
             beneath = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -164,7 +167,7 @@ def close_file_system() -> None:
 
 
 # Protection -> (what starts it, what it is called where it fails, and the Linux it needs)
-STARTS = {
+STARTS: dict[str, tuple[Callable[[Sequence[str]], None], str, str]] = {
     "syscalls": (try_filter, "seccomp", "5.5"),
     "privileges": (drop_privileges, "capset", "2.6"),
     "files": (close_file_system, "Landlock", "5.13"),

@@ -68,6 +68,11 @@ class Interpreter(contextlib.AbstractContextManager["Interpreter"]):
         self._shadowed: tuple[str, ...] = ()
         self._steps = 0
 
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Modules beside the standard library that a block can import."""
+        return tuple(m for package in self._pool.packages for m in package.modules if m[0] != "_")
+
     def run(self, code: str) -> Observation:
         """Run one block and report on it. Never raises for anything that the code does."""
         seen = self._run(code)

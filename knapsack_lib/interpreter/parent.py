@@ -12,6 +12,7 @@ import contextlib
 import errno
 import fcntl
 import gc
+import json
 import os
 import select
 import signal
@@ -21,7 +22,7 @@ import sys
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-FILES = ("wire", "syscalls", "confine", "persistence", "report", "stores", "worker")
+FILES = ("wire", "syscalls", "confine", "imports", "persistence", "report", "stores", "worker")
 PR_SET_CHILD_SUBREAPER = 36
 NOTIF_RECV, NOTIF_SEND, CONTINUE = 0xC0502100, 0xC0182101, 1  # ioctls and flag of linux/seccomp.h
 
@@ -41,7 +42,10 @@ def load() -> SimpleNamespace:
     return SimpleNamespace(**found)
 
 
-def main(control: socket.socket, memory: int, without: tuple[str, ...]) -> None:
+def main(
+    control: socket.socket, memory: int, without: tuple[str, ...], packages: list[Any]
+) -> None:
+    """`packages`: (name, version, modules, trees) of each, as packages.py finds them."""
     # The lowest descriptor that is free: a host with many open files hands over one beyond every
     # limit here.
     given, control = control, control.dup()
@@ -50,7 +54,11 @@ def main(control: socket.socket, memory: int, without: tuple[str, ...]) -> None:
     modules.syscalls.prctl(PR_SET_CHILD_SUBREAPER, 1)
     parent = Parent(control, modules, memory)
     try:
-        parent.bounds = modules.confine.Confinement(without)
+        trees = [tree for *_, trees in packages for tree in trees]
+        parent.bounds = modules.confine.Confinement(without, trees)
+        modules.imports.import_packages(packages, memory, parent.size)
+    except modules.imports.Lack as lack:
+        return modules.wire.send(control, {"missing": "packages", "why": str(lack)})
     except modules.confine.Unavailable as lack:
         name, why = lack.args
         return modules.wire.send(control, {"missing": name, "why": why})
@@ -75,6 +83,9 @@ class Parent:
         with contextlib.suppress(OSError):
             path = f"/proc/self/task/{os.getpid()}/children"
             self.listing = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.size: int | None = None
+        with contextlib.suppress(OSError):
+            self.size = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
         self.reports, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # Out of the way of a child's own descriptors.
         high = fcntl.fcntl(theirs.detach(), fcntl.F_DUPFD_CLOEXEC, 64)
@@ -236,4 +247,5 @@ if __name__ == "__main__":
     setattr(builtins, "exit", sys.exit)  # noqa: B010
     signal.signal(signal.SIGALRM, raise_timeout)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the host, which then ends us
-    main(socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]), tuple(sys.argv[3:]))
+    number, most, chosen = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+    main(socket.socket(fileno=int(number)), int(most), tuple(chosen["without"]), chosen["packages"])

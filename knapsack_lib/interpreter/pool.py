@@ -9,6 +9,7 @@ claims.
 
 import contextlib
 import itertools
+import json
 import operator
 import os
 import signal
@@ -25,6 +26,8 @@ from typing import Literal
 
 from knapsack_lib.errors import UserError, check_choice
 from knapsack_lib.interpreter.confine import PROTECTIONS
+from knapsack_lib.interpreter.packages import ENVIRONMENT as ONE_THREAD
+from knapsack_lib.interpreter.packages import found_packages
 from knapsack_lib.interpreter.processes import (
     children_of,
     end_member,
@@ -92,8 +95,8 @@ class Pool(contextlib.AbstractContextManager["Pool"]):
     every protection of confine.PROTECTIONS except those named in `without`.
 
     `after_kill`: "restore" continues from the state before the step that was killed, "lose" from
-    nothing. Raises UserError with one line that names a protection that does not work on this
-    machine.
+    nothing. `packages`: distributions that blocks may import from. Raises UserError with one line
+    that names a protection or a package that does not work on this machine.
     """
 
     def __init__(
@@ -102,9 +105,11 @@ class Pool(contextlib.AbstractContextManager["Pool"]):
         *,
         after_kill: Literal["restore", "lose"] = "restore",
         without: tuple[str, ...] = (),
+        packages: tuple[str, ...] = (),
     ):
         self.limits = limits
         self.without = tuple(check_choice("without", name, tuple(PROTECTIONS)) for name in without)
+        self.packages = found_packages(packages)
         self.after_kill = check_choice("after_kill", after_kill, ("restore", "lose"))
         self._children: weakref.WeakSet[Child] = weakref.WeakSet()
         self._names = itertools.count(1)
@@ -117,12 +122,13 @@ class Pool(contextlib.AbstractContextManager["Pool"]):
     def _start(self) -> None:
         self._control, theirs = socket.socketpair()
         script = Path(__file__).with_name("parent.py")
-        arguments = [theirs.fileno(), self.limits.memory_mb << 20, *self.without]
+        chosen = json.dumps({"without": self.without, "packages": self.packages})
+        arguments = [theirs.fileno(), self.limits.memory_mb << 20, chosen]
         with theirs, fixed_addresses():
             self._parent = subprocess.Popen(
                 [sys.executable, "-s", "-S", "-P", "-B", script, *map(str, arguments)],
                 pass_fds=[theirs.fileno()],
-                env=ENVIRONMENT,
+                env=ENVIRONMENT | (ONE_THREAD if self.packages else {}),
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -137,6 +143,8 @@ class Pool(contextlib.AbstractContextManager["Pool"]):
             raise UserError(self._ended_at_once()) from None
         if name := status["missing"]:
             self._stop()
+            if name == "packages":
+                raise UserError(f"interpreter.packages: {status['why']}")
             raise UserError(
                 f"the interpreter cannot protect {name} on this machine ({status['why']}); to run "
                 f"without it, name it: interpreter.without: [{name}] in the profile, or "

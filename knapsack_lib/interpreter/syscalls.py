@@ -88,7 +88,7 @@ def call(name: str, *args: object) -> int:
     return result
 
 
-def try_filter() -> None:
+def try_filter(_: object = None) -> None:
     """In a process of its own, all of it: where a listener is refused (gVisor), or somebody around
     has one already, the kernel says so only then. Raises OSError."""
     call("seccomp", 2, 0, struct.pack("I", NOTIFY))  # SECCOMP_GET_ACTION_AVAIL

@@ -24,6 +24,7 @@ from types import ModuleType
 from typing import Any, NoReturn, TextIO
 
 from knapsack_lib.interpreter.confine import Confinement
+from knapsack_lib.interpreter.imports import seed_packages
 from knapsack_lib.interpreter.persistence import ATOMS, survivors
 from knapsack_lib.interpreter.report import (
     bindings_of,
@@ -104,6 +105,7 @@ class Child:
         self.tools = {name: self.tool(name) for name in block["tools"]}
         vars(builtins).update(self.tools)
         random.seed(block["seed"])
+        seed_packages(block["seed"])
         return module
 
     def tool(self, name: str) -> Callable[..., Any]:

@@ -93,13 +93,18 @@ class Limits(Strict):
 
 
 class InterpreterSettings(Strict):
-    """How the interpreter treats a kill, and which of its protections this study does without."""
+    """How the interpreter treats a kill, which of its protections this study does without, and
+    what a block may import beside the standard library."""
 
     after_kill: Literal["restore", "lose"] = Field(
         description="restore: a persistent episode continues from the state before the killed step; lose: from nothing"
     )
     without: tuple[Literal["files", "syscalls", "limits", "privileges"], ...] = Field(
         description="protections to do without on a machine that lacks them; see python -m knapsack_lib.interpreter"
+    )
+    packages: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")], ...] = Field(
+        default=(),
+        description="installed distributions that a block may import, by name; what they need is named too",
     )
 
 
