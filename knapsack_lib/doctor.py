@@ -14,7 +14,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from knapsack_lib.errors import installs
+from knapsack_lib.chat import ChatTokenizer
+from knapsack_lib.errors import UserError, installs
 from knapsack_lib.files import project_root
 from knapsack_lib.interpreter.confine import PROTECTIONS
 from knapsack_lib.machine import cores, memory
@@ -148,5 +149,12 @@ def _lacking(profile: Profile, need: ResourceEstimate, machine: Machine) -> list
         found.append(f"{need.disk / GIB:.0f} GiB of disk")
     if profile.teacher.policy == "gemini" and not machine.key:
         found.append("an API key")
-    shipped = (Path(__file__).parent / "assets" / profile.training.base).is_dir()
-    return found if shipped or found or need.gpu else [f"the base {profile.training.base}"]
+    shipped = Path(__file__).parent / "assets" / profile.training.base
+    base = shipped if shipped.is_dir() else Path(profile.training.base)
+    if base.is_dir() and not machine.lacking["train"]:
+        try:  # a base of the hub is looked at when it is there: by training, before anything else
+            ChatTokenizer.from_folder(base, profile.training.chat, profile.training.base)
+        except UserError as problem:
+            found.append(str(problem))
+    there = shipped.is_dir() or found or need.gpu
+    return found if there else [f"the base {profile.training.base}"]

@@ -136,8 +136,8 @@ def served(run: Run, name: str = "") -> Iterator[tuple[str, str]]:
 
         reference = peft_reference(base, adapters, _probes(run), serving.dtype, spoken)
         cuda.empty_cache()
-    given = {"seed": run.seed % 2**31, "template": spoken.template}
-    with VllmServer(base, adapters, evaluation, place, **given) as server:
+    started: dict[str, Any] = {"seed": run.seed % 2**31, "template": spoken.template}
+    with VllmServer(base, adapters, evaluation, place, **started) as server:
         record: dict[str, Any] = {"url": server.url}
         if reference:
             limits = (serving.agreement, serving.timeout_seconds)

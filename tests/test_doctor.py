@@ -1,6 +1,7 @@
 """One screen about a machine: what it can run, what is missing."""
 
 import pytest
+from bases import make_base
 
 from knapsack_lib import doctor
 from knapsack_lib.doctor import Machine, examine
@@ -57,6 +58,18 @@ def test_a_server_in_an_environment_of_its_own_is_missed_where_it_is_not(tmp_pat
     (tmp_path / ".venv-vllm" / "bin").mkdir(parents=True)
     (tmp_path / ".venv-vllm" / "bin" / "python").touch()
     assert any("can run here" in line for line in examine("served-smoke", BIG))
+
+
+@pytest.mark.parametrize("chat, said", [("chatml", "<|im_start|>"), ("own", "brings none")])
+def test_a_base_that_cannot_be_spoken_to_is_found_before_anything_runs(
+    tmp_path, monkeypatch, pocket, chat, said
+):
+    base = make_base("llama", tmp_path / "llama", template=None)
+    training = pocket.training.model_copy(update={"base": str(base), "chat": chat})
+    mine = pocket.model_copy(update={"training": training})
+    monkeypatch.setattr(doctor, "load_profile", lambda name: mine)
+    (verdict,) = [line for line in examine("mine", BIG) if "run here" in line]
+    assert "cannot run here" in verdict and said in verdict and str(base) in verdict
 
 
 def test_an_unknown_profile_lists_the_known_ones():

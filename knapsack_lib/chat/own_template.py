@@ -43,7 +43,7 @@ class OwnTemplate(ChatTokenizer):
         from transformers import AutoTokenizer
 
         self._folder, self.name = folder, name
-        self._renderer = AutoTokenizer.from_pretrained(folder)
+        self._renderer: Any = AutoTokenizer.from_pretrained(folder)
         self._tokenizer = getattr(self._renderer, "backend_tokenizer", None)
         self._joined, self.newline, self.ask = False, (), ()
         self._spelled = lru_cache(maxsize=4096)(self._reply)
@@ -99,12 +99,14 @@ class OwnTemplate(ChatTokenizer):
         from jinja2 import TemplateError
 
         try:
-            return self._renderer.apply_chat_template(
-                self.sent(messages),
-                chat_template=before + self.template,
-                add_generation_prompt=ask,
-                enable_thinking=False,
-                tokenize=False,
+            return str(
+                self._renderer.apply_chat_template(
+                    self.sent(messages),
+                    chat_template=before + self.template,
+                    add_generation_prompt=ask,
+                    enable_thinking=False,
+                    tokenize=False,
+                )
             )
         except TemplateError as error:
             raise _Fault(f"refuses a conversation ({' '.join(str(error).split())})") from None

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -128,7 +129,7 @@ def prove_adapters(
         likeliest = [reference.likeliest(name, at) for name, at in asked]
         found: dict[str, Answers] = {name: [] for name in names}
         with ThreadPoolExecutor(threads) as pool:
-            given = pool.map(lambda *one: _answer(url, *one, seconds), bodies, likeliest)
+            given = pool.map(partial(_answer, url, seconds), bodies, likeliest)
             for (name, at), answer in zip(asked, given, strict=True):
                 found[name].append((at, answer))
         return found
@@ -197,7 +198,7 @@ def _greedy(model: Any, prompt: list[int]) -> tuple[list[int], np.ndarray]:
 
 
 def _answer(
-    url: str, body: Mapping[str, Any], likeliest: list[list[int]], seconds: float
+    url: str, seconds: float, body: Mapping[str, Any], likeliest: list[list[int]]
 ) -> Answer:
     """The server's greedy continuation, however it would end, with the log-probabilities of the
     tokens that are compared at each step."""

@@ -81,7 +81,7 @@ def mark_ids(base: Path, model: Any) -> dict[str, list[int]]:
     input."""
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
+    tokenizer: Any = Tokenizer.from_file(str(base / "tokenizer.json"))
     ids = sorted(tokenizer.token_to_id(mark) for mark in MARKS)
     tied = model.get_output_embeddings().weight is model.get_input_embeddings().weight
     names = {layer: name.split(".")[-1] for name, layer in model.named_modules()}

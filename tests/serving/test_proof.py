@@ -128,7 +128,7 @@ def test_an_ignored_adapter_is_found_out_though_it_adds_to_the_base_and_takes_no
         [[1, 2, 3]], taken, {name: [np.stack([row] * proof.STEPS)] for name, row in answers.items()}
     )
 
-    def ignores(url, body, rows, seconds):
+    def ignores(url, seconds, body, likeliest):
         top = {int(token): float(base[token]) - error for token in np.argsort(base)[-proof.TOP :]}
         return [(0, top)] * proof.STEPS
 

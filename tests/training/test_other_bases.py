@@ -13,7 +13,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from knapsack_lib.chat import MARKS, ChatTokenizer
 from knapsack_lib.errors import UserError
-from knapsack_lib.profiles import Cell
+from knapsack_lib.profiles import Cell, Profile, load_profile
+from knapsack_lib.profiles.settings import Training
 from knapsack_lib.training import adapters
 from knapsack_lib.training.adapters import fine_tune, tokenized_traces, traces_of
 from knapsack_lib.training.examples import encode_episode
@@ -171,6 +172,18 @@ def test_training_reads_token_for_token_what_is_served(scratch, tmp_path, kind, 
                 if any(example.mask[len(served) : len(both)]):  # a slip teaches nothing
                     assert all(example.mask[len(served) : len(both)])
         assert sum(example.mask) > 50
+
+
+def test_settings_that_no_stack_can_follow_are_refused_with_the_profile(smoke):
+    add = {**smoke.training.model_dump(), **TRAINING, "chat": "add"}
+    Training.model_validate(add)
+    with pytest.raises(ValueError, match="take trainer trl"):
+        Training.model_validate({**add, "trainer": "unsloth", "method": "qlora"})
+    served = load_profile("served-smoke").model_dump()
+    with pytest.raises(ValueError, match="vLLM takes from no adapter"):
+        Profile.model_validate(served | {"training": add})
+    served["evaluation"]["serving"]["url"] = "http://localhost:8000/v1"
+    assert Profile.model_validate(served | {"training": add}).training.chat == "add"
 
 
 def test_what_cannot_be_tuned_is_one_line_before_anything_is_trained(scratch, tmp_path):
