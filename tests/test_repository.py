@@ -61,6 +61,7 @@ ABOVE = {
     "runner": {"errors", "files", "papermill_default", "policy_factory", "progress", "study"},
     "resource_estimate": {"policies", "profiles"},
     "doctor": {
+        "chat",
         "errors",
         "files",
         "machine",
