@@ -174,6 +174,9 @@ def _shown(path: Path) -> str:
 def _prepare_kernel_environment() -> None:
     os.environ.update(KERNEL_ENVIRONMENT)
     os.environ.setdefault(FEED, os.devnull)  # no bars inside the executed notebook
+    if not os.access(os.path.expanduser("~"), os.W_OK):
+        # Else matplotlib looks for another place, and names it in the executed notebook.
+        os.environ.setdefault("MPLCONFIGDIR", str(project_root() / "runs" / ".matplotlib"))
 
 
 @contextmanager

@@ -43,11 +43,13 @@ def command(folder, *words, module="knapsack_lib.cli", before=(), **environment)
 
 
 def test_an_odd_folder_without_a_language_or_a_home_gives_the_same_bytes(studied, tmp_path):
-    odd = {**NO_LANGUAGE, "HOME": "/nonexistent", "CI": "true"}
+    odd = {**NO_LANGUAGE, "HOME": "/dev/null/home", "CI": "true"}
     code, lines = command(studied, "run", "--profile", "smoke", "--stage", "01_generate", **odd)
     assert code == 0, lines
     assert command(studied, "generate", "smoke", "--out", str(tmp_path / "usual"))[0] == 0
     assert path_digest(studied / "runs/smoke/tasks/easy") == path_digest(tmp_path / "usual")
+    executed = (studied / "runs/smoke/notebooks/01_generate.ipynb").read_text(encoding="utf-8")
+    assert '"stderr"' not in executed and "/tmp" not in executed
 
 
 @pytest.mark.parametrize("environment", [NO_LANGUAGE, {"PYTHONIOENCODING": "latin-1"}])
