@@ -122,12 +122,16 @@ def environment(tmp_path, monkeypatch):
     def install(name, **files):
         info = tmp_path / f"{name}-1.2.dist-info"
         info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n", encoding="utf-8"
+        )
         paths = [path.replace("__", "/", 1) + ".py" for path in files]
         for path, text in zip(paths, files.values(), strict=True):
             (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / path).write_text(text)
-        (info / "RECORD").write_text("".join(f"{p},,\n" for p in [*paths, f"{info.name}/METADATA"]))
+            (tmp_path / path).write_text(text, encoding="utf-8")
+        (info / "RECORD").write_text(
+            "".join(f"{p},,\n" for p in [*paths, f"{info.name}/METADATA"]), encoding="utf-8"
+        )
 
     monkeypatch.syspath_prepend(str(tmp_path))
     return install

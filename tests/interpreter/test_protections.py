@@ -160,7 +160,7 @@ def test_what_the_machine_refuses_is_told_in_one_line_with_the_way_to_do_without
     run = subprocess.run(
         [sys.executable, "-c", SURROUNDED, json.dumps(what)],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=60,
     )
     assert run.returncode == 0, run.stderr

@@ -200,5 +200,5 @@ print(lines)
 
 
 def test_a_tracer_sees_the_lines_that_it_sees_in_python(pool, steps):
-    plain = subprocess.run([sys.executable, "-c", TRACED], capture_output=True, text=True)
+    plain = subprocess.run([sys.executable, "-c", TRACED], capture_output=True, encoding="utf-8")
     assert steps(pool, "reset", TRACED)[0].stdout == plain.stdout != ""
