@@ -45,6 +45,11 @@ class Run:
         shipped = Path(__file__).parents[1] / "assets" / self.profile.training.base
         return shipped if self.profile.published else self.root / self.profile.training.base
 
+    @property
+    def marked_base(self) -> Path:
+        """The base with the chat marks that it lacked: the same for every seed."""
+        return project_root() / "runs" / self.profile.name / "base"
+
     def tasks(self, split: str) -> Path:
         return self.root / "tasks" / split
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from knapsack_lib.chat import CHAT_TEMPLATE, MARKS
-from knapsack_lib.files import path_digest, project_root, write_whole
+from knapsack_lib.files import path_digest, write_whole
 from knapsack_lib.hub import base_folder
 from knapsack_lib.profiles import Profile
 
@@ -29,7 +29,7 @@ def trained_base(profile: Profile) -> Path:
     base = base_folder(profile)
     if profile.training.chat != "add":
         return base
-    folder, key = project_root() / "runs" / profile.name / "base", path_digest(base)
+    folder, key = profile.run().marked_base, path_digest(base)
     made = folder / "key"
     if not made.exists() or made.read_text(encoding="utf-8").strip() != key:
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -72,7 +72,6 @@ def build_trainer(
     rows = Rows(tokenizer.pad_token_id, longest, in_one_row=fast)
     training, validation = examples
     order = row_order(run, train_seed, len(training))
-    # Looked up here: Unsloth puts a trainer of its own in this place.
     kind = _WholeHead if setting.chat == "add" else sft_trainer.SFTTrainer
     trainer = kind(
         model=model,
@@ -119,8 +118,8 @@ def dataset(examples: list[TokenizedEpisode]) -> Dataset:
 
 
 class _WholeHead(sft_trainer.SFTTrainer):
-    """With the model's own loss: TRL's fused one multiplies by the output layer's weights alone, past
-    the rows that are trained beside them. It takes more memory, a row of logits for each token."""
+    """With the model's own loss, which takes more memory: TRL's fused one multiplies by the output
+    layer's weights alone, past the rows that are trained beside them."""
 
     def compute_loss(self, *args: Any, **given: Any) -> Any:
         return Trainer.compute_loss(self, *args, **given)

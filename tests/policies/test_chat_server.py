@@ -392,4 +392,5 @@ def test_a_real_server_with_another_template_is_found_out_before_an_episode_is_k
     policy = ChatServerPolicy(server, str(BASE), evaluation(), other)
     with pytest.raises(UserError, match="prompt tokens"):
         played(tmp_path / "s", policy, 2)
-    assert not list(read_episodes(tmp_path / "s", ""))
+    with pytest.raises(UserError, match="no episodes"):
+        read_episodes(tmp_path / "s", "")
