@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 
-from knapsack_lib.agent import act
+from knapsack_lib.agent import act, code_of
 from knapsack_lib.analysis.evidence import Evidence
 from knapsack_lib.analysis.gates import gates
 from knapsack_lib.analysis.quantities import number_named
@@ -64,7 +64,7 @@ def test_committed_blocks_give_the_committed_observations_again():
     profile = load_profile("pocket-seeds")
     results, family, steps = read_results(profile.run()), family_named(profile.family), 0
     with Pool(profile.limits, after_kill=profile.interpreter.after_kill) as pool:
-        for episode in results.episodes[::50]:
+        for episode in filter(is_read_the_same, results.episodes[::50]):
             index = int(episode.task_id.rsplit("-", 1)[1])
             split = episode.difficulty
             size = profile.difficulties[split]
@@ -74,6 +74,25 @@ def test_committed_blocks_give_the_committed_observations_again():
             assert again.to_line() == episode.to_line(), episode.episode_id
             steps += len(episode.turns)
     assert steps > 300
+
+
+def is_read_the_same(episode):
+    return all(code_of(reply_of(turn)) == (turn.parse_status, turn.code) for turn in episode.turns)
+
+
+def test_the_turns_that_todays_rule_reads_otherwise_are_few_and_said():
+    """The committed episodes were played before blocks.py. Where a garbled reply holds fences in odd
+    places another text would be run now; no such episode has a score."""
+    episodes = read_results(load_profile("pocket-seeds").run()).episodes
+    other = [episode for episode in episodes if not is_read_the_same(episode)]
+    assert all(episode.result["score"] == 0 for episode in other)
+    assert {(e.train, e.runtime) for e in other} == {
+        ("base", "persistent"),
+        ("base", "reset"),
+        ("persistent", "reset"),
+    }
+    said = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    assert f"{len(other)} of {len(episodes):,} episodes" in said
 
 
 def replay(pool, profile, task, episode):

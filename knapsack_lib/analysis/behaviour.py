@@ -22,10 +22,10 @@ from typing import Any
 import pandas as pd
 
 from knapsack_lib.analysis.metrics import CELL, TURN_COLUMNS, labels, tidy
-from knapsack_lib.analysis.names import Names
+from knapsack_lib.analysis.names import Names, names_of
 from knapsack_lib.episodes import Episode, Turn
 
-__all__ = ["Names", "behaviour_frame", "parsed", "restated"]
+__all__ = ["behaviour_frame", "parsed", "restated"]
 
 COLUMNS = {
     **TURN_COLUMNS,
@@ -70,7 +70,7 @@ def _rows(episode: Episode) -> Iterator[dict[str, Any]]:
             again = [
                 node for node in tree.body if isinstance(node, FUNCTIONS) and node.name in helpers
             ]
-            row["reads_earlier"] = len(names.needed & bound)
+            row["reads_earlier"] = len(names.wanted & bound)
             row["helpers_again"] = len(again)
             outside = [
                 node for node in literals if not any(_within(node, helper) for helper in again)
@@ -78,7 +78,7 @@ def _rows(episode: Episode) -> Iterator[dict[str, Any]]:
             row["restated"], row["again"] = _shares(
                 (outside, again), turn
             )  # together the tax: no part counts twice
-            bound |= names.bound
+            bound |= names.binds.keys()
             helpers |= {node.name for node in tree.body if isinstance(node, FUNCTIONS)}
         shown |= set(WORD.findall(turn.observation or ""))
         yield row
@@ -104,7 +104,7 @@ def _tree(code: str) -> ast.Module | None:
 
 @lru_cache(maxsize=500)
 def _names(tree: ast.Module) -> Names:
-    return Names.of(tree)
+    return names_of(tree)
 
 
 def _walked(tree: ast.Module, shown: set[str]) -> tuple[Names | None, list[ast.AST]]:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from knapsack_lib.analysis.behaviour import FUNCTIONS, WORD, parsed, restated
+from knapsack_lib.analysis.behaviour import WORD, parsed, restated
 from knapsack_lib.analysis.failures import trouble
-from knapsack_lib.analysis.names import BUILTINS, Names
+from knapsack_lib.analysis.names import BUILTINS, Names, names_of
+from knapsack_lib.analysis.scopes import Helper
 from knapsack_lib.blocks import the_block
 from knapsack_lib.episodes import Episode, Turn
 from knapsack_lib.families import Family, Task, family_or_unknown
@@ -22,8 +23,7 @@ from knapsack_lib.families.base import Calls
 
 __all__ = ["Mark", "Reading", "read"]
 
-# Function -> globals that it binds, names that it takes
-Helpers = dict[str, tuple[frozenset[str], frozenset[str]]]
+Helpers = dict[str, Helper]
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,10 @@ def read(episode: Episode, task: Task | None = None) -> list[Reading]:
         names, literals = _walked(turn, shown, helpers)
         after = tuple(turn.bindings)
         # A block that was stopped has been undone.
-        bound = set() if turn.killed_by else names.bound | _bound_by_calls(names, helpers)
+        bound = set() if turn.killed_by else names.binds.keys() | _bound_by_calls(names, helpers)
         tokens += turn.prompt_tokens + turn.completion_tokens
         reasoning, rest = _prose(turn)
-        missing = names.needed - {*before, *family.tools} - BUILTINS
+        missing = names.wanted - {*before, *family.tools} - BUILTINS
         marked = [(node, "missing") for node in names.places if node.id in missing]
         marked += [(node, "restated") for node in literals]
         found.append(
@@ -111,27 +111,23 @@ def _walked(turn: Turn, shown: set[str], helpers: Helpers) -> tuple[Names, list[
     if tree is None:
         return Names(), []
     try:
-        names, literals = Names.of(tree), list(restated(tree, shown))
+        names, literals = names_of(tree), list(restated(tree, shown))
     except RecursionError:
         return Names(), []
-    for node in tree.body:
-        if isinstance(node, FUNCTIONS):  # each by itself
-            alone = Names()
-            alone.visit(node)
-            helpers[node.name] = alone.helpers
+    helpers |= names.helpers
     return names, literals
 
 
 def _bound_by_calls(names: Names, helpers: Helpers) -> set[str]:
     """Globals that the functions named in a block bind, and those that they call."""
     bound: set[str] = set()
-    seen = names.needed | names.bound
+    seen = names.wanted | names.binds.keys()
     todo = [name for name in seen if name in helpers]
     while todo:
-        binds, takes = helpers[todo.pop()]
-        bound |= binds
-        todo += [name for name in takes - seen if name in helpers]
-        seen |= takes
+        helper = helpers[todo.pop()]
+        bound |= helper.binds
+        todo += [name for name in helper.reads - seen if name in helpers]
+        seen |= helper.reads
     return bound
 
 
