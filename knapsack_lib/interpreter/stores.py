@@ -17,8 +17,14 @@ from typing import Any
 MARKS = "<the names that this step has bound>"  # a constant that gives its place to the dict
 DEFINITIONS = (tree.FunctionDef, tree.AsyncFunctionDef, tree.ClassDef)
 SCOPES = (*DEFINITIONS, tree.Lambda)
+COMPOUND = (
+    *DEFINITIONS,
+    *(tree.If, tree.For, tree.AsyncFor, tree.While, tree.With, tree.AsyncWith),
+    *(tree.Try, tree.TryStar, tree.ExceptHandler, tree.Match, tree.match_case),
+)
 # These bind before their body runs, other statements when they are done.
 HEADS = (tree.For, tree.AsyncFor, tree.With, tree.AsyncWith, tree.match_case)
+STORE, LOAD = tree.Store(), tree.Load()
 IMPORTS = (tree.Import, tree.ImportFrom)
 BODIES = ("body", "orelse", "finalbody", "handlers", "cases")
 
@@ -72,7 +78,11 @@ class Marks:
             for field in node._fields if everywhere else BODIES:
                 value, where = getattr(node, field, None), inside if field == "body" else scope
                 parts = value if type(value) is list else [value]
-                todo += [(part, where) for part in parts if isinstance(part, tree.AST)]
+                todo += [
+                    (part, where)
+                    for part in parts
+                    if type(part) in COMPOUND or (everywhere and isinstance(part, tree.AST))
+                ]
                 if type(value) is list and value and isinstance(value[0], tree.stmt):
                     setattr(node, field, list(self._beside(value, where)))
             if type(node) in HEADS:
@@ -92,23 +102,32 @@ class Marks:
 
     def _for(self, node: Any, scope: "Scope") -> list[Any]:
         imported = type(node) in IMPORTS
-        place = node.pattern if type(node) is tree.match_case else node
+        at = _place(node.pattern if type(node) is tree.match_case else node)
         return [
-            _placed(tree.Assign([self._slot(name)], tree.Constant(imported)), place)
+            tree.Assign(
+                [
+                    tree.Subscript(
+                        tree.Constant(MARKS, **at),
+                        tree.Constant(self.number(name), **at),
+                        STORE,
+                        **at,
+                    )
+                ],
+                tree.Constant(imported, **at),
+                **at,
+            )
             for name in scope.own(_bound(node))
         ]
 
-    def _slot(self, name: str) -> Any:
-        number = tree.Constant(self.number(name))
-        return tree.Subscript(tree.Constant(MARKS), number, tree.Store())
-
     def _within(self, node: Any, scope: "Scope") -> None:
         """x := value becomes x := (value, marks.__setitem__(number, False))[0]."""
+        at = _place(node)
         for name in scope.own([node.target.id]):
-            put = tree.Attribute(tree.Constant(MARKS), "__setitem__", tree.Load())
-            call = tree.Call(put, [tree.Constant(self.number(name)), tree.Constant(False)], [])
-            both = tree.Tuple([node.value, call], tree.Load())
-            node.value = _placed(tree.Subscript(both, tree.Constant(0), tree.Load()), node)
+            put = tree.Attribute(tree.Constant(MARKS, **at), "__setitem__", LOAD, **at)
+            number, said = tree.Constant(self.number(name), **at), tree.Constant(False, **at)
+            call = tree.Call(put, [number, said], [], **at)
+            both = tree.Tuple([node.value, call], LOAD, **at)
+            node.value = tree.Subscript(both, tree.Constant(0, **at), LOAD, **at)
 
     def given_to(self, code: CodeType) -> CodeType:
         """The code with the list in the place of MARKS, in all that it contains."""
@@ -146,19 +165,8 @@ class Scope:
         ]
 
 
-def _placed(node: Any, place: Any) -> Any:
-    """With the place of another node in the source, for all of it that has none."""
-    todo = [node]
-    while todo:
-        part = todo.pop()
-        if "lineno" in part._attributes and not hasattr(part, "lineno"):
-            for name in part._attributes:
-                setattr(part, name, getattr(place, name))
-            for field in part._fields:
-                value = getattr(part, field, None)
-                parts = value if type(value) is list else [value]
-                todo += [inner for inner in parts if isinstance(inner, tree.AST)]
-    return node
+def _place(node: Any) -> dict[str, Any]:
+    return {"lineno": node.lineno, "col_offset": node.col_offset}
 
 
 def _bound(node: Any) -> Iterator[str]:

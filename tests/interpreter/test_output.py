@@ -223,7 +223,7 @@ def test_a_report_that_a_block_forges_is_bounded_too(pool, steps, mode):
 @BOTH
 def test_a_huge_block_is_run_or_refused_but_harmless(pool, steps, mode):
     seen, after = steps(pool, mode, "x = 1\n" * 40_000, "print(1)")
-    assert seen.killed_by in (None, "time") and after.stdout == "1\n"
+    assert seen.killed_by in (None, "time", "cpu") and after.stdout == "1\n"
 
 
 def test_observations_can_be_written_as_json(pool, steps):
