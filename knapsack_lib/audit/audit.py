@@ -37,12 +37,16 @@ class Audit:
     source: str
     tally: Tally = field(default_factory=Tally)
     groups: dict[str, Tally] = field(default_factory=dict)
-    shown: dict[str, list[tuple[int, int, Example]]] = field(default_factory=dict)
+    shown: dict[str, list[tuple[int, int, int, Example]]] = field(default_factory=dict)
 
     @property
     def examples(self) -> list[Example]:
         """Those that show most, the most telling first."""
-        return [one for kind in self.shown for _, _, one in sorted(self.shown[kind], reverse=True)]
+        return [
+            one
+            for kind in self.shown
+            for *_, one in sorted(self.shown[kind], key=lambda e: e[:3], reverse=True)
+        ]
 
     def add(self, transcript: Transcript, by: str = "") -> None:
         uses = measured(transcript)
@@ -53,10 +57,11 @@ class Audit:
             for kind, weight in _telling(use):
                 kept = self.shown.setdefault(kind, [])
                 # The earlier of two that show as much
-                entry = (weight, -self.tally.episodes, Example(kind, transcript.transcript_id, use))
+                example = Example(kind, transcript.transcript_id, use)
+                entry = (weight, -self.tally.episodes, -use.number, example)
                 if len(kept) < EXAMPLES:
                     heapq.heappush(kept, entry)
-                elif entry[:2] > kept[0][:2]:
+                elif entry[:3] > kept[0][:3]:
                     heapq.heapreplace(kept, entry)
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -125,7 +126,9 @@ def _read(code: str) -> tuple[ast.Module, Names] | None:
     """None for what is no Python, also once IPython's own lines are taken out."""
     for text in (code, MAGIC.sub(r"\1pass", code)):
         try:
-            tree = ast.parse(text)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # "\d" in a text that is not raw
+                tree = ast.parse(text)
             return tree, names_of(tree)
         except (SyntaxError, ValueError):
             continue

@@ -25,6 +25,7 @@ COMMANDS = {  # name -> module below this one, name in it; imported when it is a
     "verify": ("study", "verify"),
     "pages": ("study", "pages"),
     "doctor": ("machine", "doctor"),
+    "audit": ("audit", "audit"),
     "generate": ("exchange", "generate"),
     "stats": ("exchange", "stats"),
     "compare": ("exchange", "compare"),
