@@ -210,7 +210,10 @@ def _with_after(use: BlockUse, following: BlockUse | None) -> BlockUse:
         return use
     if following is None:
         after = "given up"
-    elif following.step.code.split() == use.step.code.split() or following.missing == use.missing:
+    elif (
+        "".join(following.step.code.split()) == "".join(use.step.code.split())
+        or following.missing == use.missing
+    ):
         after = "same again"
     elif following.parsed and use.missing in _read(following.step.code)[1].binds:  # type: ignore[index]
         more = {*following.again, *following.rewritten} - {use.missing}
