@@ -72,8 +72,7 @@ def play(small_pool, plain_options):
         ("```json\n{}\n```\n```python\nx = 1\n```", "end", "code", "x = 1"),
         ("nothing", "end", "no_code", None),
         ("", "end", "no_code", None),
-        ("```\nx = 1\n```", "end", "no_code", None),
-        ("```python\nx = 1", "end", "no_code", None),
+        ("```python\nx = 1", "end", "code", "x = 1"),  # the model ended it, and its block with it
         ("```python\nx = 1\n```\n```python\nx = 2\n```", "end", "several_blocks", None),
         ("```python\nx = 1\n```", "cut_off", "cut_off", None),
         ("```python\nx = 1", "cut_off", "cut_off", None),

@@ -73,6 +73,7 @@ ABOVE = {
     "analysis": {"errors", "seeds", "files", "profiles", "families", "episodes", "store"},
     "published": {*ROOMS[: ROOMS.index("agent") + 1], "analysis"},
     "explorer": {*ROOMS[: ROOMS.index("agent") + 1], "analysis", "published"},
+    "audit": {*ROOMS[: ROOMS.index("agent") + 1], "analysis", "published", "explorer"},
     "cli": {
         "errors",
         "files",
@@ -83,6 +84,7 @@ ABOVE = {
         "analysis",
         "published",
         "explorer",
+        "audit",
     },
 }
 SPECIAL_LAYOUT = 5  # tables of data that a formatter would make unreadable
