@@ -26,7 +26,7 @@ from knapsack_lib.analysis.names import BUILTINS, Names, names_of
 from knapsack_lib.audit.outcomes import missing_name
 from knapsack_lib.audit.transcripts import Step, Transcript
 
-__all__ = ["BlockUse", "KINDS", "measured"]
+__all__ = ["BlockUse", "KINDS", "bound_alone", "measured", "read_block"]
 
 KINDS = ("import", "function", "class", "data")
 MAGIC = re.compile(r"^([ \t]*)[%!?].*$", re.M)  # lines that IPython takes and Python does not
@@ -89,7 +89,7 @@ def _walk(transcript: Transcript) -> Iterator[BlockUse]:
     first, position = True, 0
     for number, step in enumerate(transcript.steps, start=1):
         missing = missing_name(step.error_type, step.error)
-        block = _read(step.code)
+        block = read_block(step.code)
         position += len(step.reply or step.code)
         if block is None:
             yield BlockUse(number, step, parsed=False, first=first, missing=missing)
@@ -122,8 +122,8 @@ def _walk(transcript: Transcript) -> Iterator[BlockUse]:
 
 
 @lru_cache(maxsize=4096)  # models repeat themselves, and a training set holds an episode twice
-def _read(code: str) -> tuple[ast.Module, Names] | None:
-    """None for what is no Python, also once IPython's own lines are taken out."""
+def read_block(code: str) -> tuple[ast.Module, Names] | None:
+    """A block and its names; None for what is no Python, also without the lines that are IPython's."""
     for text in (code, MAGIC.sub(r"\1pass", code)):
         try:
             with warnings.catch_warnings():
@@ -145,7 +145,7 @@ def _restated(
     again: dict[str, int] = {}
     rewritten: list[str] = []
     for statement in tree.body:
-        for name, words in _binding(statement, code).items():
+        for name, words in bound_alone(statement, code).items():
             if name in known and words == known[name].words:
                 again[name] = len(words)
             elif name in known and _is_restated_data(statement):
@@ -153,7 +153,7 @@ def _restated(
     return again, rewritten
 
 
-def _binding(statement: ast.stmt, code: str) -> dict[str, str]:
+def bound_alone(statement: ast.stmt, code: str) -> dict[str, str]:
     """The names that a statement binds by itself, with its words."""
     if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         names = [statement.name]
@@ -197,8 +197,8 @@ def _left(tree: ast.Module, step: Step) -> dict[str, tuple[str, str]]:
             body = [one for one in body if isinstance(one, (ast.Import, ast.ImportFrom))]
         else:
             body = [one for one in body if (one.end_lineno or one.lineno) < line]
-    names = _read(step.code)[1] if body is tree.body else names_of(body)  # type: ignore[index]
-    words = {name: text for one in body for name, text in _binding(one, step.code).items()}
+    names = read_block(step.code)[1] if body is tree.body else names_of(body)  # type: ignore[index]
+    words = {name: text for one in body for name, text in bound_alone(one, step.code).items()}
     return {name: (kind, words.get(name, "")) for name, kind in names.binds.items()}
 
 
@@ -215,7 +215,7 @@ def _with_after(use: BlockUse, following: BlockUse | None) -> BlockUse:
         or following.missing == use.missing
     ):
         after = "same again"
-    elif following.parsed and use.missing in _read(following.step.code)[1].binds:  # type: ignore[index]
+    elif following.parsed and use.missing in read_block(following.step.code)[1].binds:  # type: ignore[index]
         more = {*following.again, *following.rewritten} - {use.missing}
         after = "restated" if more else "mended"
     else:

@@ -4,12 +4,7 @@
 
 A block that needs what an earlier one made can take it from state (it relies) or make it again (it
 restates). Blocks that do neither say nothing about the runtime. So the verdict is about the share of
-the relying among those that do either, by its 95% interval over episodes:
-
-- too little to say: fewer than 30 such blocks, or 10 episodes with one;
-- persistent: the whole interval lies above one half;
-- reset: the whole interval lies below one tenth;
-- mixed: anything else.
+the relying among those that do either, by its 95% interval over episodes: RULES.
 """
 
 from __future__ import annotations
@@ -18,10 +13,17 @@ from typing import NamedTuple
 
 from knapsack_lib.audit.tally import Tally
 
-__all__ = ["VERDICTS", "Verdict", "verdict_of"]
+__all__ = ["PERSISTENT_ABOVE", "RESET_BELOW", "RULES", "VERDICTS", "Verdict", "verdict_of"]
 
 LEAST_BLOCKS, LEAST_EPISODES = 30, 10
 PERSISTENT_ABOVE, RESET_BELOW = 0.5, 0.1
+RULES = {
+    "too little to say": f"fewer than {LEAST_BLOCKS} blocks that rely or restate, or fewer than "
+    f"{LEAST_EPISODES} episodes with one",
+    "persistent": f"the whole interval lies above {PERSISTENT_ABOVE:.0%}",
+    "reset": f"the whole interval lies below {RESET_BELOW:.0%}",
+    "mixed": "anything else",
+}
 VERDICTS = ("persistent", "reset", "mixed", "too little to say")
 
 

@@ -47,6 +47,7 @@ white-space:pre-wrap;overflow-wrap:anywhere;background:#f6f6f6}
 .ks .bad.chip{background:#d55e00;color:#fff}.ks .good.chip{background:#009e73;color:#fff}
 .ks mark.missing{background:#ffd9c7;border-bottom:2px solid #d55e00;color:inherit}
 .ks mark.restated{background:#dcebf7;color:inherit}
+.ks mark.relied{background:#dcebf7;border-bottom:2px solid #0072b2;color:inherit}
 .ks table{border-collapse:collapse;font-size:13px}.ks td,.ks th{padding:2px 8px;border-bottom:1px solid #e5e5e5;text-align:left;
 vertical-align:top}.ks td.n,.ks th.n{text-align:right;font-variant-numeric:tabular-nums}
 .ks table.rows{white-space:nowrap}.ks-pane tr[data-place]{cursor:pointer}.ks-pane tr[data-place]:hover{background:#f2f7fb}.ks tr.chosen{background:#dcebf7}
@@ -56,7 +57,11 @@ vertical-align:top}.ks td.n,.ks th.n{text-align:right;font-variant-numeric:tabul
 """
 
 KINDS = {"k": "k", "kn": "k", "kc": "k", "ow": "k", "nf": "nf", "nc": "nf"}
-TITLES = {"missing": "no such name at this point", "restated": "restates what was shown before"}
+TITLES = {
+    "missing": "no such name at this point",
+    "restated": "restates what was shown before",
+    "relied": "bound by an earlier block",
+}
 SVG = "http://www.w3.org/2000/svg"
 SHAPES = {f"{{{SVG}}}{name}" for name in "svg g title text rect circle line path polyline".split()}
 ACTIVE = re.compile("^on|href|style", re.I)
@@ -127,12 +132,12 @@ def fragment(body: str) -> str:
     return f'<style>{CSS}</style><div class="ks">{body}</div>'
 
 
-def page(title: str, body: str) -> str:
+def page(title: str, body: str, style: str = "") -> str:
     """A page that stands alone: no script runs in it and nothing is fetched, whatever the body
-    holds."""
+    holds. `style`: CSS after the common one."""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{text(title[:200])}</title>'
         f"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
         f'<meta name="viewport" content="width=device-width"><style>body{{margin:1.5em auto;max-width:90em;padding:0 1em}}'
-        f'{CSS}</style></head><body class="ks">{body}</body></html>\n'
+        f'{CSS}{style}</style></head><body class="ks">{body}</body></html>\n'
     )

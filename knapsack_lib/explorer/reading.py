@@ -21,15 +21,15 @@ from knapsack_lib.episodes import Episode, Turn
 from knapsack_lib.families import Family, Task, family_or_unknown
 from knapsack_lib.families.base import Calls
 
-__all__ = ["Mark", "Reading", "read"]
+__all__ = ["Mark", "Reading", "marks_of", "read"]
 
 Helpers = dict[str, Helper]
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A part of the code, in characters: `missing` (a name that does not exist) or `restated` (a
-    literal shown before)."""
+    """A part of the code, in characters: `missing` (a name that does not exist), `restated` (said
+    before) or `relied` (a name that an earlier block bound)."""
 
     start: int
     end: int
@@ -81,7 +81,7 @@ def read(episode: Episode, task: Task | None = None) -> list[Reading]:
                 turn=turn,
                 reasoning=reasoning,
                 after=rest,
-                marks=tuple(_marks(turn.code or "", marked)),
+                marks=tuple(marks_of(turn.code or "", marked)),
                 before=before,
                 new=tuple(name for name in after if name not in before),
                 changed=tuple(name for name in after if name in before and name in bound),
@@ -139,15 +139,16 @@ def _prose(turn: Turn) -> tuple[str, str]:
     return turn.reply[: block.start].strip(), turn.reply[block.end :].strip()
 
 
-def _marks(code: str, marked: list[tuple[Any, str]]) -> Iterator[Mark]:
-    """From ast's lines and byte columns to characters of the text."""
+def marks_of(code: str, marked: Sequence[tuple[Any, str]]) -> Iterator[Mark]:
+    """From ast's lines and byte columns to characters of the text, which may end before they do."""
     if not marked:  # only of what is Python: another text may have no bytes
         return
     whole = code.encode()
     starts = [0, *accumulate(map(len, whole.splitlines(keepends=True)))]
 
     def character(line: int, column: int) -> int:
-        return len(whole[: starts[line - 1] + column].decode(errors="ignore"))
+        start = starts[min(line, len(starts)) - 1]
+        return len(whole[: start + column].decode(errors="ignore"))
 
     for node, kind in marked:
         start = character(node.lineno, node.col_offset)
