@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from knapsack_lib.audit.measures import KINDS, BlockUse
 
-__all__ = ["MEASURES", "Measure", "Share", "Tally"]
+__all__ = ["MEASURES", "Measure", "Share", "Tally", "counts_of"]
 
 LEVEL = 0.95
 
@@ -112,7 +112,16 @@ class Tally:
 
     def add(self, uses: Sequence[BlockUse]) -> None:
         """Count an episode."""
-        found = counts_of(uses)
+        self.count(counts_of(uses))
+        for use in uses:
+            if use.after:
+                self.after_missing[use.after] += 1
+            if use.relies:
+                self.back[min(use.back, 10)] += 1
+                self.back_characters += use.back_characters
+
+    def count(self, found: Counter[str]) -> None:
+        """Count an episode of which only the counts are at hand."""
         self.episodes += 1
         self.sums += found
         for part, whole in PAIRS:
@@ -121,12 +130,6 @@ class Tally:
                 xx, xy, yy = self.squares.get((part, whole), (0.0, 0.0, 0.0))
                 self.squares[part, whole] = xx + x * x, xy + x * y, yy + y * y
         self.with_whole.update(name for name in {whole for _, whole in PAIRS} if found[name])
-        for use in uses:
-            if use.after:
-                self.after_missing[use.after] += 1
-            if use.relies:
-                self.back[min(use.back, 10)] += 1
-                self.back_characters += use.back_characters
 
     def share(self, name: str, level: float = LEVEL) -> Share:
         """A measure of MEASURES with its interval."""
