@@ -13,6 +13,7 @@ prefixes computes each token once.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -77,7 +78,7 @@ class ChatServerPolicy:
             if self.serving.prompts == "tokens":
                 return self._complete(ask, prompt, request)
             return self._chat(ask, len(prompt), request)
-        except OpenAIError as error:
+        except (OpenAIError, json.JSONDecodeError) as error:
             raise self._failure(error) from None
 
     def prompt(self, ask: Ask) -> list[int]:
@@ -92,9 +93,9 @@ class ChatServerPolicy:
             "skip_special_tokens": False,
         }
         found = self._client.completions.create(prompt=prompt, extra_body=extra, **request)
-        choice = found.choices[0]
+        choice = self._first(found)
         ids = tuple(getattr(choice, "token_ids", None) or ())
-        if not ids:
+        if not ids or not all(isinstance(one, int) for one in ids):
             raise UserError(
                 f"the server of {self.model} gives no token ids; set evaluation.serving.prompts to messages"
             )
@@ -110,16 +111,35 @@ class ChatServerPolicy:
             extra_body={"chat_template_kwargs": {"enable_thinking": False}},
             **request,
         )
-        choice, usage = found.choices[0], found.usage
-        text = choice.message.content or ""
+        choice, usage = self._first(found), _counts(found)
+        message = getattr(choice, "message", None)
+        if message is None or not isinstance(message.content, str | None):
+            raise self._no_answer(choice)
+        text = (
+            (message.content or "").encode("utf-8", "replace").decode()
+        )  # half characters are no text
         completion_tokens = len(self.chat.content(text))
         self._check_count(ask, prompt_tokens, usage)
         if usage:
-            prompt_tokens, completion_tokens = usage.prompt_tokens, usage.completion_tokens
+            prompt_tokens, completion_tokens = usage
         stop = self._stop(choice.finish_reason, request["max_tokens"])
         return Reply(text, prompt_tokens, completion_tokens, stop)
 
-    def _check_count(self, ask: Ask, ours: int, usage: Any) -> None:
+    def _first(self, found: Any) -> Any:
+        """The first choice of an answer. Raises PolicyError for one that has none, whatever its
+        status says: the page of a proxy, an error, an empty list."""
+        choices = getattr(found, "choices", None)
+        if not choices or not isinstance(choices, list) or choices[0] is None:
+            raise self._no_answer(found)
+        return choices[0]
+
+    def _no_answer(self, found: Any) -> PolicyError:
+        said = " ".join(str(found).split())[:200]
+        return PolicyError(
+            f"the server of {self.model} answers what is no completion ({said}); is {self._url} the address of its API?"
+        )
+
+    def _check_count(self, ask: Ask, ours: int, usage: tuple[int, int] | None) -> None:
         """Raise UserError where the server's template makes of the first turn, or of the second (the
         first to show a reply), another number of tokens than training does. Replies with blanks at
         their ends are passed over: a server may trim what it did not trim when it gave it."""
@@ -132,7 +152,7 @@ class ChatServerPolicy:
         said = [one["content"] for one in ask.messages if one["role"] == "assistant"]
         if ask.turn > 1 or said != [text.strip() for text in said]:
             return
-        if (theirs := usage.prompt_tokens) != ours:
+        if (theirs := usage[0]) != ours:
             by_one = ", perhaps a beginning-of-text token more" if theirs == ours + 1 else ""
             raise UserError(
                 f"the server of {self.model} makes {theirs} prompt tokens of turn {ask.turn + 1} of {ask.key}, and there "
@@ -157,6 +177,15 @@ class ChatServerPolicy:
         if status in REFUSALS:
             return UserError(f"the server of {self.model} refuses the request ({status}): {text}")
         return PolicyError(f"the server of {self.model}: {type(error).__name__}: {text}")
+
+
+def _counts(found: Any) -> tuple[int, int] | None:
+    """(prompt tokens, completion tokens) as the server counts them; None where it does not."""
+    usage = getattr(found, "usage", None)
+    prompt, completion = (getattr(usage, f"{of}_tokens", None) for of in ("prompt", "completion"))
+    if isinstance(prompt, int) and isinstance(completion, int):
+        return prompt, completion
+    return None
 
 
 def _client(url: str, seconds: float) -> Any:

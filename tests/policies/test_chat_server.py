@@ -176,7 +176,7 @@ def test_cells_that_start_servers_of_their_own_at_the_same_time_do_not_share_fil
 @pytest.fixture
 def stub(chat):
     """stub(answers): a server that gives these in turn, then the last one for ever. Each is a
-    status, or a dict of a choice."""
+    status, a dict of a choice, or the bytes of a whole body."""
     servers = []
 
     def make(*answers):
@@ -211,8 +211,10 @@ def stub(chat):
                         "error": {"message": "no such\nmodel"},
                     }
                 ).encode()
+                body = answer if isinstance(answer, bytes) else body
+                page = body.startswith(b"<")
                 self.send_response(status)
-                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Type", "text/html" if page else "application/json")
                 self.send_header("Retry-After-Ms", "5")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -301,6 +303,40 @@ def test_a_reply_that_the_server_broke_off_is_no_answer_of_the_model(stub, chat)
         ChatServerPolicy(url, "m", evaluation("tokens"), chat).reply(ask("Act.", "Fill it."))
 
 
+@pytest.mark.parametrize("prompts", ["messages", "tokens"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>sign in</html>",
+        b'{"choices": [',
+        b"",
+        b"null",
+        b"[]",
+        b'{"choices": []}',
+        b'{"choices": null, "error": {"message": "overloaded"}}',
+        b'{"choices": [null]}',
+    ],
+)
+def test_what_is_no_answer_of_the_protocol_is_no_fault_of_the_model(stub, chat, prompts, body):
+    url, _ = stub(body)
+    with pytest.raises(PolicyError) as error:
+        ChatServerPolicy(url, "m", evaluation(prompts), chat).reply(ask("Act.", "Fill it."))
+    assert "the server of m" in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("message", [None, {"role": "assistant", "content": [{"text": "I"}]}])
+def test_a_message_without_a_text_is_no_fault_of_the_model(stub, chat, message):
+    url, _ = stub({"message": message})
+    with pytest.raises(PolicyError, match="no completion"):
+        ChatServerPolicy(url, "m", evaluation(), chat).reply(ask("Act.", "Fill it."))
+
+
+def test_half_characters_of_a_server_become_question_marks(stub, chat):
+    url, _ = stub({"message": {"role": "assistant", "content": "I \ud83d look."}})
+    reply = ChatServerPolicy(url, "m", evaluation(), chat).reply(ask("Act.", "Fill it."))
+    assert reply.text == "I ? look."
+
+
 def test_a_server_that_fails_is_asked_again_and_one_that_is_gone_is_no_fault_of_the_model(
     stub, chat
 ):
@@ -322,8 +358,9 @@ def test_what_a_server_refuses_is_one_line_and_is_not_asked_again(stub, chat, st
     assert len(asked) == 1 and "\n" not in str(error.value)
 
 
-def test_a_server_without_token_ids_is_one_line_with_the_setting_to_change(stub, chat):
-    url, _ = stub({"text": "hello"})
+@pytest.mark.parametrize("ids", [None, ["token_id:5"]])
+def test_a_server_without_token_ids_is_one_line_with_the_setting_to_change(stub, chat, ids):
+    url, _ = stub({"text": "hello", "token_ids": ids})
     with pytest.raises(UserError, match="serving.prompts to messages"):
         ChatServerPolicy(url, "m", evaluation("tokens"), chat).reply(ask("Act.", "Fill it."))
 
@@ -369,8 +406,9 @@ def test_later_turns_and_replies_with_blanks_at_their_ends_are_not_held_to_a_cou
     assert policy.reply(ask("Act.", "Fill it.", "I", "7", "I", "8", turn=2)).prompt_tokens == 5
 
 
-def test_a_server_that_counts_nothing_is_warned_of_once(stub, chat, capsys):
-    said = {"message": {"role": "assistant", "content": "I look."}}
+@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": None, "completion_tokens": None}])
+def test_a_server_that_counts_nothing_is_warned_of_once(stub, chat, capsys, usage):
+    said = {"message": {"role": "assistant", "content": "I look."}, "usage": usage}
     url, _ = stub(said)
     policy = ChatServerPolicy(url, "m", evaluation(), chat)
     counted = [policy.reply(ask("Act.", "Fill it.")).prompt_tokens for _ in range(3)]
