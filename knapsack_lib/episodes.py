@@ -98,9 +98,12 @@ class Episode:
 
     @classmethod
     def from_line(cls, line: str) -> Episode:
-        data = json.loads(line)
-        data["turns"] = [Turn(**turn) for turn in data["turns"]]
-        return cls(**{field.name: data[field.name] for field in fields(cls)})
+        return cls.from_record(json.loads(line))
+
+    @classmethod
+    def from_record(cls, data: dict[str, Any]) -> Episode:
+        turns = [Turn(**turn) for turn in data["turns"]]
+        return cls(**{field.name: data[field.name] for field in fields(cls)} | {"turns": turns})
 
 
 class EpisodeFile(Sequence[Episode]):

@@ -1,0 +1,171 @@
+"""Readers of transcripts, one module a format.
+
+    for transcript in read_transcripts("logs/"): ...
+    for transcript in read_transcripts("-", format="chat"): ...       # lines of JSON on stdin
+
+A format is found by what its files hold, so that a folder may hold several. Episodes are read one
+after another and not kept; a JSON document is in memory as a whole, lines and rows are not.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from pkgutil import iter_modules
+
+from knapsack_lib.audit.formats.base import Format, Problems
+from knapsack_lib.audit.formats.files import File, Sample, files_of
+from knapsack_lib.audit.transcripts import Transcript
+from knapsack_lib.errors import UserError
+from knapsack_lib.files import project_root
+from knapsack_lib.hub import ID, fetched
+from knapsack_lib.published.files import shown_name
+
+__all__ = ["Format", "Problems", "format_named", "formats", "read_transcripts"]
+
+PARTS = {"base", "common", "files"}  # what formats share
+DATA = (".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".eval", ".ipynb")  # of a folder
+
+
+@cache
+def formats() -> tuple[Format, ...]:
+    """Those of the library, then the project's own (formats/*.py), the most general last."""
+    found = [_offered(name) for name in sorted(_library() - PARTS)]
+    found += [_offered(name, path) for name, path in sorted(_own_files().items())]
+    return tuple(sorted(found, key=lambda one: one.last))
+
+
+def format_named(name: str) -> Format:
+    """Raises UserError with the list of formats."""
+    for one in formats():
+        if one.name == name:
+            return one
+    raise UserError(f"format {name!r} is unknown; choose one of: {_names()}")
+
+
+def read_transcripts(
+    source: str | Path, format: str = "", problems: Problems | None = None
+) -> Iterator[Transcript]:
+    """The episodes of a file, a folder, an archive, `-` (lines of JSON on stdin) or a data set id.
+
+    `format` names a reader, where none would be found or another is meant. `problems` is told of
+    what could not be read. Raises UserError where there is no episode, naming what was found.
+    """
+    problems = Problems() if problems is None else problems
+    chosen = format_named(format) if format else None
+    if str(source) == "-":
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "stdin.jsonl")
+            with open(path, "wb") as file:
+                shutil.copyfileobj(sys.stdin.buffer, file)
+            yield from _read(path, chosen, problems)
+        return
+    path = Path(source)
+    if not path.exists() and ID.fullmatch(str(source)):
+        path = fetched(str(source), "dataset")
+    yield from _read(path, chosen, problems)
+
+
+def _read(path: Path, chosen: Format | None, problems: Problems) -> Iterator[Transcript]:
+    whole = path.is_dir()
+    before, unknown = problems.transcripts, ""
+    for file in files_of(path, problems.add):
+        try:
+            found = chosen or _format_of(file)
+            if found is None:
+                if not any(one.passes(file.name) for one in formats()):
+                    line = _unknown(file)
+                    unknown = unknown or line
+                    if file.name.removesuffix(".gz").endswith(DATA):
+                        problems.add(line)
+                continue
+            for transcript in found.read(file, problems):
+                problems.transcripts += 1
+                yield transcript
+        except UserError as error:
+            if not whole:
+                raise
+            problems.add(str(error))
+    if problems.transcripts == before:
+        said = problems.lines[0] if problems.lines else unknown
+        raise UserError(said or f"{shown_name(path)}: no transcript in it; formats: {_names()}")
+
+
+def _format_of(file: File) -> Format | None:
+    """Raises UserError for a file that is damaged from its beginning."""
+    if any(one.passes(file.name) for one in formats()):
+        return None
+    sample = file.sample()
+    return next((one for one in formats() if one.takes(sample)), None)
+
+
+def _unknown(file: File) -> str:
+    sample = file.sample()
+    nearest = _nearest(sample)
+    near = ""
+    if nearest is not None:
+        one, lacks = nearest
+        near = f"the nearest reader is {one.name}, and {', '.join(sorted(lacks))} is missing; "
+    return (
+        f"{shown_name(file.name)}: {sample.said}, which no reader knows; {near}name one with --format:"
+        f" {_names()}"
+    )
+
+
+def _nearest(sample: Sample) -> tuple[Format, frozenset[str]] | None:
+    """The format most of whose names are there, or are nearly."""
+    found = []
+    for one in formats():
+        for keys in one.keys if sample.names else ():
+            close = [key for key in keys if get_close_matches(key, sample.names, 1, 0.75)]
+            if close:
+                found.append((-len(close) / len(keys), one.last, one.name, one, keys))
+    if not found:
+        return None
+    *_, one, keys = min(found, key=lambda entry: entry[:3])
+    return one, keys - sample.names
+
+
+def _names() -> str:
+    return ", ".join(sorted(one.name for one in formats()))
+
+
+def _offered(name: str, own: Path | None = None) -> Format:
+    module = f"{__name__}.{name}"
+    if own is not None:
+        spec = importlib.util.spec_from_file_location(module, own)
+        assert spec is not None and spec.loader is not None
+        loaded = sys.modules[module] = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(loaded)
+        except Exception as error:
+            del sys.modules[module]
+            what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            raise UserError(f"format {name}: {own.name} cannot be imported ({what})") from error
+    found = getattr(importlib.import_module(module), "FORMAT", None)
+    if not isinstance(found, Format) or found.name != name:
+        raise UserError(f"format {name}: its module needs FORMAT = a Format whose name is {name!r}")
+    return found
+
+
+def _library() -> set[str]:
+    return {module.name for module in iter_modules(__path__)}
+
+
+def _own_files() -> dict[str, Path]:
+    """Of the project. Raises UserError for one with the name of a module of the library."""
+    try:
+        files = (project_root() / "formats").glob("*.py")
+    except UserError:  # used outside a project
+        return {}
+    found = {path.stem: path for path in files if path.stem.isidentifier()}
+    for name in found.keys() & _library():
+        raise UserError(f"formats/{name}.py has the name of a module of the library; rename it")
+    return found

@@ -1,0 +1,81 @@
+"""Our own episodes: episodes.jsonl of a store, or cells.jsonl.gz of committed results. The record says
+what was run and what came of it, so that nothing is read off the text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+
+from knapsack_lib.audit.formats.base import File, Format, Problems
+from knapsack_lib.audit.transcripts import Step, Transcript
+from knapsack_lib.episodes import Episode, Turn
+from knapsack_lib.families import family_or_unknown
+from knapsack_lib.store import current
+
+__all__ = ["FORMAT", "transcript_of"]
+
+LINE = re.compile(r"\(line (\d+)\)$", re.M)
+
+
+def read(file: File, problems: Problems) -> Iterator[Transcript]:
+    if _superseded(file):
+        return
+    for place, value in file.values(problems.add):
+        try:
+            episode = Episode.from_record(value)
+            found = transcript_of(episode, place)
+        except (KeyError, TypeError, AttributeError) as error:
+            problems.add(f"{place}: no episode ({type(error).__name__}: {error})")
+            continue
+        yield found
+
+
+def transcript_of(episode: Episode, place: str) -> Transcript:
+    labels = {
+        "family": episode.family,
+        "train": episode.train,
+        "runtime": episode.runtime,
+        "difficulty": episode.difficulty,
+    }
+    steps = tuple(
+        _step(turn) for turn in episode.turns if turn.parse_status == "code" and turn.code
+    )
+    return Transcript(f"{place} {episode.episode_id}", steps, labels, _tools(episode.family))
+
+
+def _step(turn: Turn) -> Step:
+    seen = turn.observation or ""
+    line = LINE.search(seen) if turn.error_type else None
+    return Step(
+        turn.code or "",
+        turn.reply,
+        seen,
+        turn.error_type,
+        turn.error,
+        int(line.group(1)) if line else None,
+        stopped=turn.killed_by is not None,
+    )
+
+
+@cache
+def _tools(family: str) -> frozenset[str]:
+    return frozenset(family_or_unknown(family).tools)
+
+
+def _superseded(file: File) -> bool:
+    """Whether it lies in a store of the source and is not what the store's current key names."""
+    if file.path is None or file.inside is None:
+        return False
+    above = [one for one in file.path.parents if one == file.inside or file.inside in one.parents]
+    stores = [folder for folder in above if current(folder) != folder]
+    return bool(stores) and file.path.parent != current(stores[-1])
+
+
+FORMAT = Format(
+    "episodes",
+    "this project's episodes (a store, episodes.jsonl, cells.jsonl.gz)",
+    read,
+    keys=(frozenset({"episode_id", "turns", "opening"}),),
+    beside=r"(^|/)(turns|timings)\.jsonl$|(^|/)provenance\.json$|(^|/)current$",
+)
