@@ -10,21 +10,29 @@ from typing import Any
 
 from knapsack_lib.audit.audit import Audit, Example
 from knapsack_lib.audit.measures import BlockUse, bound_alone, read_block
+from knapsack_lib.audit.transcripts import Step
 from knapsack_lib.explorer.markup import chip, code, text
 from knapsack_lib.explorer.reading import marks_of
 
-__all__ = ["LEGEND", "blocks_shown", "short"]
+__all__ = ["AFTER", "LEGEND", "blocks_shown", "short"]
 
 ID, NAME = 200, 40  # letters of a transcript's id and of a name that are shown
 CODE, LINES = 1_600, 40  # of a block
 SEEN, SEEN_LINES = 500, 6  # of an observation
 NAMES = 12  # of one kind
 OPEN = 2  # of each kind; the others are folded
-BUDGET = 240_000  # bytes of all blocks of a page
+BUDGET = 200_000  # bytes of all blocks of a page
 TITLES = {
     "relies": "Rely on earlier state",
     "restates": "Make it again",
     "missing": "Met a missing name",
+}
+AFTER = {
+    "mended": "only the missing name was bound",
+    "restated": "more than the missing name was said again",
+    "same again": "the same block, or the same name missing again",
+    "other": "something else was tried",
+    "given up": "no further block",
 }
 HALF = re.compile("[\ud800-\udfff]")
 LEGEND = (
@@ -35,8 +43,9 @@ LEGEND = (
 
 def blocks_shown(audit: Audit, of: int = 1) -> str:
     """The examples of an audit by kind, the most telling first, in its part (1/`of`) of BUDGET."""
+    examples = sorted(audit.examples, key=lambda one: list(TITLES).index(one.kind))
     left, shut, out = BUDGET // of, 0, []
-    for kind, found in groupby(audit.examples, key=lambda one: one.kind):
+    for kind, found in groupby(examples, key=lambda one: one.kind):
         shown = []
         for example in found:
             drawn = _block(example)
@@ -74,21 +83,28 @@ def _block(example: Example) -> str:
     use = example.use
     whole = use.step.code
     piece = HALF.sub("\ufffd", _cut(whole, CODE, LINES))
-    seen = use.step.observation
     trouble = " bad" if use.step.error_type else ""
-    answer = short(seen.lstrip("\n"), SEEN, SEEN_LINES) if seen else "(nothing was shown)"
     return (
-        f'<article><p class="id"><span class="soft">{short(example.transcript_id, ID)},</span> step {use.number}: {_said(use)}</p>'
+        f'<article><p class="soft id">{short(example.transcript_id, ID)}, step {use.number}</p><p>{_said(use)}</p>'
         f"<pre>{code(piece, list(marks_of(piece, _marked(use, piece))))}{_beyond(len(whole) - len(piece))}</pre>"
-        f'<pre class="out{trouble}">{answer}</pre></article>'
+        f'<pre class="out{trouble}">{_answer(use.step)}</pre></article>'
     )
+
+
+def _answer(step: Step) -> str:
+    """How the observation begins, and the error, which stands at its end."""
+    seen, error = step.observation.lstrip("\n"), f"{step.error_type}: {step.error or ''}"
+    begin = short(seen, SEEN, SEEN_LINES) if seen else ""
+    if step.error_type and error[:SEEN] not in _cut(seen, SEEN, SEEN_LINES):
+        return f"{begin}\n{short(error, SEEN)}".lstrip("\n")
+    return begin or "(nothing was shown)"
 
 
 def _said(use: BlockUse) -> str:
     """What it does, in words."""
     said = []
     if use.missing:
-        said.append(f"{_names([use.missing])} was missing; then: {text(use.after)}")
+        said.append(f"{_names([use.missing])} was missing; then {AFTER.get(use.after, '')}")
     if use.relies:
         ago = "1 block ago" if use.back == 1 else f"{use.back} blocks ago"
         names = _names([f"{name} ({kind})" for name, kind in use.relies.items()])

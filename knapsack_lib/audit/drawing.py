@@ -44,7 +44,7 @@ STYLE = f"""
 --relied:#173f58;--restated:#4a3410;--missing:#65270f}}}}
 .ks{{color:var(--ink);background:var(--ground)}}.ks main{{max-width:62rem;margin:auto}}.ks main.two{{max-width:none}}.ks a{{color:var(--link)}}.ks .soft,.ks caption{{color:var(--soft)}}
 .ks h1{{font-size:24px}}.ks h2{{font-size:18px;margin:2em 0 .2em}}.ks h3{{font-size:14px;margin:1.2em 0 .2em}}.ks p{{margin:.4em 0;max-width:46rem}}
-.ks pre,.ks pre.out{{background:var(--panel);border-color:var(--line);max-height:24em;overflow:auto}}.ks pre.out{{background:none}}
+.ks pre,.ks pre.out{{background:var(--panel);border-color:var(--line)}}.ks pre.out{{background:none}}
 .ks .chip{{background:var(--panel);border:1px solid var(--line);white-space:nowrap}}.ks .k{{color:var(--word)}}.ks .s,.ks .m{{color:var(--string)}}
 .ks .c{{color:var(--soft)}}.ks .nf{{color:var(--ink)}}.ks .id{{overflow-wrap:anywhere}}
 .ks mark.relied{{background:var(--relied);border-bottom:2px solid var(--persistent);color:inherit}}
@@ -54,18 +54,19 @@ STYLE = f"""
 .ks .says.persistent{{border-left-color:var(--persistent)}}.ks .says.reset{{border-left-color:var(--reset)}}
 .ks .says .word{{font-size:26px;font-weight:700;margin:0}}.ks .advice{{font-weight:600}}
 .ks table.shares{{width:100%;margin:.3em 0 1em}}.ks caption{{text-align:left;padding:.2em 0;max-width:46rem}}.ks td,.ks th{{border-color:var(--line);padding:3px 6px;vertical-align:middle}}
-.ks th{{font-weight:400}}.ks thead th{{color:var(--soft);font-size:12px;vertical-align:bottom}}.ks td.track,.ks th.track{{width:46%;padding:3px 14px}}
-.ks td.n{{white-space:nowrap}}.ks .between{{display:inline-block;min-width:7.5em}}.ks .track svg{{width:100%}}.ks svg.back{{max-width:40rem}}
+.ks th{{font-weight:400}}.ks thead th{{color:var(--soft);font-size:12px;vertical-align:bottom}}.ks td.track,.ks th.track{{width:44%;padding:3px 16px}}
+.ks td.n{{white-space:nowrap}}.ks .between{{display:inline-block;min-width:7.5em}}.ks .track svg{{width:100%}}.ks table.shares th[scope=row]{{min-width:7.5em}}.ks .two td.track{{width:26%}}.ks .two table.shares th[scope=row]{{min-width:11em}}.ks .scroll td.track{{min-width:90px}}.ks svg.scale{{background:repeating-linear-gradient(90deg,var(--line) 0 1px,#0000 1px 25%);border-right:1px solid var(--line);box-sizing:border-box}}.ks svg.back{{max-width:40rem}}
 .ks .scroll{{max-height:34em;overflow:auto;border:1px solid var(--line);border-radius:4px;padding:0 .4em}}
-.ks .scroll thead th{{position:sticky;top:0;background:var(--ground)}}.ks .scroll th[scope=row]{{overflow-wrap:anywhere;min-width:7em}}
+.ks .scroll thead th{{position:sticky;top:0;background:var(--ground)}}.ks .scroll th[scope=row]{{overflow-wrap:anywhere}}
 .ks svg{{overflow:visible}}.ks svg text{{fill:var(--ink);font-size:12px}}.ks svg text.quiet{{fill:var(--soft);font-size:11px}}
 svg .persistent,svg .relies{{fill:var(--persistent)}}svg .reset{{fill:var(--reset)}}svg .restates{{fill:url(#hatch)}}svg .stripe{{fill:var(--ground);opacity:.45}}
 svg .alone{{fill:var(--alone)}}svg .guards{{fill:var(--guards)}}svg .grid{{stroke:var(--line)}}svg .interval{{stroke:var(--ink);stroke-width:2;opacity:.65}}
 svg .zone{{opacity:.16}}svg .ring{{fill:var(--ground);stroke:var(--ink);stroke-width:2}}.ks svg text.on-relies{{fill:var(--on-persistent);font-weight:600}}
 .ks svg text.on{{fill:#111;font-weight:600}}.ks svg text.plate{{stroke:var(--reset);stroke-width:6px;paint-order:stroke}}
-.ks .swatch{{display:inline;vertical-align:-1px;margin-right:6px}}.ks article{{border-top:1px solid var(--line);padding:.5em 0}}.ks summary{{cursor:pointer;color:var(--link)}}
-@media(max-width:800px){{.ks .pair{{grid-template-columns:1fr}}.ks td.count{{display:none}}.ks th.count{{display:none}}.ks{{padding:0 .6em;margin:.5em auto}}}}
-@media(max-width:520px){{.ks .between{{display:block;min-width:0}}.ks td.track,.ks th.track{{width:38%;padding:3px 10px}}}}
+.ks .swatch{{display:inline;vertical-align:-2px;margin:0 6px 0 0}}.ks article{{border-top:1px solid var(--line);padding:.5em 0}}.ks summary{{cursor:pointer;color:var(--link)}}
+@media(max-width:1100px){{.ks .two .count{{display:none}}}}
+@media(max-width:800px){{.ks .pair{{grid-template-columns:1fr}}.ks .count{{display:none}}.ks{{padding:0 .6em;margin:.5em auto}}}}
+@media(max-width:520px){{.ks .between{{display:block;min-width:0}}.ks td.track,.ks th.track{{width:38%}}}}
 """
 
 
@@ -73,9 +74,9 @@ def percent(value: float) -> str:
     """A share in words; what is not nothing does not read 0%, and what is not all not 100%."""
     if math.isnan(value):
         return "–"
-    if 0 < value < 0.005:
+    if 1e-9 < value < 0.005:
         return "<1%"
-    return ">99%" if 0.995 <= value < 1 else f"{value:.0%}"
+    return ">99%" if 0.995 <= value < 1 - 1e-9 else f"{value:.0%}"
 
 
 def between(share: Share) -> str:
@@ -85,13 +86,6 @@ def between(share: Share) -> str:
 
 def _place(value: float) -> str:
     return f"{100 * min(1.0, max(0.0, value)):.2f}%"
-
-
-def _grid(height: int) -> str:
-    return "".join(
-        f'<line class="grid" x1="{at}%" x2="{at}%" y1="0" y2="{height}"/>'
-        for at in (0, 25, 50, 75, 100)
-    )
 
 
 def axis() -> str:
@@ -114,7 +108,7 @@ def _dot(share: Share, y: int, kind: str) -> str:
 
 def dot(share: Share, kind: str = "ring") -> str:
     """A share and its interval between 0 and 1. The numbers stand beside it, so it is not read out."""
-    return f'<svg height="16" aria-hidden="true">{_grid(16)}{_dot(share, 8, kind)}</svg>'
+    return f'<svg class="scale" height="16" aria-hidden="true">{_dot(share, 8, kind)}</svg>'
 
 
 def gauge(share: Share) -> str:
@@ -134,7 +128,7 @@ def gauge(share: Share) -> str:
     )
     said = f"{percent(share.value)} of what is needed again is taken from state, {between(share)}"
     return (
-        f'<svg width="100%" height="50" role="img" aria-label="{said}">{shaded}{_grid(30)}'
+        f'<svg width="100%" height="50" role="img" aria-label="{said}">{shaded}'
         f"{_dot(share, 15, 'ring')}{words}</svg>"
     )
 

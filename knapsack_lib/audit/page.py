@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from knapsack_lib.audit.audit import Audit
-from knapsack_lib.audit.blocks_shown import LEGEND, blocks_shown, short
+from knapsack_lib.audit.blocks_shown import AFTER, LEGEND, blocks_shown, short
 from knapsack_lib.audit.drawing import (
     PATTERN,
     SHAPES,
@@ -42,13 +42,6 @@ PARTS = {
     "restates": "make again what was there, and rely on nothing",
     "guards": "only ask whether a name is there",
     "alone": "stand alone",
-}
-AFTER = {
-    "mended": "only the missing name was bound",
-    "restated": "more than the missing name was said again",
-    "same again": "the same block, or the same name missing again",
-    "other": "something else was tried",
-    "given up": "no further block",
 }
 LEDE = (
     "A block <em>relies</em> on state when it reads a name that only an earlier block bound; it "
@@ -96,17 +89,19 @@ def audit_page(audits: Sequence[Audit]) -> str:
     if any(one.groups for one in audits):
         parts.append(("Group by group", "", _groups))
     parts.append(("Blocks that show it", LEGEND, partial(blocks_shown, of=len(audits))))
-    names = " and ".join(one.source[:NAME] for one in audits)
+    named = short(audits[0].source, NAME) if len(audits) == 1 else ""
     width = "two" if len(audits) > 1 else "one"
-    body = f"<h1>What do these traces teach?</h1><p>{LEDE}</p>{_both(audits, _head)}"
+    body = f'<h1>What do these traces teach?</h1><p class="id"><b>{named}</b></p><p>{LEDE}</p>'
+    body += _both(audits, _head)
     body += _difference(*audits) if len(audits) > 1 else ""
     for title, lede, part in parts:
         body += f"<section><h2>{title}</h2>{lede}{_both(audits, part)}</section>"
     body = f'{PATTERN}<main class="{width}">{body}{_footnotes()}</main>'
-    return page(f"Audit of {names}", body, STYLE)
+    return page(f"Audit of {' and '.join(one.source[:LABEL] for one in audits)}", body, STYLE)
 
 
 def _both(audits: Sequence[Audit], part: Part) -> str:
+    """The part of one audit, or both next to each other."""
     if len(audits) == 1:
         return part(audits[0])
     cells = "".join(
@@ -117,8 +112,8 @@ def _both(audits: Sequence[Audit], part: Part) -> str:
 
 
 def _teaches(verdict: Verdict) -> str:
-    known = verdict.teaches in ("persistent", "reset", "mixed")
-    return f"{SHAPES[verdict.teaches]} {'teaches ' if known else ''}{verdict.teaches}"
+    plain = verdict.teaches in ("persistent", "reset")
+    return f"{SHAPES[verdict.teaches]} {'teaches ' if plain else ''}{verdict.teaches}"
 
 
 def _head(audit: Audit) -> str:
@@ -129,7 +124,7 @@ def _head(audit: Audit) -> str:
     )
     because = verdict.because[:1].upper() + verdict.because[1:]
     return (
-        f'<p class="soft id">{short(audit.source, NAME)}: {counted}</p>'
+        f'<p class="soft">{counted}</p>'
         f'<section class="says {verdict.teaches}"><p class="word">{_teaches(verdict)}</p>'
         f"<p>{text(because)}.</p>{gauge(audit.tally.share('choice'))}"
         f'<p class="advice">{text(verdict.advice)}</p></section>'
