@@ -100,8 +100,6 @@ def _read(path: Path, chosen: Format | None, problems: Problems) -> Iterator[Tra
 
 def _format_of(file: File) -> Format | None:
     """Raises UserError for a file that is damaged from its beginning."""
-    if any(one.passes(file.name) for one in formats()):
-        return None
     sample = file.sample()
     return next((one for one in formats() if one.takes(sample)), None)
 

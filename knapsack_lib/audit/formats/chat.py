@@ -13,12 +13,13 @@ run; what follows a reply is taken for what came of it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from knapsack_lib.audit.formats.base import File, Format, Problems, Sample
 from knapsack_lib.audit.formats.common import as_list, labels_of, steps_of
 from knapsack_lib.audit.transcripts import Transcript
+from knapsack_lib.published.records import as_object
 
 __all__ = ["FORMAT", "messages_of"]
 
@@ -39,7 +40,9 @@ def read(file: File, problems: Problems) -> Iterator[Transcript]:
             if messages is None:
                 problems.add(f"{where}: has no messages that could be read")
             else:
-                yield Transcript(where, steps_of(messages), labels_of(row, _inner(row)))
+                yield Transcript(
+                    where, steps_of(messages), labels_of(row, as_object(row).get("metadata"))
+                )
 
 
 def messages_of(row: Any) -> list[Any] | None:
@@ -78,11 +81,6 @@ def _chatml(text: str) -> list[dict[str, Any]]:
     return [{"role": one.group(1), "content": one.group(2)} for one in TURN.finditer(text)]
 
 
-def _inner(row: Any) -> Mapping[str, Any]:
-    inner = row.get("metadata") if isinstance(row, dict) else None
-    return inner if isinstance(inner, dict) else {}
-
-
 def knows(sample: Sample) -> bool:
     first = sample.first
     if isinstance(first, list) and first and not _is_message(first):
@@ -101,6 +99,5 @@ FORMAT = Format(
         )
     ),
     knows=knows,
-    beside=r"(^|/)(dataset_infos?|dataset_dict|state)\.json$",
     last=True,
 )

@@ -95,13 +95,16 @@ def steps_of(messages: Sequence[Any]) -> tuple[Step, ...]:
 
 
 def _steps(messages: list[dict[str, Any]]) -> Iterator[Step]:
+    agents = [one for one in messages if _is_agent(one)]
+    # Where tools run the code, what is fenced is only shown.
+    by_call = any(code_of_call(call) for one in agents for call in _calls(one))
     for place, message in enumerate(messages):
         if not _is_agent(message):
             continue
         answers = list(takewhile(lambda one: not _is_agent(one), messages[place + 1 :]))
         said = text_of(_content(message))
         runs = [(call, code) for call in _calls(message) if (code := code_of_call(call))]
-        if not runs and (code := code_in(said)):
+        if not by_call and (code := code_in(said)):
             yield step_of(code, said, "\n".join(text_of(_content(one)) for one in answers))
         for number, (call, code) in enumerate(runs):
             reply = f"{said}\n{code}" if said and not number else code

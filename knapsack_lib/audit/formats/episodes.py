@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from knapsack_lib.audit.formats.base import File, Format, Problems
+from knapsack_lib.audit.outcomes import outcome_of
 from knapsack_lib.audit.transcripts import Step, Transcript
 from knapsack_lib.episodes import Episode, Turn
 from knapsack_lib.families import family_or_unknown
@@ -46,14 +47,14 @@ def transcript_of(episode: Episode, place: str) -> Transcript:
 
 def _step(turn: Turn) -> Step:
     seen = turn.observation or ""
-    line = LINE.search(seen) if turn.error_type else None
+    line = LINE.search(seen)
     return Step(
         turn.code or "",
         turn.reply,
         seen,
         turn.error_type,
         turn.error,
-        int(line.group(1)) if line else None,
+        None if not turn.error_type else int(line.group(1)) if line else outcome_of(seen)[2],
         stopped=turn.killed_by is not None,
     )
 

@@ -16,7 +16,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -25,6 +25,7 @@ from typing import IO, Any, BinaryIO
 from knapsack_lib.errors import UserError, installs
 from knapsack_lib.files import refusal
 from knapsack_lib.published.files import is_archive, is_litter, members, shown_name
+from knapsack_lib.published.layout import Place, folders_above
 
 __all__ = ["File", "Sample", "files_of"]
 
@@ -46,11 +47,13 @@ SAID = {
 @dataclass(frozen=True)
 class Sample:
     """`first`: the first value of a file, None where there is none. `kind`: jsonl, json, parquet,
-    arrow, zip or text."""
+    arrow, zip (whose
+    members stand for a first object) or text. `where`: what its path says."""
 
     name: str
     kind: str
     first: Any = None
+    where: Place = field(default_factory=lambda: Place(""))
 
     @property
     def names(self) -> frozenset[str]:
@@ -70,12 +73,19 @@ class Sample:
 
 @dataclass
 class File:
-    """`name`: within its source. `inside`: the folder that is the source, where it is one."""
+    """`name`: within its source. `path`: on this disk, None for one in an archive. `inside`: the folder
+    or archive that is the source, where it is one."""
 
     name: str
     opened: Callable[[], IO[bytes]]
     path: Path | None = None
     inside: Path | None = None
+
+    @property
+    def where(self) -> Place:
+        """What its path says, with the folders above the source."""
+        source = self.inside or self.path
+        return Place(self.name, folders_above(source) if source else ())
 
     def open(self) -> IO[bytes]:
         """Unpacked, where it is packed with gzip."""
@@ -126,11 +136,20 @@ class File:
 
     def sample(self) -> Sample:
         """Raises UserError for a file that is damaged from its beginning."""
-        if self.kind in ("zip", "text"):
+        if self.kind == "text":
             return Sample(self.name, self.kind)
+        if self.kind == "zip":
+            return Sample(self.name, self.kind, dict.fromkeys(self._members()), self.where)
         lines = self.kind == "jsonl" or (self.kind == "json" and self._lines)
         first = next((value for _, value in self.values(lambda line: None)), None)
-        return Sample(self.name, "jsonl" if lines else self.kind, first)
+        return Sample(self.name, "jsonl" if lines else self.kind, first, self.where)
+
+    def _members(self) -> list[str]:
+        try:
+            with self.open() as file, zipfile.ZipFile(file) as archive:
+                return archive.namelist()
+        except (zipfile.BadZipFile, OSError, ValueError):
+            return []
 
     def values(self, bad: Callable[[str], None]) -> Iterator[tuple[str, Any]]:
         """(where it stands, value). `bad` is told, in a line, of a line that is no JSON."""
@@ -225,7 +244,7 @@ def files_of(source: str | Path, bad: Callable[[str], None]) -> Iterator[File]:
         raise UserError(f"{shown_name(source)}: no such folder, archive or file")
     elif _is_archive(path):
         for name, data in members(path):
-            yield _in_memory(name, data)
+            yield _in_memory(name, data, path)
     else:
         yield File(path.name, lambda: _opened(path), path)
 
@@ -237,7 +256,7 @@ def _of_folder(folder: Path, bad: Callable[[str], None]) -> Iterator[File]:
             continue
         try:
             for inner, data in members(path):
-                yield _in_memory(f"{name}/{inner}", data)
+                yield _in_memory(f"{name}/{inner}", data, folder)
         except UserError as error:
             bad(str(error))
 
@@ -251,18 +270,15 @@ def _listed(folder: Path) -> list[tuple[str, Path]]:
 
 def _is_archive(path: Path) -> bool:
     try:
-        return path.suffix not in NOT_ARCHIVES and is_archive(path) and not zipped_log(path)
+        return path.suffix not in NOT_ARCHIVES and is_archive(path) and not _zipped_log(path)
     except OSError:
         return False
 
 
-def zipped_log(path: Path) -> bool:
+def _zipped_log(path: Path) -> bool:
     """Whether a zip file is a log of Inspect under another name."""
-    try:
-        with zipfile.ZipFile(path) as file:
-            return "header.json" in file.namelist() or "_journal/start.json" in file.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError):
-        return False
+    names = File(path.name, lambda: _opened(path))._members() if zipfile.is_zipfile(path) else []
+    return "header.json" in names or "_journal/start.json" in names
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -272,5 +288,5 @@ def _opened(path: Path) -> BinaryIO:
         raise UserError(refusal(error, path)) from None
 
 
-def _in_memory(name: str, data: bytes) -> File:
-    return File(name, lambda: io.BytesIO(data))
+def _in_memory(name: str, data: bytes, source: Path) -> File:
+    return File(name, lambda: io.BytesIO(data), inside=source)

@@ -30,8 +30,10 @@ def read(file: File, problems: Problems) -> Iterator[Transcript]:
     for place, line in file.values(problems.add):
         try:
             steps = tuple(_steps(line["state"]["history"]))
-            labels = {"model": model, "task": task or str(line["task"]["task_name"])}
-            name = f"{model}/{labels['task']}/{line['task']['task_id']}"
+            item = str(line["task"]["task_id"])
+            labels = {"model": model, "task": task or str(line["task"]["task_name"]), "item": item}
+            labels["solved"] = "true" if line["state"].get("success") else "false"
+            name = f"{model}/{labels['task']}/{item}"
         except (KeyError, TypeError, AttributeError) as error:
             problems.add(f"{place}: no MINT episode ({type(error).__name__}: {error})")
             continue
@@ -40,8 +42,7 @@ def read(file: File, problems: Problems) -> Iterator[Transcript]:
 
 def _place(file: File) -> tuple[str, str]:
     """(model, task) by the folders, those above the source too."""
-    path = file.path.resolve().as_posix() if file.path else f"/{file.name}"
-    found = PLACE.search(path)
+    found = PLACE.search(file.path.resolve().as_posix() if file.path else file.where.path)
     return (found.group(1), found.group(2)) if found else ("(unknown)", "")
 
 

@@ -62,7 +62,7 @@ def test_blocks_are_what_ran_and_their_errors_are_read(tmp_path):
         3,
     )
     assert last.observation == "" and last.error_type is None
-    assert found.labels == {"model": "gpt-4", "task": "math"}
+    assert found.labels == {"model": "gpt-4", "task": "math", "item": "7", "solved": "false"}
     assert found.provided == {"wikipedia_search"}
     alone = list(read_transcripts(path))  # the folders above the file still say whose it is
     assert alone[0].labels == found.labels
