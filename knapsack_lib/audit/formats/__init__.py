@@ -74,27 +74,24 @@ def read_transcripts(
 
 
 def _read(path: Path, chosen: Format | None, problems: Problems) -> Iterator[Transcript]:
-    whole = path.is_dir()
-    before, unknown = problems.transcripts, ""
+    before, told = problems.transcripts, len(problems.lines)
+    unknown, alone = "", path.is_file()
     for file in files_of(path, problems.add):
+        found = None
         try:
-            found = chosen or _format_of(file)
-            if found is None:
-                if not any(one.passes(file.name) for one in formats()):
-                    line = _unknown(file)
-                    unknown = unknown or line
-                    if file.name.removesuffix(".gz").endswith(DATA):
-                        problems.add(line)
-                continue
-            for transcript in found.read(file, problems):
+            beside = any(one.passes(file.name) for one in formats())
+            found = (None if beside and not alone else chosen) or _format_of(file)
+            if found is None and not beside:
+                raise UserError(_unknown(file))
+            for transcript in found.read(file, problems) if found else ():
                 problems.transcripts += 1
                 yield transcript
         except UserError as error:
-            if not whole:
-                raise
-            problems.add(str(error))
+            if found or file.name.removesuffix(".gz").endswith(DATA):
+                problems.add(str(error))
+            unknown = unknown or str(error)
     if problems.transcripts == before:
-        said = problems.lines[0] if problems.lines else unknown
+        said = next(iter(problems.lines[told:]), unknown)
         raise UserError(said or f"{shown_name(path)}: no transcript in it; formats: {_names()}")
 
 
@@ -110,7 +107,8 @@ def _unknown(file: File) -> str:
     near = ""
     if nearest is not None:
         one, lacks = nearest
-        near = f"the nearest reader is {one.name}, and {', '.join(sorted(lacks))} is missing; "
+        what = f"{', '.join(sorted(lacks))} is missing" if lacks else "its values are no episodes"
+        near = f"the nearest reader is {one.name}, and {what}; "
     return (
         f"{shown_name(file.name)}: {sample.said}, which no reader knows; {near}name one with --format:"
         f" {_names()}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from knapsack_lib.audit.formats.files import File, Sample
 from knapsack_lib.audit.transcripts import Transcript
@@ -57,10 +56,3 @@ class Format:
     def passes(self, name: str) -> bool:
         """Whether a file is one of those that lie beside its files."""
         return bool(self.beside) and re.search(self.beside, name) is not None
-
-
-def lines_of(value: Any) -> str:
-    """Text that is given as one, or as a list of parts or of lines."""
-    if isinstance(value, list):
-        return "".join(one if isinstance(one, str) else "" for one in value)
-    return value if isinstance(value, str) else ""

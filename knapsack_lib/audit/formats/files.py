@@ -31,6 +31,9 @@ __all__ = ["File", "Sample", "files_of"]
 
 HALVES = re.compile(r"\\ud[89a-f]", re.I)  # half a character, which JSON can spell
 LINES = re.compile(r"\.(jsonl|ndjson|jsonlines)(\.gz)?$", re.I)
+JSON = re.compile(
+    r'\s*(?:\{\s*(?:["}]|\Z)|\[\s*(?:[\[\]{"\d-]|\Z))'
+)  # how an object or a list begins
 NOT_ARCHIVES = (".eval", ".npz", ".docx", ".xlsx", ".whl")  # zip files that are one thing
 BATCH = 256  # rows
 KINDS = {b"PAR1": "parquet", b"ARRO": "arrow", b"PK\x03\x04": "zip", b"\xff\xff\xff\xff": "arrow"}
@@ -105,10 +108,9 @@ class File:
         found = next((kind for mark, kind in KINDS.items() if head.startswith(mark)), "")
         if found:
             return found
-        begins = _text(io.BytesIO(head)).read(256).lstrip()[:1]
         if LINES.search(self.name):
             return "jsonl"
-        return "json" if begins in ("{", "[") else "text"
+        return "json" if JSON.match(_text(io.BytesIO(head)).read()) else "text"
 
     @cached_property
     def _lines(self) -> bool:
@@ -141,7 +143,10 @@ class File:
         if self.kind == "zip":
             return Sample(self.name, self.kind, dict.fromkeys(self._members()), self.where)
         lines = self.kind == "jsonl" or (self.kind == "json" and self._lines)
-        first = next((value for _, value in self.values(lambda line: None)), None)
+        damage: list[str] = []
+        first = next((value for _, value in self.values(damage.append)), None)
+        if first is None and damage:
+            raise UserError(damage[0])
         return Sample(self.name, "jsonl" if lines else self.kind, first, self.where)
 
     def _members(self) -> list[str]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from knapsack_lib.audit.formats.base import File, Format, Problems, Sample, lines_of
+from knapsack_lib.audit.formats.base import File, Format, Problems, Sample
 from knapsack_lib.audit.formats.common import step_of
 from knapsack_lib.audit.outcomes import plain
 from knapsack_lib.audit.transcripts import Step, Transcript
@@ -62,7 +62,7 @@ def _count(cell: dict[str, Any]) -> int:
 
 
 def _step(cell: dict[str, Any]) -> Step | None:
-    code = lines_of(cell.get("source") or cell.get("input"))
+    code = _text(cell.get("source") or cell.get("input"))
     magic = MAGIC.match(code)
     if not code.strip() or (magic and magic.group(1) not in PYTHON):
         return None
@@ -80,12 +80,19 @@ def _shown(output: dict[str, Any]) -> str:
     if output.get("output_type") in ("error", "pyerr"):
         return plain(_trace(output))
     data = as_object(output.get("data"))
-    return lines_of(output.get("text") or data.get("text/plain")).rstrip("\n")
+    return _text(output.get("text") or data.get("text/plain")).rstrip("\n")
 
 
 def _trace(output: dict[str, Any]) -> str:
     lines = output.get("traceback")
     return "\n".join(map(str, lines)) if isinstance(lines, list) else ""
+
+
+def _text(value: Any) -> str:
+    """Text that is given as one, or as a list of parts or of lines."""
+    if isinstance(value, list):
+        return "".join(one if isinstance(one, str) else "" for one in value)
+    return value if isinstance(value, str) else ""
 
 
 def knows(sample: Sample) -> bool:
