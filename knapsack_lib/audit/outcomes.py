@@ -28,7 +28,7 @@ HEAD = re.compile(rf"^{NAMED}[ \t]+Traceback \(most recent call last\)", re.M)  
 FRAME = re.compile(
     r"^[ \t]*(?:Cell )?In\s?\[\d+\],? (?:in )?line:? ?(\d+)"
     r'|^[ \t]*File "?<(?!frozen)[^>]*>"?, line (\d+)(?:, in <(?:cell line: \d+|module)>|$)'
-    r"|^[ \t]*(?:Cell )?In\s?\[\d+\],? in <cell line: (\d+)>"
+    r"|^[ \t]*(?:Input )?In\s?\[\d+\],? in <cell line: (\d+)>"
     r"|^<ipython-input-[^>\n]*> in <?(?:module|cell line: \d+)>?(?:\(\))?\n(?:[ \t]+\d+.*\n)*-+> ?(\d+) ",
     re.M,
 )
