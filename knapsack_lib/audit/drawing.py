@@ -55,7 +55,7 @@ STYLE = f"""
 .ks .says .word{{font-size:26px;font-weight:700;margin:0}}.ks .advice{{font-weight:600}}
 .ks table.shares{{width:100%;margin:.3em 0 1em}}.ks caption{{text-align:left;padding:.2em 0;max-width:46rem}}.ks td,.ks th{{border-color:var(--line);padding:3px 6px;vertical-align:middle}}
 .ks th{{font-weight:400}}.ks thead th{{color:var(--soft);font-size:12px;vertical-align:bottom}}.ks td.track,.ks th.track{{width:44%;padding:3px 16px}}
-.ks td.n{{white-space:nowrap}}.ks .between{{display:inline-block;min-width:7.5em}}.ks .track svg{{width:100%}}.ks table.shares th[scope=row]{{min-width:7.5em}}.ks .two td.track{{width:26%}}.ks .two table.shares th[scope=row]{{min-width:11em}}.ks .scroll td.track{{min-width:90px}}.ks svg.scale{{background:repeating-linear-gradient(90deg,var(--line) 0 1px,#0000 1px 25%);border-right:1px solid var(--line);box-sizing:border-box}}.ks svg.back{{max-width:40rem}}
+.ks td.n{{white-space:nowrap}}.ks .between{{display:inline-block;min-width:7.5em}}.ks .track svg{{width:100%}}.ks table.shares th[scope=row]{{min-width:7.5em}}.ks .two section>.pair>div>table.shares{{table-layout:fixed}}.ks .two th.track{{width:27%}}.ks .two thead th.n{{width:11em}}.ks .two thead th.count{{width:10.5em}}.ks .scroll td.track{{min-width:90px}}.ks svg.scale{{background:repeating-linear-gradient(90deg,var(--line) 0 1px,#0000 1px 25%);border-right:1px solid var(--line);box-sizing:border-box}}.ks svg.back{{max-width:40rem}}
 .ks .scroll{{max-height:34em;overflow:auto;border:1px solid var(--line);border-radius:4px;padding:0 .4em}}
 .ks .scroll thead th{{position:sticky;top:0;background:var(--ground)}}.ks .scroll th[scope=row]{{overflow-wrap:anywhere}}
 .ks svg{{overflow:visible}}.ks svg text{{fill:var(--ink);font-size:12px}}.ks svg text.quiet{{fill:var(--soft);font-size:11px}}
@@ -66,7 +66,7 @@ svg .zone{{opacity:.16}}svg .ring{{fill:var(--ground);stroke:var(--ink);stroke-w
 .ks .swatch{{display:inline;vertical-align:-2px;margin:0 6px 0 0}}.ks article{{border-top:1px solid var(--line);padding:.5em 0}}.ks summary{{cursor:pointer;color:var(--link)}}
 @media(max-width:1100px){{.ks .two .count{{display:none}}}}
 @media(max-width:800px){{.ks .pair{{grid-template-columns:1fr}}.ks .count{{display:none}}.ks{{padding:0 .6em;margin:.5em auto}}}}
-@media(max-width:520px){{.ks .between{{display:block;min-width:0}}.ks td.track,.ks th.track{{width:38%}}}}
+@media(max-width:520px){{.ks .between{{display:block;min-width:0}}.ks td.track,.ks th.track{{width:38%}}.ks .two thead th.n{{width:6em}}}}
 """
 
 

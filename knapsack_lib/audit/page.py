@@ -89,14 +89,14 @@ def audit_page(audits: Sequence[Audit]) -> str:
     if any(one.groups for one in audits):
         parts.append(("Group by group", "", _groups))
     parts.append(("Blocks that show it", LEGEND, partial(blocks_shown, of=len(audits))))
-    named = short(audits[0].source, NAME) if len(audits) == 1 else ""
-    width = "two" if len(audits) > 1 else "one"
-    body = f'<h1>What do these traces teach?</h1><p class="id"><b>{named}</b></p><p>{LEDE}</p>'
+    two = len(audits) == 2
+    body = f"<h1>What do these traces teach?</h1><p>{LEDE}</p>"
+    body += "" if two else f'<p class="id"><b>{short(audits[0].source, NAME)}</b></p>'
     body += _both(audits, _head)
-    body += _difference(*audits) if len(audits) > 1 else ""
+    body += _difference(*audits) if two else ""
     for title, lede, part in parts:
         body += f"<section><h2>{title}</h2>{lede}{_both(audits, part)}</section>"
-    body = f'{PATTERN}<main class="{width}">{body}{_footnotes()}</main>'
+    body = f'{PATTERN}<main class="{"two" if two else "one"}">{body}{_footnotes()}</main>'
     return page(f"Audit of {' and '.join(one.source[:LABEL] for one in audits)}", body, STYLE)
 
 

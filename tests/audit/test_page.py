@@ -161,10 +161,10 @@ def test_what_followed_a_missing_name():
     assert "NameError: name 'y' is not defined" in found.text
 
 
-def test_the_names_that_a_block_relies_on_are_marked_and_no_other(keeps):
-    found = read(keeps)
+def test_the_names_that_a_block_relies_on_are_marked_and_no_other():
+    found = read(audit_of(KEEPS[0], "print(area(r), nobody, [n for n in range(3)])"))
     legend = 3
-    assert {name for kind, name in found.marked[legend:] if kind == "relied"} == {"area", "r"}
+    assert found.marked[legend:] == [["relied", "area"], ["relied", "r"]] * 4
     assert "relies on area (function)r (data)" in found.text
     assert "easy/0, step 2" in found.text
 
@@ -177,6 +177,12 @@ def test_marks_stand_at_letters_not_bytes():
 def test_what_is_said_again_is_marked_whole(again):
     marked = {name for kind, name in read(again).marked if kind == "restated"}
     assert {"import math", "r = [3, 4]"} <= marked
+
+
+def test_a_statement_that_goes_on_beyond_what_is_shown_is_marked_to_there():
+    block = "table = [\n" + "    1,\n" * 60 + "]"
+    marked = dict(map(reversed, read(audit_of(block, block)).marked))
+    assert marked["table = [\n" + "    1,\n" * 39] == "restated"
 
 
 def test_marks_of_a_block_with_lines_of_ipython_stand_where_they_should():
@@ -247,26 +253,20 @@ def test_a_page_of_the_worst_blocks_is_below_400_kb():
     wide = "print(n1, '" + "🎒" * 1500 + "')"
     quotes = "n2+" + "+".join(["''"] * 500)
     error = {"error_type": "NameError", "error": "name 'zz' is not defined"}
+    blocks = [*map(Step, (first, dense, wide, quotes, first)), Step(f"{dense}; zz", **error)]
     found = [
         Transcript(
             "🎒" * 300 + str(number),
-            (
-                Step(first),
-                Step(dense),
-                Step(wide),
-                Step(quotes),
-                Step(first),
-                Step(f"{dense}; zz", **error),
-            ),
-            {"who": "🎒" * 70 + str(number)},
+            tuple(blocks) if number < 8 else (Step("x = 1"), Step("print(x)")),
+            {"who": "🎒" * 59 + chr(0x1F300 + number)},
         )
-        for number in range(300)
+        for number in range(120)
     ]
     audit = audit_transcripts("🎒" * 1000, found, by="who")
     page = audit_page([audit, audit])
     assert len(page.encode()) < 400_000
     assert "more blocks are left out" in page
-    assert "200 groups with the smallest shares are left out" in page
+    assert "20 groups with the smallest shares are left out" in page
 
 
 def test_groups_stand_in_order_of_their_shares_with_their_verdicts():
@@ -299,12 +299,12 @@ def test_two_audits_stand_side_by_side_and_their_difference_in_words(keeps, agai
 
 
 def test_both_of_two_audits_are_drawn_on_one_scale(keeps):
-    """Columns of equal shares have equal heights, whoever has the highest one."""
-    other = audit_of(*KEEPS[:2])  # all of it one block back, not half
-    page = audit_page([keeps, other])
+    """Equal shares have columns of equal height, and the highest of both fills its picture."""
+    thirds = audit_of(*KEEPS, "print(r)")
+    page = audit_page([thirds, keeps])
     columns = re.findall(r'<svg class="back".*?</svg>', page)
     heights = [float(re.search(r'height="([\d.]+)"/>', one).group(1)) for one in columns]
-    assert heights[1] == pytest.approx(2 * heights[0])
+    assert heights == [56, 84]
 
 
 def test_a_source_without_a_later_block_has_its_page_too(keeps):
