@@ -28,6 +28,8 @@ VERDICTS = ("persistent", "reset", "mixed", "too little to say")
 
 
 class Verdict(NamedTuple):
+    """In words, each without the end of a sentence but for `advice`."""
+
     teaches: str  # one of VERDICTS
     because: str
     advice: str
