@@ -98,12 +98,9 @@ class Episode:
 
     @classmethod
     def from_line(cls, line: str) -> Episode:
-        return cls.from_record(json.loads(line))
-
-    @classmethod
-    def from_record(cls, data: dict[str, Any]) -> Episode:
-        turns = [Turn(**turn) for turn in data["turns"]]
-        return cls(**{field.name: data[field.name] for field in fields(cls)} | {"turns": turns})
+        data = json.loads(line)
+        data["turns"] = [Turn(**turn) for turn in data["turns"]]
+        return cls(**{field.name: data[field.name] for field in fields(cls)})
 
 
 class EpisodeFile(Sequence[Episode]):

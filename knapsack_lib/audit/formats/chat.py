@@ -41,7 +41,10 @@ def read(file: File, problems: Problems) -> Iterator[Transcript]:
                 problems.add(f"{where}: has no messages that could be read")
             else:
                 yield Transcript(
-                    where, steps_of(messages), labels_of(row, as_object(row).get("metadata"))
+                    where,
+                    steps_of(messages),
+                    labels_of(row, as_object(row).get("metadata")),
+                    messages=tuple(messages),
                 )
 
 

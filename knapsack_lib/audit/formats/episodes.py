@@ -7,15 +7,19 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
+from pydantic import TypeAdapter, ValidationError
+
 from knapsack_lib.audit.formats.base import File, Format, Problems
 from knapsack_lib.audit.outcomes import outcome_of
 from knapsack_lib.audit.transcripts import Step, Transcript
 from knapsack_lib.episodes import Episode, Turn
+from knapsack_lib.errors import first_problem
 from knapsack_lib.families import family_or_unknown
 from knapsack_lib.store import current
 
 __all__ = ["FORMAT", "transcript_of"]
 
+EPISODE = TypeAdapter(Episode)
 LINE = re.compile(r"\(line (\d+)\)$", re.M)
 
 
@@ -24,12 +28,11 @@ def read(file: File, problems: Problems) -> Iterator[Transcript]:
         return
     for place, value in file.values(problems.add):
         try:
-            episode = Episode.from_record(value)
-            found = transcript_of(episode, place)
-        except (KeyError, TypeError, AttributeError) as error:
-            problems.add(f"{place}: no episode ({type(error).__name__}: {error})")
+            episode = EPISODE.validate_python(value)
+        except ValidationError as error:
+            problems.add(f"{place}: no episode ({first_problem(error, 'the line')})")
             continue
-        yield found
+        yield transcript_of(episode, place)
 
 
 def transcript_of(episode: Episode, place: str) -> Transcript:
@@ -42,7 +45,8 @@ def transcript_of(episode: Episode, place: str) -> Transcript:
     steps = tuple(
         _step(turn) for turn in episode.turns if turn.parse_status == "code" and turn.code
     )
-    return Transcript(f"{place} {episode.episode_id}", steps, labels, _tools(episode.family))
+    name = f"{place} {episode.episode_id}"
+    return Transcript(name, steps, labels, _tools(episode.family), episode=episode)
 
 
 def _step(turn: Turn) -> Step:
@@ -56,6 +60,8 @@ def _step(turn: Turn) -> Step:
         turn.error,
         None if not turn.error_type else int(line.group(1)) if line else outcome_of(seen)[2],
         stopped=turn.killed_by is not None,
+        stdout=turn.stdout,
+        calls=tuple(turn.tool_calls),
     )
 
 

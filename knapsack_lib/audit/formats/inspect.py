@@ -31,7 +31,7 @@ def read(file: File, problems: Problems) -> Iterator[Transcript]:
         return
     for place, log in file.values(problems.add):
         samples = log.get("samples") if isinstance(log, dict) else None
-        if not isinstance(samples, list):
+        if not isinstance(samples, list) or not samples:
             problems.add(f"{place}: a log without its samples")
             continue
         for sample in samples:

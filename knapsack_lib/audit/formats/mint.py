@@ -29,7 +29,8 @@ def read(file: File, problems: Problems) -> Iterator[Transcript]:
     model, task = _place(file)
     for place, line in file.values(problems.add):
         try:
-            steps = tuple(_steps(line["state"]["history"]))
+            history = line["state"]["history"]
+            steps = tuple(_steps(history))
             item = str(line["task"]["task_id"])
             labels = {"model": model, "task": task or str(line["task"]["task_name"]), "item": item}
             labels["solved"] = "true" if line["state"].get("success") else "false"
@@ -37,7 +38,7 @@ def read(file: File, problems: Problems) -> Iterator[Transcript]:
         except (KeyError, TypeError, AttributeError) as error:
             problems.add(f"{place}: no MINT episode ({type(error).__name__}: {error})")
             continue
-        yield Transcript(f"{place} {name}", steps, labels, PROVIDED)
+        yield Transcript(f"{place} {name}", steps, labels, PROVIDED, messages=tuple(history))
 
 
 def _place(file: File) -> tuple[str, str]:
@@ -48,7 +49,7 @@ def _place(file: File) -> tuple[str, str]:
 
 def _steps(history: list[dict[str, str]]) -> Iterator[Step]:
     answers = [_seen(one["content"]) for one in history[1:]]
-    for message, seen in zip(history, [*answers, ""], strict=True):
+    for message, seen in zip(history, [*answers, ""], strict=False):
         reply = message["content"]
         if message["role"] != "assistant" or "<execute>" not in reply or "<solution>" in reply:
             continue

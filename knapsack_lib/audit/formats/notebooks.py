@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from knapsack_lib.audit.formats.base import File, Format, Problems, Sample
-from knapsack_lib.audit.formats.common import step_of
+from knapsack_lib.audit.formats.common import as_list, step_of
 from knapsack_lib.audit.outcomes import plain
 from knapsack_lib.audit.transcripts import Step, Transcript
 from knapsack_lib.published.records import as_object
@@ -40,11 +40,11 @@ def _cells(notebook: Any) -> list[dict[str, Any]] | None:
     """Code cells; of format 3 too, where they lie in worksheets."""
     if not isinstance(notebook, dict):
         return None
-    sheets = notebook.get("worksheets") or [notebook]
-    found = [sheet.get("cells") for sheet in sheets if isinstance(sheet, dict)]
+    sheets = as_list(notebook.get("worksheets")) or [notebook]
+    found = [as_object(sheet).get("cells") for sheet in sheets]
     if not any(isinstance(cells, list) for cells in found):
         return None
-    every = [cell for cells in found if isinstance(cells, list) for cell in cells]
+    every = [cell for cells in found for cell in as_list(cells)]
     return [one for one in every if isinstance(one, dict) and one.get("cell_type") == "code"]
 
 
@@ -66,7 +66,7 @@ def _step(cell: dict[str, Any]) -> Step | None:
     magic = MAGIC.match(code)
     if not code.strip() or (magic and magic.group(1) not in PYTHON):
         return None
-    outputs = [one for one in cell.get("outputs") or [] if isinstance(one, dict)]
+    outputs = [one for one in as_list(cell.get("outputs")) if isinstance(one, dict)]
     texts = [_shown(one) for one in outputs]
     failed = [one for one in outputs if one.get("output_type") in ("error", "pyerr")]
     found = step_of(code, code, _trace(failed[-1]) if failed else "")

@@ -68,9 +68,9 @@ def _is_event(event: Mapping[str, Any]) -> bool:
 
 
 def _steps(events: list[Mapping[str, Any]]) -> Iterator[Step]:
-    answers = {one.get("cause"): one for one in events if "observation" in one}
+    answers = {str(one.get("cause")): one for one in events if "observation" in one}
     for place, event in enumerate(events):
-        called = as_object(event.get("tool_call_metadata")).get("function_name")
+        called = str(as_object(event.get("tool_call_metadata")).get("function_name"))
         if event.get("action") != "run_ipython" or called in EDITORS:
             continue
         args = as_object(event.get("args"))
@@ -78,7 +78,7 @@ def _steps(events: list[Mapping[str, Any]]) -> Iterator[Step]:
         if not isinstance(code, str) or not code.strip():
             continue
         after = events[place + 1] if place + 1 < len(events) else {}
-        answer = answers.get(event["id"]) if "id" in event else None
+        answer = answers.get(str(event["id"])) if "id" in event else None
         answer = answer or (after if "observation" in after else {})
         thought = args.get("thought") or event.get("thought") or ""
         seen = AFTER.sub("", str(answer.get("content") or ""))

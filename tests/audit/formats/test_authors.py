@@ -2,6 +2,8 @@
 
 import json
 
+from odd_transcripts import check_odd_values
+
 from knapsack_lib.audit.formats import Problems, read_transcripts
 
 RAISED = "Traceback (most recent call last):\n  File \"<string>\", line 2, in <module>\nNameError: name 'w' is not defined"
@@ -70,3 +72,7 @@ def test_training_traces_are_read_line_by_line(tmp_path):
     assert first.labels["family"] == "navigation" and first.labels["runtime"] == "reset"
     assert first.transcript_id != second.transcript_id
     assert problems.count == 2 and problems.lines[1].startswith("data/navigation/stateless/traces")
+
+
+def test_odd_values_are_told_or_passed_over(tmp_path):
+    check_odd_values(tmp_path, "authors", TRACE)

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from odd_transcripts import check_odd_values
 
 from knapsack_lib.audit.formats import Problems, read_transcripts
 
@@ -104,3 +105,8 @@ def test_a_row_without_messages_is_counted(tmp_path):
     problems = Problems()
     assert len(list(read_transcripts(path, problems=problems))) == 1
     assert problems.count == 3
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_odd_values_are_told_or_passed_over(tmp_path, shape):
+    check_odd_values(tmp_path, "chat", SHAPES[shape])

@@ -1,6 +1,9 @@
 """This project's own episodes."""
 
+import json
 from dataclasses import replace
+
+from odd_transcripts import check_odd_values
 
 from knapsack_lib.audit.formats import Problems, read_transcripts
 from knapsack_lib.episodes import Episode
@@ -49,3 +52,7 @@ def test_of_a_store_the_current_episodes_are_read(tmp_path):
     assert found == ["cell/new/episodes.jsonl:1 b"] and problems.count == 0
     old = list(read_transcripts(tmp_path / "cell" / "old"))
     assert len(old) == 1  # asked for by name
+
+
+def test_odd_values_are_told_or_passed_over(tmp_path):
+    check_odd_values(tmp_path, "episodes", json.loads(episode("a", TURN, FAILED).to_line()))

@@ -6,6 +6,7 @@ import zipfile
 import zlib
 
 import pytest
+from odd_transcripts import check_odd_values
 
 from knapsack_lib.audit.formats import Problems, read_transcripts
 
@@ -117,3 +118,7 @@ def test_what_is_damaged_is_counted_and_the_rest_is_read(tmp_path):
     assert len(list(read_transcripts(tmp_path, problems=problems))) == 1
     assert problems.count == 4
     assert any(one.startswith("c.json: a log without its samples") for one in problems.lines)
+
+
+def test_odd_values_are_told_or_passed_over(tmp_path):
+    check_odd_values(tmp_path, "inspect", {"eval": ABOUT, "plan": {}, "samples": [SAMPLE]})

@@ -2,6 +2,8 @@
 
 import json
 
+from odd_transcripts import check_odd_values
+
 from knapsack_lib.audit.formats import Problems, read_transcripts
 
 ERROR = """Observation:
@@ -73,3 +75,11 @@ def test_a_line_without_a_history_is_counted(tmp_path):
         tmp_path, episode("t", "<execute>1</execute>"), '{"state": {}, "task": {}}', "{"
     )
     assert len(found) == 1 and problems.count == 2
+
+
+def test_odd_values_are_told_or_passed_over(tmp_path):
+    check_odd_values(
+        tmp_path,
+        "mint",
+        json.loads(episode("t", "<execute>x</execute>", ERROR, "<execute>y</execute>")),
+    )

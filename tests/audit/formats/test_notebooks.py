@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from odd_transcripts import check_odd_values
 
 from knapsack_lib.audit.formats import Problems, read_transcripts
 
@@ -96,3 +97,9 @@ def test_what_was_not_run_or_is_no_python_is_said(tmp_path):
         "b.ipynb: a notebook of r",
         "d.ipynb: no whole JSON",
     ]
+
+
+def test_odd_values_are_told_or_passed_over(tmp_path):
+    check_odd_values(
+        tmp_path, "notebooks", notebook(cell(1, "y", RAISED), cell(2, "z", SHOWN, PRINTED))
+    )

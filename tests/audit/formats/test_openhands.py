@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from odd_transcripts import check_odd_values
 
 from knapsack_lib.audit.formats import Problems, read_transcripts
 
@@ -86,3 +87,8 @@ def test_a_line_without_events_is_counted(tmp_path):
     problems = Problems()
     assert len(list(read_transcripts(path, problems=problems))) == 1
     assert problems.lines == ["output.jsonl:2: no list of events"]
+
+
+@pytest.mark.parametrize("events", [EVENTS, PAIRS])
+def test_odd_values_are_told_or_passed_over(tmp_path, events):
+    check_odd_values(tmp_path, "openhands", {"history": events})

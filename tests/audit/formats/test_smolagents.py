@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from odd_transcripts import check_odd_values
 
 from knapsack_lib.audit.formats import Problems, read_transcripts
 
@@ -99,3 +100,8 @@ def test_several_runs_are_several_episodes_and_what_is_none_is_counted(tmp_path)
     found = list(read_transcripts(path, "smolagents", problems))
     assert [len(one.steps) for one in found] == [5, 1, 2]
     assert problems.lines == ["memory.jsonl:3: no steps of smolagents"]
+
+
+@pytest.mark.parametrize("document", [MEMORY, {"steps": MEMORY}])
+def test_odd_values_are_told_or_passed_over(tmp_path, document):
+    check_odd_values(tmp_path, "smolagents", document)
