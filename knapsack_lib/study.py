@@ -323,6 +323,7 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
                 judges=True,
             ),
             Stage("06_explore", sourced=True),
+            Stage("07_in_the_wild", seeded=False, sourced=True),
         )
     }
 )

@@ -10,6 +10,9 @@ The plan (results/in-the-wild/plan.yaml) holds the pairs, the checks and the pre
 
 from __future__ import annotations
 
+import gzip
+import io
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -24,9 +27,19 @@ from knapsack_lib.audit.tally import Tally, counts_of
 from knapsack_lib.audit.transcripts import Transcript
 from knapsack_lib.audit.verdict import verdict_of
 from knapsack_lib.errors import UserError
+from knapsack_lib.files import shown, write_whole
 from knapsack_lib.seeds import named_seed
 
-__all__ = ["CHECKS", "counts_frame", "load_plan", "models_table", "pairs_table"]
+__all__ = [
+    "CHECKS",
+    "counts_frame",
+    "load_plan",
+    "models_table",
+    "pairs_in_words",
+    "pairs_table",
+    "read_counts",
+    "write_counts",
+]
 
 COUNTS = (
     "blocks",
@@ -54,6 +67,7 @@ CHECKS = {
     "data and functions alone": ("relies_held", "later", "imports, which are quickly said again"),
 }
 RESAMPLES = 10_000
+LEAST_TASKS = 50  # for a check to count
 
 
 def counts_frame(transcripts: Iterable[Transcript]) -> pd.DataFrame:
@@ -95,6 +109,21 @@ def _checked(uses: Sequence[BlockUse]) -> dict[str, int]:
     }
 
 
+def write_counts(counts: pd.DataFrame, path: Path) -> Path:
+    """The rows as a compressed CSV, the same bytes for the same rows."""
+    text = counts.to_csv(index=False, lineterminator="\n").encode()
+    return write_whole(path, [gzip.compress(text, mtime=0)])
+
+
+def read_counts(path: Path) -> pd.DataFrame:
+    """Rows as `write_counts` left them. Raises UserError where there are none."""
+    try:
+        text = gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{shown(path)} cannot be read ({error})") from None
+    return pd.read_csv(io.BytesIO(text), dtype={"item": str}, keep_default_na=False)
+
+
 def models_table(counts: pd.DataFrame) -> pd.DataFrame:
     """A row per model: episodes, blocks, share of later blocks that rely and that restate, each with
     its 95% interval over episodes, and the verdict; most reliant first."""
@@ -132,7 +161,8 @@ def load_plan(path: Path) -> dict[str, Any]:
 
 def pairs_table(counts: pd.DataFrame, plan: Mapping[str, Any], seed: int = 1) -> pd.DataFrame:
     """A row per pair and check: the base's share, the trained model's, and the difference with a 95%
-    percentile interval over tasks (both models' episodes of a task are drawn together)."""
+    percentile interval over tasks (both models' episodes of a task are drawn together), and whether
+    the pair is told apart by the plan's rule."""
     rows = []
     for pair in plan["pairs"]:
         both = _paired(counts, pair["trained"], pair["base"])
@@ -150,19 +180,42 @@ def pairs_table(counts: pd.DataFrame, plan: Mapping[str, Any], seed: int = 1) ->
                     **estimate,
                 }
             )
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table.assign(told_apart=_told_apart(table))
+
+
+def pairs_in_words(pairs: pd.DataFrame) -> pd.DataFrame:
+    """A row per pair, and a column per check with the difference in points: +20 [+13, +26]."""
+    said = [
+        f"{100 * row.difference:+.0f} [{100 * row.low:+.0f}, {100 * row.high:+.0f}]"
+        if row.low == row.low
+        else f"{row.tasks} tasks"
+        for row in pairs.itertuples()
+    ]
+    index = ["kind", "base", "trained", "told_apart"]
+    wide = pairs.assign(said=said).pivot(index=index, columns="check", values="said")
+    return wide[list(CHECKS)].reset_index().rename(columns={"told_apart": "told apart"})
+
+
+def _told_apart(table: pd.DataFrame) -> list[bool]:
+    """The plan's rule, of each row's pair: every interval that enough tasks are left for lies on one
+    side of 0, and all on the same."""
+    judged = table[table["tasks"] >= LEAST_TASKS]
+    sides = np.sign(judged["low"]) * (np.sign(judged["low"]) == np.sign(judged["high"]))
+    one = sides.groupby([judged["trained"], judged["base"]]).agg(["min", "max"])
+    holds = ((one["min"] == one["max"]) & (one["min"] != 0)).to_dict()
+    return [
+        bool(holds.get((trained, base)))
+        for trained, base in zip(table.trained, table.base, strict=True)
+    ]
 
 
 def _paired(counts: pd.DataFrame, trained: str, base: str) -> pd.DataFrame:
     known = set(counts["model"])
     if missing := [name for name in (trained, base) if name not in known]:
         raise UserError(f"the plan names {missing[0]}, of which there are no episodes")
-    key = ["task", "item"]
-    one, other = (
-        counts[counts["model"] == name].drop(columns="model").set_index(key)
-        for name in (trained, base)
-    )
-    return one.join(other, how="inner", lsuffix="_trained", rsuffix="_base").reset_index()
+    one, other = (counts[counts["model"] == name].drop(columns="model") for name in (trained, base))
+    return one.merge(other, on=["task", "item"], suffixes=("_trained", "_base"))
 
 
 def _difference(both: pd.DataFrame, part: str, whole: str, seed: int) -> dict[str, float]:
@@ -177,7 +230,9 @@ def _difference(both: pd.DataFrame, part: str, whole: str, seed: int) -> dict[st
     with np.errstate(invalid="ignore", divide="ignore"):
         shares = drawn[:, [0, 2]] / drawn[:, [1, 3]]
         trained, base = sums.sum(0)[[0, 2]] / sums.sum(0)[[1, 3]]
-    low, high = np.nanquantile(shares[:, 0] - shares[:, 1], [0.025, 0.975])
+    gaps = shares[:, 0] - shares[:, 1]
+    known = gaps[~np.isnan(gaps)]  # no block at all was drawn of one of the two
+    low, high = np.quantile(known, [0.025, 0.975]) if len(known) else (np.nan, np.nan)
     return {
         "base_share": base,
         "trained_share": trained,
