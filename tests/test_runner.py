@@ -274,6 +274,14 @@ def test_a_failed_notebook_is_one_line_and_never_the_output(project):
     assert '"gate not reached"' in (project / copy).read_text(encoding="utf-8")
 
 
+def test_a_failure_is_one_where_whoever_started_the_run_ignores_its_children(project):
+    notebook(project, "01_generate", "assert 1 > 2, 'gate not reached'")
+    ignoring = {"preexec_fn": lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN)}
+    with run_first_stage(project, **ignoring) as child:
+        lines = child.stdout.read().splitlines()
+    assert child.returncode == 1 and "failed: AssertionError: gate not reached" in lines[-1]
+
+
 def test_a_users_mistake_in_a_notebook_is_shown_as_its_line_alone(project):
     text = "from knapsack_lib.errors import UserError\nraise UserError('raise limits.turns')"
     notebook(project, "01_generate", text)

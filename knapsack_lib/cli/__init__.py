@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import signal
 import sys
 
 import click
@@ -30,6 +31,7 @@ COMMANDS = {  # name -> module below this one, name in it; imported when it is a
     "stats": ("exchange", "stats"),
     "compare": ("exchange", "compare"),
     "table": ("exchange", "table"),
+    "convert": ("convert", "convert"),
     "import": ("exchange", "import_"),
     "export": ("exchange", "export"),
 }
@@ -54,6 +56,8 @@ def knapsack() -> None:
 def main() -> None:
     """Run the command; a user's mistake, and what the file system refuses, is one line and exit
     code 2."""
+    # Where whoever started us ignores its children, a step that fails would look as one that is done.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a letter that a terminal lacks stops nothing
             stream.reconfigure(errors="replace")

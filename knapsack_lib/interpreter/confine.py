@@ -71,6 +71,15 @@ class Confinement:
                 raise Unavailable(name, f"{by}: {error.strerror}; {why}") from None
         self._filter = filter_program() if "syscalls" in self.active else b""
 
+    def check_memory(self, memory: int) -> None:
+        """Raises Unavailable where this process may have less than a child is to get."""
+        most = resource.getrlimit(resource.RLIMIT_AS)[1]
+        if "limits" in self.active and most != resource.RLIM_INFINITY and most < memory:
+            raise Unavailable(
+                "limits",
+                f"a process may have {most >> 20} MB here, see ulimit -v, and limits.memory_mb is {memory >> 20}",
+            )
+
     def close_to_others(self) -> None:
         """No other child reads, writes or traces this one by way of /proc: all have the same user,
         and a pipe is no file that Landlock guards. The filter refuses to undo it; copies have it

@@ -56,6 +56,7 @@ def main(
     try:
         trees = [tree for *_, trees in packages for tree in trees]
         parent.bounds = modules.confine.Confinement(without, trees)
+        parent.bounds.check_memory(memory)
         modules.imports.import_packages(packages, memory, parent.size)
     except modules.imports.Lack as lack:
         return modules.wire.send(control, {"missing": "packages", "why": str(lack)})
@@ -246,6 +247,7 @@ if __name__ == "__main__":
     # What an interactive Python offers; without site it does not exist.
     setattr(builtins, "exit", sys.exit)  # noqa: B010
     signal.signal(signal.SIGALRM, raise_timeout)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, no child can be waited for
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the host, which then ends us
     number, most, chosen = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
     main(socket.socket(fileno=int(number)), int(most), tuple(chosen["without"]), chosen["packages"])

@@ -4,6 +4,9 @@ memory that are its own."""
 import gc
 import os
 import resource
+import signal
+import subprocess
+import sys
 import time
 from unittest.mock import Mock
 
@@ -189,3 +192,35 @@ def test_arguments_of_calls_past_the_limit_are_recorded_only_when_they_are_short
     seen = steps(pool, "reset", block)[0]
     assert seen.stdout == "at most 4 tool calls in one turn\n" * 2
     assert [c.args for c in seen.tool_calls] == [["x"]] * 4 + [["xxxxx"], []]
+
+
+STARTED = """
+from knapsack_lib.errors import UserError
+from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
+from knapsack_lib.profiles import load_profile
+try:
+    with Pool(load_profile("smoke").limits) as pool:
+        with Interpreter(pool, persistence_named("persistent"), {}, 1) as interpreter:
+            interpreter.run("import os\\nos._exit(3)")
+            print(interpreter.run("print(6 * 7)").stdout)
+except UserError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        (lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN), "42"),
+        (
+            lambda: resource.setrlimit(resource.RLIMIT_AS, (300 << 20, 300 << 20)),
+            "cannot protect limits on this machine (a process may have 300 MB here, see ulimit -v, ",
+        ),
+    ],
+    ids=["children ignored", "less memory than a block is to have"],
+)
+def test_what_the_host_was_started_with_is_coped_with_or_said(left, said):
+    done = subprocess.run(
+        [sys.executable, "-c", STARTED], preexec_fn=left, capture_output=True, text=True
+    )
+    assert said in done.stdout and done.stdout.strip().count("\n") == 0, done.stderr
