@@ -10,6 +10,7 @@ Paths are relative to the project, hashes are SHA-256.
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 from collections.abc import Mapping
@@ -41,6 +42,8 @@ PACKAGES = (
     "seaborn",
     "papermill",
 )
+# Environment variables by which a hook of git names the checkout that it belongs to
+ANOTHER_CHECKOUT = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX")
 SOURCES = ("knapsack_lib", "notebooks", "params", "pyproject.toml", "constraints.txt")
 
 
@@ -104,7 +107,8 @@ def environment_stamp(profile: Profile | None = None) -> dict[str, Any]:
 
 
 def _commit() -> tuple[str, bool | str]:
-    """(commit, whether sources differ from it); "unknown" outside a checkout or without git.
+    """(commit, whether sources differ from it); "unknown" outside a checkout of the project or
+    without git.
 
     Only sources count: a run that writes its own figures into the repository does not make itself
     dirty.
@@ -112,11 +116,17 @@ def _commit() -> tuple[str, bool | str]:
     try:
         head = _git("rev-parse", "HEAD")
         changes = _git("status", "--porcelain", "--", *SOURCES)
+        tracked = _git("ls-files", "--", "params")
     except (OSError, subprocess.CalledProcessError):
+        return "unknown", "unknown"
+    if not tracked:  # a downloaded copy in a checkout of something else
         return "unknown", "unknown"
     return head, bool(changes)
 
 
 def _git(*words: str) -> str:
     command = ["git", "-C", str(project_root()), *words]
-    return subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout.strip()
+    ours = {name: value for name, value in os.environ.items() if name not in ANOTHER_CHECKOUT}
+    return subprocess.run(
+        command, check=True, capture_output=True, encoding="utf-8", env=ours
+    ).stdout.strip()

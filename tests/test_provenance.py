@@ -34,6 +34,30 @@ def test_outside_a_checkout_the_commit_is_unknown(project, monkeypatch):
     assert provenance(run, {})["dirty"] == "unknown"
 
 
+def test_a_downloaded_copy_in_a_checkout_of_something_else_is_in_none(project, monkeypatch):
+    def git(*words):
+        who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+        subprocess.run(["git", "-C", str(project.parent), *who, *words], check=True)
+
+    git("init", "-q")
+    git("commit", "-q", "--allow-empty", "-m", "of something else")
+    inner = project.parent / "inner"
+    project.rename(inner)
+    monkeypatch.setenv("KNAPSACK_ROOT", str(inner))
+    made = provenance(load_profile("smoke").run(), {})
+    assert (made["commit"], made["dirty"]) == ("unknown", "unknown")
+
+
+def test_a_hook_of_another_checkout_does_not_lend_its_commit(project, monkeypatch):
+    another = project / "another"
+    subprocess.run(["git", "init", "-q", str(another)], check=True)
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    commit = ["commit", "-q", "--allow-empty", "-m", "another"]
+    subprocess.run(["git", "-C", str(another), *who, *commit], check=True)
+    monkeypatch.setenv("GIT_DIR", str(another / ".git"))
+    assert provenance(load_profile("smoke").run(), {})["commit"] == "unknown"
+
+
 def test_in_a_checkout_the_commit_and_changed_sources_are_recorded(project):
     def git(*words):
         who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
