@@ -8,6 +8,8 @@ A profile is the whole experimental setting: nothing else in the library holds a
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -230,8 +232,28 @@ def _settings(path: Path, above: tuple[Path, ...] = ()) -> Any:
     return {**given, "published": False, "name": path.stem, **data}
 
 
+class _Plain(yaml.SafeLoader):
+    """Without what YAML takes for something else than is meant: of a key that stands twice the
+    last, of 010 eight, of 1:30 ninety."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        for key, count in keys.items():
+            if count > 1 and key != "<<":
+                raise yaml.YAMLError(f"{key} stands {count} times in one section")
+        return super().construct_mapping(node, deep)
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        if re.match(r"[-+]?(0[0-7_]|.*:)", node.value):
+            raise yaml.YAMLError(f"{node.value} is no plain number; write its digits, or quote it")
+        return super().construct_yaml_int(node)
+
+
+_Plain.add_constructor("tag:yaml.org,2002:int", _Plain.construct_yaml_int)
+
+
 def _read_yaml(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, ValueError) as error:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Plain)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from None

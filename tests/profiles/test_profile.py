@@ -165,6 +165,10 @@ def test_a_wrong_setting_is_one_line_that_names_file_and_key(project, change, wh
         "\udcff",
         "like: bad",
         "like: empty",
+        "like: smoke\nseed: 1\nseed: 2",
+        "like: smoke\nseed: 010",
+        "like: smoke\nseed: 1:30",
+        "seed: " + "[" * 5000,
     ],
 )
 def test_a_file_that_is_no_profile_is_one_line(project, text):
