@@ -18,8 +18,7 @@ from knapsack_lib.errors import UserError
 
 __all__ = [
     "NO_LOCK",
-    "NO_RIGHT",
-    "NO_SPACE",
+    "REFUSALS",
     "digest_of",
     "only_one",
     "path_digest",
@@ -37,6 +36,7 @@ NO_LOCK = (
 # What a file system refuses, whatever the program does: no space, no right to write
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 NO_RIGHT = (errno.EROFS, errno.EACCES, errno.EPERM)
+REFUSALS = (*NO_SPACE, *NO_RIGHT, errno.ENAMETOOLONG)
 # Of an output: clocks, half episodes, the commit, and what keeps other writers out.
 UNCOMPARED = ("timings.jsonl", "turns.jsonl", "provenance.json", "current", ".lock")
 
@@ -78,11 +78,12 @@ def refusal(error: OSError, place: Path | None = None) -> str:
 
 @contextmanager
 def refused_in_one_line(place: Path) -> Iterator[None]:
-    """Around what writes to `place`: a full disk, or no right to write there, is a UserError."""
+    """Around what writes to `place`: a full disk, no right to write there, or too long a name is a
+    UserError."""
     try:
         yield
     except OSError as error:
-        if error.errno not in (*NO_SPACE, *NO_RIGHT):
+        if error.errno not in REFUSALS:
             raise
         raise UserError(refusal(error, place)) from None
 
@@ -93,7 +94,8 @@ def write_whole(path: Path, content: str | bytes | Iterable[bytes]) -> Path:
     Text is UTF-8 with plain newlines, whatever the machine's language. Folders are made. Raises UserError when the disk
     is full or may not be written; nothing is left behind then.
     """
-    part = path.with_name(f"{path.name}.part")
+    # Two writers at once have a file each: the last one to end wins, whole.
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     parts = (
         [content.encode()]
         if isinstance(content, str)

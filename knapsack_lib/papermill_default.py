@@ -23,8 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from knapsack_lib.errors import UserError
 from knapsack_lib.files import (
-    NO_RIGHT,
-    NO_SPACE,
+    REFUSALS,
     only_one,
     project_root,
     refusal,
@@ -49,6 +48,7 @@ __all__ = [
 KERNEL_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",  # set by a user, it would count more than the first
     "TOKENIZERS_PARALLELISM": "false",
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_VERBOSITY": "error",
@@ -113,11 +113,18 @@ class Engine:
     ) -> Any:
         """As papermill's own; while it runs the notebook is <name>.part.ipynb, after an error
         <name>.failed.ipynb."""
+        from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
         from papermill.engines import NBClientEngine
         from papermill.execute import raise_for_execution_errors
 
         from knapsack_lib.study import forget_key, record_key
 
+        try:
+            KernelSpecManager().get_kernel_spec(kernel_name)
+        except NoSuchKernel:
+            raise UserError(
+                f"there is no kernel {kernel_name}; name one that jupyter kernelspec list shows, as -k python3"
+            ) from None
         record = nb.metadata.papermill
         output = Path(record["output_path"]).absolute()
         part, failed = output.with_name(f"{output.stem}.part.ipynb"), failed_copy(output)
@@ -174,6 +181,9 @@ def _shown(path: Path) -> str:
 def _prepare_kernel_environment() -> None:
     os.environ.update(KERNEL_ENVIRONMENT)
     os.environ.setdefault(FEED, os.devnull)  # no bars inside the executed notebook
+    # What users have their own sessions start with would change what a notebook finds and shows.
+    os.environ["IPYTHONDIR"] = str(project_root() / "runs" / ".ipython")
+    os.environ.pop("PYTHONSTARTUP", None)
     if not os.access(os.path.expanduser("~"), os.W_OK):
         # Else matplotlib looks for another place, and names it in the executed notebook.
         os.environ.setdefault("MPLCONFIGDIR", str(project_root() / "runs" / ".matplotlib"))
@@ -282,7 +292,7 @@ def _parameters(options: Mapping[str, Any]) -> dict[str, Any]:
         texts += [Path(name).read_bytes() for name in options["parameters_file"]]
         for text in [*texts, *options["parameters_yaml"]]:
             given.update(yaml.safe_load(text) or {})
-    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
         raise UserError(
             f"the parameters given as YAML cannot be read: {' '.join(str(error).split())}"
         ) from None
@@ -320,7 +330,7 @@ def _say_one_line(
     """For sys.excepthook: a mistake that a user can fix is one line; anything else keeps its traceback."""
     if isinstance(error, UserError):
         print(error, file=sys.stderr)
-    elif isinstance(error, OSError) and error.errno in (*NO_SPACE, *NO_RIGHT):
+    elif isinstance(error, OSError) and error.errno in REFUSALS:
         print(refusal(error), file=sys.stderr)
     elif kind.__name__ == "PapermillExecutionError" and getattr(error, "ename", "") == "UserError":
         print(getattr(error, "evalue", error), file=sys.stderr)
@@ -334,6 +344,7 @@ def _at_start() -> None:
         os.fstat(0)
     except OSError:  # papermill asks what its input is and would stop here when that was closed
         os.open(os.devnull, os.O_RDONLY)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a kernel that died is to be heard of
     options = _parse(sys.argv[1:])
     if options is None or not options["paths"] or not _is_ours(Path(options["paths"][0])):
         return

@@ -80,6 +80,27 @@ def test_a_kill_at_any_moment_leaves_the_old_content_or_the_new(tmp_path):
         assert path.read_bytes() in (b"a" * 500_000, b"b" * 500_000)
 
 
+SHORT_AND_LONG = """
+import sys
+from pathlib import Path
+from knapsack_lib.files import write_whole
+for _ in range(200):
+    write_whole(Path(sys.argv[1]), [sys.argv[2].encode() * 1000] * int(sys.argv[3]))
+"""
+
+
+def test_of_two_writers_at_once_one_wins_whole(tmp_path):
+    path, whole = tmp_path / "file", {b"a" * 50_000, b"b" * 90_000}
+    writers = [
+        subprocess.Popen([sys.executable, "-c", SHORT_AND_LONG, str(path), letter, count])
+        for letter, count in (("a", "50"), ("b", "90"))
+    ]
+    while any(writer.poll() is None for writer in writers):
+        assert not path.exists() or path.read_bytes() in whole
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
+
+
 # Digests ------------------------------------------------------------------------------------------
 
 

@@ -219,6 +219,8 @@ def test_other_notebooks_are_left_alone(project):
             ["-p", "profile", "poket"],
             "profile 'poket' has no file poket.yaml in params/; choose one of: pocket",
         ),
+        (["-y", "seed: " + "[" * 5000], "the parameters given as YAML cannot be read: "),
+        (["-p", "train", "base", "-p", "seed", "9" * 300], "File name too long; give another path"),
         (["-r", "seed", "3"], "seed = '3' is not a whole number from 0 up"),
         (["-y", "{train: ["], "the parameters given as YAML cannot be read: "),
         (
@@ -253,6 +255,29 @@ def test_another_error_keeps_its_traceback_and_the_old_output(project):
     assert "ZeroDivisionError" in (project / MADE).with_name(
         f"{Path(MADE).stem}.failed.ipynb"
     ).read_text(encoding="utf-8")
+
+
+def test_what_users_start_their_own_sessions_with_is_not_run(project, monkeypatch):
+    """It would bring in names, which look like parameters, and change what cells show."""
+    profile = project / "home" / "profile_default"
+    (profile / "startup").mkdir(parents=True)
+    mine = profile / "startup" / "mine.py"
+    mine.write_text("answer = 42\n", encoding="utf-8")
+    shows_all = "c.InteractiveShell.ast_node_interactivity = 'all'\n"
+    (profile / "ipython_config.py").write_text(shows_all, encoding="utf-8")
+    write_notebook(project / CELL, PARAMETERS, CHECK, '"first"\n"second"')
+    monkeypatch.setenv("IPYTHONDIR", str(profile.parent))
+    monkeypatch.setenv("PYTHONSTARTUP", str(mine))
+    done = command(*TYPED)
+    assert done.returncode == 0, done.stderr
+    last = json.loads((project / MADE).read_text(encoding="utf-8"))["cells"][-1]
+    assert [output["data"]["text/plain"] for output in last["outputs"]] == [["'second'"]]
+
+
+def test_a_kernel_that_is_not_installed_is_one_line(project):
+    done = command(*TYPED, "-k", "no-such-kernel")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "there is no kernel no-such-kernel" in done.stderr.splitlines()[-1]
 
 
 def test_every_way_to_give_a_parameter_names_the_output(project):
