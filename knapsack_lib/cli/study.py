@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -136,7 +138,12 @@ def clean(study: Run) -> None:
     \b
     Example:  knapsack clean --profile smoke
     """
-    shutil.rmtree(study.root, ignore_errors=True)
+    if study.root.is_symlink():  # what it leads to may be no run
+        raise UserError(
+            f"{shown(study.root)} is a link to {os.readlink(study.root)}; remove that folder and the link yourself"
+        )
+    with suppress(FileNotFoundError):
+        shutil.rmtree(study.root)
     click.echo(f"removed {shown(study.root)}")
 
 

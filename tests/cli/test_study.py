@@ -144,6 +144,16 @@ def test_clean_removes_the_run_of_one_profile_and_seed_and_nothing_else(study):
     assert shown("clean") == "removed runs/pocket\n"  # what is not there needs no removing
 
 
+def test_a_run_that_is_a_link_is_left_to_whoever_made_it(study, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (study / "runs").mkdir()
+    (study / "runs" / "smoke").symlink_to(elsewhere)
+    done = CliRunner().invoke(knapsack, ["clean", "--profile", "smoke"])
+    assert isinstance(done.exception, UserError) and "runs/smoke is a link" in str(done.exception)
+    assert elsewhere.is_dir() and (study / "runs" / "smoke").is_symlink()
+
+
 # pages --------------------------------------------------------------------------------------------
 
 
