@@ -1,5 +1,7 @@
 """What a model is served is what it would be trained on, and the arms differ in persistence alone."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -170,6 +172,16 @@ def test_a_conversation_without_loss_is_refused(chat, traces):
     example = encode_episode(chat, traces["reset"][0])
     with pytest.raises(AssertionError, match="no token that carries loss"):
         check_mask([example, type(example)(example.input_ids, [0] * len(example.mask))])
+
+
+def test_a_conversation_without_loss_is_refused_by_a_python_without_assertions_too():
+    code = (
+        "from knapsack_lib.training.examples import TokenizedEpisode, check_mask\n"
+        "try: check_mask([TokenizedEpisode([1], [0])])\n"
+        "except AssertionError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-O", "-c", code], capture_output=True, text=True)
+    assert done.stdout == "conversation 0 has no token that carries loss\n", done.stderr
 
 
 class _Stateless:
