@@ -10,6 +10,7 @@ unsloth` takes model and trainer class from unsloth.py; all else here is shared.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterable
 from operator import itemgetter
 from pathlib import Path
@@ -44,6 +45,18 @@ from knapsack_lib.training.optimizers import muon_with_adamw
 
 __all__ = ["LAYERS", "Rows", "build_trainer", "dataset", "hold", "row_order"]
 
+# Environment variables, by their beginnings, from which accelerate would take another precision, or
+# wait for other processes: what a launcher has left there
+LAUNCHERS = (
+    "ACCELERATE_",
+    "RANK",
+    "WORLD_SIZE",
+    "LOCAL_RANK",
+    "LOCAL_WORLD_SIZE",
+    "PMI_",
+    "OMPI_COMM_",
+    "MV2_COMM_",
+)
 LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
@@ -59,6 +72,8 @@ def build_trainer(
 
     Raises UserError when the stack that the profile names is not installed.
     """
+    for name in [name for name in os.environ if name.startswith(LAUNCHERS)]:
+        del os.environ[name]  # the profile alone says how it is trained, by one process
     setting, base = run.profile.training, trained_base(run.profile)
     # The same in both arms: the same initial adapter.
     seed = run.training_seed("fine-tune", train_seed) % 2**31

@@ -1,5 +1,6 @@
 """What the trainer is given: labels, rows, order, schedule."""
 
+import os
 from collections import Counter
 
 import pytest
@@ -33,6 +34,17 @@ def test_labels_are_the_masks_of_the_conversations(scratch):
         assert row["labels"] == [
             i if learn else -100 for i, learn in zip(example.input_ids, example.mask, strict=True)
         ]
+
+
+@pytest.mark.parametrize(
+    "left", [{"ACCELERATE_MIXED_PRECISION": "fp16"}, {"WORLD_SIZE": "2", "RANK": "0"}]
+)
+def test_what_a_launcher_left_in_the_environment_changes_no_training(scratch, monkeypatch, left):
+    for name, value in left.items():
+        monkeypatch.setenv(name, value)
+    run = scratch("launched", bf16=False)
+    trainer = build_trainer(run, 1, run.root / "work", tokenized_traces(run, RESET))
+    assert trainer.args.mixed_precision == "no" and not set(left) & set(os.environ)
 
 
 @pytest.mark.parametrize("in_one_row", [False, True])
