@@ -23,7 +23,16 @@ __all__ = ["ID", "base_folder", "fetched"]
 
 ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(?:@[\w./-]+)?")
 WANTED = {
-    "dataset": ["*.json", "*.jsonl", "*.jsonl.gz", "*.tar", "*.tar.*", "*.tgz", "*.zip"],
+    "dataset": [
+        "*.json",
+        "*.jsonl",
+        "*.jsonl.gz",
+        "*.parquet",
+        "*.tar",
+        "*.tar.*",
+        "*.tgz",
+        "*.zip",
+    ],
     "model": ["*.json", "*.safetensors", "*.jinja", "*.txt", "tokenizer*"],
 }
 
