@@ -24,6 +24,7 @@ import pytest
 from made import leave_first_stage, leave_store
 
 from knapsack_lib.errors import UserError
+from knapsack_lib.machine import cores
 from knapsack_lib.papermill_default import OPTIONS, with_default_output
 from knapsack_lib.profiles import load_profile
 from knapsack_lib.study import resolve
@@ -272,6 +273,17 @@ def test_what_users_start_their_own_sessions_with_is_not_run(project, monkeypatc
     assert done.returncode == 0, done.stderr
     last = json.loads((project / MADE).read_text(encoding="utf-8"))["cells"][-1]
     assert [output["data"]["text/plain"] for output in last["outputs"]] == [["'second'"]]
+
+
+@pytest.mark.skipif(cores() < 2, reason="one core: no library would start more threads")
+def test_a_notebook_computes_with_one_thread_whatever_a_user_has_set(project, monkeypatch):
+    """numpy's OpenBLAS starts its threads when it is loaded, and hears of its own variable first."""
+    threads = 'len(os.listdir("/proc/self/task"))'
+    count = f"import os\nbefore = {threads}\nimport numpy\nprint('more', {threads} - before)"
+    write_notebook(project / CELL, PARAMETERS, count)
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "4")
+    assert command(*TYPED).returncode == 0
+    assert printed(project / MADE) == "more 0\n"
 
 
 def test_a_kernel_that_is_not_installed_is_one_line(project):
