@@ -87,12 +87,13 @@ def with_code(reply: str, old: str, new: str) -> str:
     if old == new or not reply:
         return reply
     _, block = the_block(reply)
+    block = block if block and block.code == old else None
     start, end = (block.start, block.end) if block else (0, len(reply))
     place = reply.find(old, start, end)
-    if place < 0:
+    if place < 0 or not old:
         raise Unproven("reply", "the code does not stand in a reply as it was run")
     found = reply[:place] + new + reply[place + len(old) :]
-    if block is not None and (again := the_block(found)[1]) and again.code != new:
+    if block is not None and getattr(the_block(found)[1], "code", None) != new:
         raise Unproven("reply", "the new code would not be read as one block")
     return found
 
@@ -122,17 +123,18 @@ def _failed_line(seen: Observation) -> int | None:
 def _checked_prefix(past: Past, code: str, held: State, pool: Pool) -> str:
     """What makes the names of a block hold what they held. Values that its statements do not give
     back are written down."""
-    literals: set[str] = set()
+    literals, again = set[str](), set[str]()
     for _ in range(TRIES):
         try:
-            prefix = past.before(code, held, literals)
+            prefix = past.before(code, held, literals, again)
         except Unmade as problem:
             raise Unproven("value", str(problem)) from None
         wrong = _wrong(prefix, held, pool) if prefix.code else set()
-        more = {name for name in wrong if held[name].literal is not None} - prefix.literals
+        more = {name for name in wrong if held[name].literal is not None} - again
         if not more:
             break
-        literals = set(prefix.literals) | more
+        again |= more & prefix.literals
+        literals |= prefix.literals | more
     return prefix.code
 
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 import pickle
 import types
+from typing import Any
 
 ATOMS = (type(None), bool, int, float, complex, str, bytes)
 CONTAINERS = (list, tuple, set, dict)
@@ -16,7 +17,7 @@ MOST_PARTS = 100_000
 MOST_LETTERS = 20_000  # of a value that is written down
 
 
-def looked(names):
+def looked(names: dict[Any, Any]) -> str:
     """Name -> [kind, what is the same as long as the value is, the value as a literal or None, its
     id], in hex, so that nothing of it is taken for a place on a machine and masked."""
     found = {}
@@ -26,7 +27,7 @@ def looked(names):
     return json.dumps(found).encode().hex()
 
 
-def kind_of(value):
+def kind_of(value: Any) -> str:
     if isinstance(value, types.ModuleType):
         return "import"
     if type(value) in ATOMS or type(value) in CONTAINERS:
@@ -39,7 +40,7 @@ def kind_of(value):
     return "import" if isinstance(value, types.BuiltinFunctionType) else "object"
 
 
-def literal_of(value):
+def literal_of(value: Any) -> str | None:
     """None for what Python's own literals do not give back, type for type."""
     try:
         if not is_plain(value, ()):
@@ -50,7 +51,7 @@ def literal_of(value):
     return text if len(text) <= MOST_LETTERS and "nan" not in text and "inf" not in text else None
 
 
-def is_plain(value, around):
+def is_plain(value: Any, around: tuple[int, ...]) -> bool:
     kind = type(value)
     if kind in ATOMS:
         return True
@@ -63,10 +64,11 @@ def is_plain(value, around):
 class Printer:
     """Writes a value down part by part. Objects that cannot be looked into are told by their id."""
 
-    def __init__(self):
-        self.seen, self.parts = {}, 0
+    def __init__(self) -> None:
+        self.seen: dict[int, int] = {}
+        self.parts = 0
 
-    def of(self, value):
+    def of(self, value: Any) -> str:
         self.parts += 1
         kind = type(value)
         if self.parts > MOST_PARTS:
@@ -86,7 +88,7 @@ class Printer:
             return f"module {value.__name__}"
         return self.of_object(value)
 
-    def of_object(self, value):
+    def of_object(self, value: Any) -> str:
         kind = type(value)
         home = getattr(value, "__module__", None)
         if kind is types.FunctionType and home == "__main__":
@@ -112,10 +114,10 @@ class Printer:
             return self.only(value)
         return f"{kind.__module__}.{kind.__qualname__} {hashlib.sha256(text).hexdigest()}"
 
-    def only(self, value):
+    def only(self, value: Any) -> str:
         return f"object {type(value).__name__} {id(value)}"
 
-    def code(self, code):
+    def code(self, code: types.CodeType) -> str:
         """Of a function's body, without the place where it stands."""
         constants = [
             self.code(one) if type(one) is types.CodeType else repr(one) for one in code.co_consts
@@ -125,7 +127,7 @@ class Printer:
         return repr((*parts, *names, code.co_flags, code.co_code, constants))
 
 
-def print_of(value):
+def print_of(value: Any) -> str:
     try:
         text = Printer().of(value)
     except Exception:  # noqa: BLE001 - too large, too deep, or changed by a thread meanwhile

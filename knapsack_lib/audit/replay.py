@@ -193,10 +193,10 @@ def _short(text: str) -> str:
 
 
 def tools_of(transcript: Transcript, task: Task | None = None) -> Mapping[str, Callable[..., Any]]:
-    """Those of a fresh world, or answers from the record; none where no calls are recorded."""
+    """Those of a fresh world, or answers from the record; none where it has no call."""
     if task is not None:
         return family_named(task.family).world(task).tools
-    if all(step.calls is None for step in transcript.steps):
+    if not any(step.calls for step in transcript.steps):
         return {}
     calls = [call for step in transcript.steps for call in step.calls or ()]
     record = _Record(calls)

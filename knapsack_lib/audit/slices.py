@@ -12,7 +12,7 @@ run held stands there as a literal.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from knapsack_lib.analysis.names import names_of
@@ -78,9 +78,16 @@ class Past:
         direct = {*names.needs, *names.perhaps, *names.guarded, *names.later}
         return self.book.closure(direct) & held.keys()
 
-    def before(self, code: str, held: Mapping[str, Held], literals: Iterable[str] = ()) -> Prefix:
+    def before(
+        self,
+        code: str,
+        held: Mapping[str, Held],
+        literals: Iterable[str] = (),
+        again: Collection[str] = (),
+    ) -> Prefix:
         """What to put in front of a block. `held`: what names hold as it begins; `literals`: names
-        that are to be written down. Raises Unmade."""
+        that are to be written down, and `again` those of them that repeated statements change.
+        Raises Unmade."""
         wanted, given = self.needed(code, held), set(literals)
         while True:
             self._add_aliases(wanted, given, held)
@@ -91,7 +98,11 @@ class Past:
                 continue
             later = self.book.closure(name for one in chosen for name in one.later) & held.keys()
             if later <= wanted:
-                return Prefix(_text(chosen, given, held), frozenset(wanted), frozenset(given))
+                return Prefix(
+                    _text(chosen, given, given.intersection(again), held),
+                    frozenset(wanted),
+                    frozenset(given),
+                )
             wanted |= later
 
     def _add_aliases(self, wanted: set[str], given: set[str], held: Mapping[str, Held]) -> None:
@@ -134,14 +145,16 @@ class Past:
         return chosen[::-1], blocked
 
 
-def _text(chosen: list[Statement], given: set[str], held: Mapping[str, Held]) -> str:
-    """Imports, then literals, then the rest in its order. A literal of a name that a statement changes
-    stands after the last that does."""
+def _text(
+    chosen: list[Statement], given: set[str], again: set[str], held: Mapping[str, Held]
+) -> str:
+    """Imports, then literals, then the rest in its order; those of `again` once more after the last
+    statement that may have changed them."""
     first = [one for one in chosen if one.is_import]
     rest = [one for one in chosen if not one.is_import]
-    last = {name: n for n, one in enumerate(rest) for name in one.affects & given}
+    last = {name: n for n, one in enumerate(rest) for name in one.affects & again}
     lines = [one.text for one in sorted(first, key=lambda one: "__future__" not in one.text)]
-    lines += _literals(given - last.keys(), held)
+    lines += _literals(given, held)
     for number, one in enumerate(rest):
         lines.append(one.text)
         lines += _literals({name for name, place in last.items() if place == number}, held)

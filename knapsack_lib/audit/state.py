@@ -5,6 +5,7 @@ held = state_of(interpreter)      # {"x": Held(kind="data", mark="int 1", litera
 
 from __future__ import annotations
 
+import ast
 import json
 import marshal
 from functools import cache
@@ -51,6 +52,15 @@ def state_of(interpreter: Interpreter) -> dict[str, Held]:
     said = interpreter.run(_question()).stdout.strip()
     try:
         found = json.loads(bytes.fromhex(said))
-    except ValueError:
+        return {str(name): _held(*values) for name, values in found.items()}
+    except (ValueError, TypeError, AttributeError, RecursionError):  # the child may say anything
         return {}
-    return {name: Held(*values) for name, values in found.items()}
+
+
+def _held(kind: str, mark: str, literal: str | None, place: int) -> Held:
+    if literal is not None:
+        try:
+            ast.literal_eval(literal)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            literal = None
+    return Held(str(kind), str(mark), literal, int(place))
