@@ -19,7 +19,7 @@ def check_odd_values(tmp_path, format, whole):
     every = [(place, odd) for place in _places(whole) for odd in ODD]
     lines = [whole] + [_with(whole, *one) for one in draw.sample(every, min(len(every), TRIED))]
     path = tmp_path / "x.jsonl"
-    path.write_text("\n".join(map(json.dumps, lines)))
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     problems = Problems()
     found = list(read_transcripts(path, format, problems))
     assert len(found) + problems.count >= len(lines)
@@ -28,7 +28,7 @@ def check_odd_values(tmp_path, format, whole):
         for step in transcript.steps:
             _check(step)
     for line in lines[::20]:
-        path.write_text(json.dumps(line))
+        path.write_text(json.dumps(line), encoding="utf-8")
         try:
             list(read_transcripts(path))  # nor does one that is only asked whether it is its own
         except UserError as error:

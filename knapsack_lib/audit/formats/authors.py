@@ -19,6 +19,7 @@ from knapsack_lib.episodes import Episode
 from knapsack_lib.profiles import Cell
 from knapsack_lib.published.chats import read_chats
 from knapsack_lib.published.episodes import ANY_CELL, to_episode
+from knapsack_lib.published.layout import known_families
 from knapsack_lib.published.records import Record
 
 IMPORTED = frozenset({"json"})  # their blocks use it, and none imports it
@@ -68,5 +69,5 @@ FORMAT = Format(
     read,
     keys=(frozenset({"events", "summary"}),),
     knows=knows,
-    beside=r"(^|/)(knapsack|navigation|rule_diagnosis)-[^/]*\.json$|(^|/)summary\.json$",
+    beside=rf"(^|/)(({'|'.join(known_families())})-[^/]*|summary)\.json$",
 )

@@ -69,7 +69,9 @@ class Sample:
         names = ", ".join(repr(name)[1:-1][:40] for name in sorted(self.names)[:8])
         if names:
             return f"{SAID[self.kind]} whose first object has {names}"
-        if self.kind in ("json", "jsonl") and self.first is not None:
+        if self.kind in ("json", "jsonl"):
+            if self.first is None:
+                return "an empty file"
             return f"{SAID[self.kind]} that begins with a {type(self.first).__name__}"
         return SAID[self.kind]
 
@@ -90,20 +92,20 @@ class File:
         source = self.inside or self.path
         return Place(self.name, folders_above(source) if source else ())
 
-    def open(self) -> IO[bytes]:
-        """Unpacked, where it is packed with gzip."""
+    def unpacked(self) -> IO[bytes]:
+        """Its bytes, without gzip."""
         file = self.opened()
         packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
         if not packed:
             return file
-        unpacked: Any = gzip.GzipFile(fileobj=file)
-        unpacked.myfileobj = file  # is closed with it
-        return unpacked
+        inner: Any = gzip.GzipFile(fileobj=file)
+        inner.myfileobj = file  # is closed with it
+        return inner
 
     @cached_property
     def kind(self) -> str:
-        with self.open() as file:
+        with self.unpacked() as file:
             head = file.read(4096)
         found = next((kind for mark, kind in KINDS.items() if head.startswith(mark)), "")
         if found:
@@ -118,7 +120,7 @@ class File:
         another follows."""
         if LINES.search(self.name):
             return True
-        with _text(self.open()) as text:
+        with _text(self.unpacked()) as text:
             first = _loaded(next((line for line in text if line.strip()), ""))
             if isinstance(first, ValueError):
                 return False
@@ -130,7 +132,7 @@ class File:
     @cached_property
     def document(self) -> Any:
         """Of a file that is one JSON value. Raises UserError."""
-        with _text(self.open()) as text:
+        with _text(self.unpacked()) as text:
             found = _loaded(text.read())
         if isinstance(found, ValueError):
             raise UserError(f"{shown_name(self.name)}: no whole JSON ({shown_name(found)})")
@@ -151,7 +153,7 @@ class File:
 
     def _members(self) -> list[str]:
         try:
-            with self.open() as file, zipfile.ZipFile(file) as archive:
+            with self.unpacked() as file, zipfile.ZipFile(file) as archive:
                 return archive.namelist()
         except (zipfile.BadZipFile, OSError, ValueError):
             return []
@@ -172,7 +174,7 @@ class File:
 
     def _of_lines(self, bad: Callable[[str], None]) -> Iterator[tuple[str, Any]]:
         name = shown_name(self.name)
-        with _text(self.open()) as text:
+        with _text(self.unpacked()) as text:
             for number, line in enumerate(text, start=1):
                 if not line.strip():
                     continue
@@ -193,7 +195,7 @@ class File:
             ) from None
         number = 0
         try:
-            with self.open() as file:
+            with self.unpacked() as file:
                 for batch in _batches(file, self.kind, reader):
                     for row in batch.to_pylist():
                         number += 1

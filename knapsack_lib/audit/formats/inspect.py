@@ -42,7 +42,7 @@ def _of_zip(file: File, problems: Problems) -> Iterator[Transcript]:
     where = shown_name(file.name)
     about: Any = None
     try:
-        with file.open() as opened, zipfile.ZipFile(opened) as archive:
+        with file.unpacked() as opened, zipfile.ZipFile(opened) as archive:
             members = {one.filename: one for one in archive.infolist()}
             header = next((members[name] for name in HEADERS if name in members), None)
             if header is not None:

@@ -29,10 +29,12 @@ TRACE = {
 def test_a_trace_is_read_and_what_lies_beside_it_is_passed_over(tmp_path):
     folder = tmp_path / "persistent_stateless_hard" / "knapsack"
     folder.mkdir(parents=True)
-    (folder / "knapsack-7.trace.json").write_text(json.dumps(TRACE))
-    (folder / "knapsack-7.json").write_text('{"status": "completed", "result": {"score": 1}}')
-    (folder / "knapsack-8.json").write_text('{"public": {}, "private": {}}')
-    (folder.parent / "summary.json").write_text("{}")
+    (folder / "knapsack-7.trace.json").write_text(json.dumps(TRACE), encoding="utf-8")
+    (folder / "knapsack-7.json").write_text(
+        '{"status": "completed", "result": {"score": 1}}', encoding="utf-8"
+    )
+    (folder / "knapsack-8.json").write_text('{"public": {}, "private": {}}', encoding="utf-8")
+    (folder.parent / "summary.json").write_text("{}", encoding="utf-8")
     problems = Problems()
     (found,) = read_transcripts(tmp_path, problems=problems)
     assert problems.count == 0
@@ -62,7 +64,7 @@ def test_training_traces_are_read_line_by_line(tmp_path):
         {"role": "user", "content": json.dumps({"error": RAISED})},
     ]
     lines = [json.dumps({"messages": messages})] * 2 + ["{", '{"messages": 7}']
-    (folder / "traces.jsonl").write_text("\n".join(lines))
+    (folder / "traces.jsonl").write_text("\n".join(lines), encoding="utf-8")
     problems = Problems()
     first, second = read_transcripts(tmp_path, problems=problems)
     assert [(one.code, one.error_type, one.line) for one in second.steps] == [

@@ -48,7 +48,10 @@ def test_every_shape_gives_the_block_and_what_came_of_it(tmp_path, shape, kind):
 
         parquet.write_table(arrow.Table.from_pylist(rows), path)
     else:
-        path.write_text(json.dumps(rows) if kind == "json" else "\n".join(map(json.dumps, rows)))
+        path.write_text(
+            json.dumps(rows) if kind == "json" else "\n".join(map(json.dumps, rows)),
+            encoding="utf-8",
+        )
     found = list(read_transcripts(path))
     assert len(found) == 2 and len({one.transcript_id for one in found}) == 2
     (step,) = found[1].steps
@@ -90,7 +93,7 @@ def test_each_tool_call_with_code_is_a_block_with_its_own_answer(tmp_path):
         {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "1"}]},
     ]
     path = tmp_path / "x.jsonl"
-    path.write_text(json.dumps({"messages": messages}) + "\n")
+    path.write_text(json.dumps({"messages": messages}) + "\n", encoding="utf-8")
     (found,) = read_transcripts(path)
     assert [(step.code, step.observation) for step in found.steps] == [
         ("a = 1", "done"),
@@ -101,7 +104,7 @@ def test_each_tool_call_with_code_is_a_block_with_its_own_answer(tmp_path):
 
 def test_a_row_without_messages_is_counted(tmp_path):
     path = tmp_path / "x.jsonl"
-    path.write_text(json.dumps(SHAPES["openai"]) + '\n{"messages": []}\n[1]\n7\n')
+    path.write_text(json.dumps(SHAPES["openai"]) + '\n{"messages": []}\n[1]\n7\n', encoding="utf-8")
     problems = Problems()
     assert len(list(read_transcripts(path, problems=problems))) == 1
     assert problems.count == 3

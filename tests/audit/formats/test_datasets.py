@@ -26,8 +26,10 @@ def test_a_folder_of_the_hub_is_read(tmp_path):
     (tmp_path / "data").mkdir()
     path = tmp_path / "data" / "train-00000-of-00001.parquet"
     parquet.write_table(arrow.Table.from_pylist([ROW] * 300), path)
-    (tmp_path / "README.md").write_text("---\nconfigs: []\n---\n")
-    (tmp_path / "dataset_infos.json").write_text(json.dumps({"default": {"features": {}}}))
+    (tmp_path / "README.md").write_text("---\nconfigs: []\n---\n", encoding="utf-8")
+    (tmp_path / "dataset_infos.json").write_text(
+        json.dumps({"default": {"features": {}}}), encoding="utf-8"
+    )
     problems = Problems()
     assert len(list(read_transcripts(tmp_path, problems=problems))) == 300
     assert problems.count == 0

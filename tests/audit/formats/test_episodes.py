@@ -30,7 +30,9 @@ def test_the_record_says_what_ran_and_what_came_of_it(tmp_path):
     killed = replace(TURN, killed_by="time")
     silent = replace(TURN, parse_status="several_blocks", code=None)
     path = tmp_path / "episodes.jsonl"
-    path.write_text(episode("a", TURN, silent, FAILED, killed).to_line() + "\n{}\n")
+    path.write_text(
+        episode("a", TURN, silent, FAILED, killed).to_line() + "\n{}\n", encoding="utf-8"
+    )
     problems = Problems()
     (found,) = read_transcripts(path, problems=problems)
     assert [(step.code, step.error_type, step.line, step.stopped) for step in found.steps] == [

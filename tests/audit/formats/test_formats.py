@@ -28,12 +28,12 @@ def codes(source, **more):
 
 
 def test_a_folder_may_hold_several_formats_and_litter(tmp_path):
-    (tmp_path / "a.jsonl").write_text(line(CHAT))
-    (tmp_path / "b.jsonl").write_text(line(MINT))
-    (tmp_path / "README.md").write_text("# what this is\n")
+    (tmp_path / "a.jsonl").write_text(line(CHAT), encoding="utf-8")
+    (tmp_path / "b.jsonl").write_text(line(MINT), encoding="utf-8")
+    (tmp_path / "README.md").write_text("# what this is\n", encoding="utf-8")
     (tmp_path / "._a.jsonl").write_bytes(b"\0\5\26\7")
     (tmp_path / ".ipynb_checkpoints").mkdir()
-    (tmp_path / ".ipynb_checkpoints" / "a.jsonl").write_text(line(CHAT))
+    (tmp_path / ".ipynb_checkpoints" / "a.jsonl").write_text(line(CHAT), encoding="utf-8")
     problems = Problems()
     assert codes(tmp_path, problems=problems) == ["x = 1", "y = 2"]
     assert problems.lines == []
@@ -70,7 +70,7 @@ def test_lines_on_stdin_are_read(monkeypatch):
 )
 def test_an_unknown_shape_gets_one_line_with_what_was_found_and_what_is_near(tmp_path, names, said):
     path = tmp_path / "x.jsonl"
-    path.write_text(line(names, names))
+    path.write_text(line(names, names), encoding="utf-8")
     with pytest.raises(UserError) as found:
         list(read_transcripts(path))
     text = str(found.value)
@@ -91,7 +91,7 @@ def test_what_is_no_data_gets_one_line_too(tmp_path):
 
 def test_a_damaged_line_is_counted_and_the_others_are_read(tmp_path):
     path = tmp_path / "x.jsonl"
-    path.write_text("{broken\n" + line(CHAT) + '{"messages": [{"role": "assi')
+    path.write_text("{broken\n" + line(CHAT) + '{"messages": [{"role": "assi', encoding="utf-8")
     problems = Problems()
     assert codes(path, problems=problems) == ["x = 1"]
     assert problems.count == 2
@@ -100,7 +100,7 @@ def test_a_damaged_line_is_counted_and_the_others_are_read(tmp_path):
 
 def test_no_more_than_one_line_is_read_before_an_episode_is_given(tmp_path):
     path = tmp_path / "x.jsonl"
-    path.write_text(line(CHAT) + "x" * 300_000 + "\n" + line(CHAT))
+    path.write_text(line(CHAT) + "x" * 300_000 + "\n" + line(CHAT), encoding="utf-8")
     problems = Problems()
     reading = read_transcripts(path, problems=problems)
     next(reading)
@@ -110,7 +110,7 @@ def test_no_more_than_one_line_is_read_before_an_episode_is_given(tmp_path):
 
 def test_a_named_format_is_used_and_an_unknown_one_listed(tmp_path):
     path = tmp_path / "x.jsonl"
-    path.write_text(line(MINT))
+    path.write_text(line(MINT), encoding="utf-8")
     with pytest.raises(UserError, match=r"x\.jsonl:1: has no messages"):
         list(read_transcripts(path, "chat"))
     with pytest.raises(UserError, match="choose one of: .*chat.*mint"):
@@ -131,12 +131,13 @@ def test_a_project_may_have_formats_of_its_own(tmp_path, monkeypatch):
         "def read(file, problems):\n"
         "    for place, value in file.values(problems.add):\n"
         "        yield Transcript(place, tuple(map(Step, value['cells'])))\n"
-        "FORMAT = Format('plain', 'cells', read, keys=(frozenset({'cells'}),))\n"
+        "FORMAT = Format('plain', 'cells', read, keys=(frozenset({'cells'}),))\n",
+        encoding="utf-8",
     )
     monkeypatch.setenv("KNAPSACK_ROOT", str(tmp_path))
     registry.formats.cache_clear()
     try:
-        (tmp_path / "x.jsonl").write_text(line({"cells": ["a = 1", "a"]}))
+        (tmp_path / "x.jsonl").write_text(line({"cells": ["a = 1", "a"]}), encoding="utf-8")
         assert codes(tmp_path / "x.jsonl") == ["a = 1", "a"]
     finally:
         registry.formats.cache_clear()

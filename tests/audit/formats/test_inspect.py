@@ -67,7 +67,9 @@ def check(path):
 
 def test_a_log_in_json(tmp_path):
     path = tmp_path / "log.json"
-    path.write_text(json.dumps({"version": 2, "eval": ABOUT, "plan": {}, "samples": [SAMPLE]}))
+    path.write_text(
+        json.dumps({"version": 2, "eval": ABOUT, "plan": {}, "samples": [SAMPLE]}), encoding="utf-8"
+    )
     check(path)
 
 
@@ -113,7 +115,7 @@ def test_what_is_damaged_is_counted_and_the_rest_is_read(tmp_path):
         archive.writestr("samples/3_epoch_1.json", "{}")
     whole = (tmp_path / "a.eval").read_bytes()
     (tmp_path / "b.eval").write_bytes(whole[: len(whole) // 2])
-    (tmp_path / "c.json").write_text(json.dumps({"eval": ABOUT, "plan": {}}))
+    (tmp_path / "c.json").write_text(json.dumps({"eval": ABOUT, "plan": {}}), encoding="utf-8")
     problems = Problems()
     assert len(list(read_transcripts(tmp_path, problems=problems))) == 1
     assert problems.count == 4

@@ -29,7 +29,7 @@ def episode(*history, **more):
 def read(tmp_path, *lines, name="gpt-4/F=None/max5/reasoning/math/results.jsonl"):
     path = tmp_path / "outputs" / name
     path.parent.mkdir(parents=True)
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     problems = Problems()
     return list(read_transcripts(tmp_path, problems=problems)), problems, path
 

@@ -39,7 +39,7 @@ PRINTED = {"output_type": "stream", "name": "stdout", "text": ["hello\n", "there
 
 
 def write(path, document):
-    path.write_text(json.dumps(document))
+    path.write_text(json.dumps(document), encoding="utf-8")
     return path
 
 
@@ -89,7 +89,7 @@ def test_what_was_not_run_or_is_no_python_is_said(tmp_path):
     write(tmp_path / "a.ipynb", notebook(cell(None, "x = 1")))
     write(tmp_path / "b.ipynb", notebook(cell(1, "x <- 1"), language="R"))
     write(tmp_path / "c.ipynb", notebook(cell(1, "x = 1")))
-    (tmp_path / "d.ipynb").write_text('{"cells": [')
+    (tmp_path / "d.ipynb").write_text('{"cells": [', encoding="utf-8")
     problems = Problems()
     assert len(list(read_transcripts(tmp_path, problems=problems))) == 1
     assert [one.partition(" (")[0] for one in problems.lines] == [

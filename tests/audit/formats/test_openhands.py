@@ -66,7 +66,7 @@ def test_what_ran_in_its_ipython_is_read(tmp_path, name):
         "older.jsonl": [{**row, "history": PAIRS}],
         "events.jsonl": EVENTS,
     }[name]
-    path.write_text("\n".join(map(json.dumps, written)))
+    path.write_text("\n".join(map(json.dumps, written)), encoding="utf-8")
     (found,) = read_transcripts(path)
     first, second = found.steps
     assert first.code == "a = 1" and first.reply == "I begin.\na = 1" and first.error_type is None
@@ -83,7 +83,7 @@ def test_what_ran_in_its_ipython_is_read(tmp_path, name):
 def test_a_line_without_events_is_counted(tmp_path):
     path = tmp_path / "output.jsonl"
     lines = [{"instance_id": "1", "history": EVENTS}, {"instance_id": "2", "history": None}]
-    path.write_text("\n".join(map(json.dumps, lines)))
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     problems = Problems()
     assert len(list(read_transcripts(path, problems=problems))) == 1
     assert problems.lines == ["output.jsonl:2: no list of events"]

@@ -83,7 +83,7 @@ def older(memory):
 )
 def test_steps_are_blocks_with_what_their_interpreter_said(tmp_path, document):
     path = tmp_path / "memory.json"
-    path.write_text(json.dumps(document, indent=1))
+    path.write_text(json.dumps(document, indent=1), encoding="utf-8")
     (found,) = read_transcripts(path)
     assert [
         (one.code, one.error_type, one.error, one.line, one.stopped) for one in found.steps
@@ -95,7 +95,10 @@ def test_steps_are_blocks_with_what_their_interpreter_said(tmp_path, document):
 
 def test_several_runs_are_several_episodes_and_what_is_none_is_counted(tmp_path):
     path = tmp_path / "memory.jsonl"
-    path.write_text("\n".join(map(json.dumps, [MEMORY, MEMORY[:2], {"steps": []}, MEMORY[:3]])))
+    path.write_text(
+        "\n".join(map(json.dumps, [MEMORY, MEMORY[:2], {"steps": []}, MEMORY[:3]])),
+        encoding="utf-8",
+    )
     problems = Problems()
     found = list(read_transcripts(path, "smolagents", problems))
     assert [len(one.steps) for one in found] == [5, 1, 2]
