@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from knapsack_lib.episodes import Episode
 from knapsack_lib.errors import UserError, check_choice
 from knapsack_lib.interpreter import Pool
 from knapsack_lib.profiles import RUNTIMES
+from knapsack_lib.progress import progress
 from knapsack_lib.published.files import must_be_new, plain_name, written_whole
 
 __all__ = ["Conversion", "LeftOut", "convert_set"]
@@ -58,22 +59,25 @@ def convert_set(
     target: str,
     out: Path,
     packages: Sequence[str] = (),
-    show: Callable[[Conversion], None] = lambda done: None,
+    total: int = 0,
 ) -> Conversion:
     """Convert what can be proven into the new folder `out`: a store for each cell of our episodes, and
     train.jsonl of the conversations of others. What is left out is listed in left_out.jsonl there.
 
-    The folder is there whole or not at all. Raises UserError where it is there already, for a runtime
+    `total`: how many there are, for the display. The folder is there whole or not at all. Raises UserError where it is there already, for a runtime
     that is neither, and where nothing could be converted.
     """
     target = check_choice("runtime", target, RUNTIMES)
     must_be_new(out)
-    done = Conversion()
+    done, bar = Conversion(), progress(f"to {target}", "episodes")
     with written_whole(out) as part, ExitStack() as files:
         part.mkdir()
         pool = files.enter_context(Pool(LIMITS, after_kill="lose", packages=tuple(packages)))
         opened: dict[str, Any] = {}
-        for place, line in _lines(transcripts, target, pool, done, show):
+        for place, line in _lines(transcripts, target, pool, done):
+            count = done.converted + len(done.left_out)
+            if total:  # of what is piped in nobody knows it
+                bar(count, max(total, count))
             if place not in opened:
                 path = part / place
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,11 +92,7 @@ def convert_set(
 
 
 def _lines(
-    transcripts: Iterable[Transcript],
-    target: str,
-    pool: Pool,
-    done: Conversion,
-    show: Callable[[Conversion], None],
+    transcripts: Iterable[Transcript], target: str, pool: Pool, done: Conversion
 ) -> Iterator[tuple[str, str]]:
     """(file, line) of each episode, in the order of the source."""
     for transcript in transcripts:
@@ -114,7 +114,6 @@ def _lines(
             both = zip(transcript.steps, new.steps, strict=True)
             done.changed += sum(old.code != now.code for old, now in both)
             yield place, line
-        show(done)
 
 
 def _store(episode: Episode) -> str:

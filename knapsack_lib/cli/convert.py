@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -40,22 +41,15 @@ def convert(
     """
     from knapsack_lib.audit.conversion import convert_set
     from knapsack_lib.audit.formats import Problems, read_transcripts
-    from knapsack_lib.progress import progress
+    from knapsack_lib.audit.transcripts import Transcript
 
-    problems, bar = Problems(), progress(f"to {target}", "episodes")
+    def read(problems: Problems) -> Iterator[Transcript]:
+        return read_transcripts(source, format, problems)
 
-    def show(count: int, whole: int = 0) -> None:
-        bar(count, max(count + 1, whole))
-
-    done = convert_set(
-        read_transcripts(source, format, problems),
-        target,
-        out,
-        packages,
-        lambda done: show(done.converted + len(done.left_out)),
-    )
+    problems = Problems()
+    count = 0 if source == "-" else sum(1 for _ in read(Problems()))
+    done = convert_set(read(problems), target, out, packages, count)
     total = done.converted + len(done.left_out)
-    bar(total, total)
     if as_json:
         left = [one._asdict() for one in done.left_out]
         found = {"converted": done.converted, "blocks": done.blocks, "changed": done.changed}

@@ -380,9 +380,10 @@ def test_nothing_is_left_behind_where_nothing_could_be_converted(tmp_path):
 def test_a_stopped_conversion_leaves_nothing(tmp_path):
     source, out = write(tmp_path / "a.jsonl", LEANS, LEANS), tmp_path / "out"
 
-    def stop(done):
+    def stopped():
+        yield from read_transcripts(source)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        convert_set(read_transcripts(source), "reset", out, show=stop)
+        convert_set(stopped(), "reset", out)
     assert sorted(tmp_path.iterdir()) == [source]
