@@ -149,8 +149,7 @@ def _wrong(prefix: Prefix, held: State, pool: Pool) -> set[str]:
     return {
         name
         for name in prefix.names
-        if name not in now
-        or (now[name].mark != held[name].mark and not held[name].is_told_by_place)
+        if name not in now or (now[name].mark != held[name].mark and held[name].is_told)
     }
 
 

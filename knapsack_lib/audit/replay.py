@@ -155,8 +155,11 @@ def _other_end(step: Step, seen: Observation) -> bool:
 
 
 def _other_error(step: Step, seen: Observation) -> bool:
-    """Where a reader knows the message from a text, its white space is nobody's."""
-    return "".join((seen.error or "").split()) != "".join((step.error or "").split())
+    """Of a message that a reader took from a text only the name that is missing counts: its words are
+    those of another Python."""
+    if step.stdout is None:
+        return missing_name(seen.error_type, seen.error) != missing_name("NameError", step.error)
+    return seen.error != step.error
 
 
 def _other_call(calls: Sequence[Mapping[str, Any]], seen: Observation) -> str:

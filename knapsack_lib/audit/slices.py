@@ -59,12 +59,16 @@ class Past:
         unknown = frozenset(after.keys() - before.keys()).difference(
             *(one.affects for one in found)
         )
+        same = {name for name, one in before.items() if after.get(name) == one and one.is_told}
         for one in found:
             if line is not None and one.first > line:
                 break
             one = self.book.enter(one)
-            if one.star:
-                one = replace(one, affects=one.affects | unknown)
+            one = replace(
+                one,
+                makes=one.makes | (unknown if one.star else frozenset()),
+                changes=one.changes - same,
+            )
             if line is not None and one.last >= line:
                 one = replace(one, speaks=True, sure=frozenset())
             self.ran.append(one)
@@ -128,16 +132,16 @@ class Past:
     def _slice(
         self, wanted: set[str], given: set[str], held: Mapping[str, Held]
     ) -> tuple[list[Statement], set[str]]:
-        """(statements to repeat, names that one that speaks has made). What speaks may have changed
-        anything that it was given, but hardly a definition."""
-        firm = {name for name, one in held.items() if one.kind not in ("data", "object")}
+        """(statements to repeat, names that one that speaks has made). It may have changed what it was
+        given, too; where no literal could say so, it is taken not to have, and the proof will tell."""
+        firm = {name for name, one in held.items() if one.literal is None}
         live, chosen, blocked = wanted - given, list[Statement](), set[str]()
         for one in reversed(self.ran):
             hit = one.affects & live
             if not hit:
                 continue
             if one.speaks:
-                blocked |= hit - (firm - one.sure)
+                blocked |= hit - (firm - one.makes)
                 live -= one.sure
                 continue
             chosen.append(one)

@@ -34,9 +34,9 @@ class Held(NamedTuple):
     object: int
 
     @property
-    def is_told_by_place(self) -> bool:
-        """Whether nothing but the object itself says that it is the same."""
-        return self.mark.startswith("object ")
+    def is_told(self) -> bool:
+        """Whether the mark says what the value is, and not only which object."""
+        return not self.mark.startswith("object ")
 
 
 @cache

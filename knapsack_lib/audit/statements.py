@@ -36,9 +36,8 @@ class Statement:
     """Whole lines of a block, `first` to `last` (from 1): one statement, or those that share a line.
 
     `reads`: names of the module that it takes as it runs. `later`: those that functions and classes
-    defined here take when they run. `affects`: what it binds or deletes and, once it is entered into a
-    Book, what it may change; `changes`: whose values it may change itself; `sure`: what it binds
-    whatever happens. `speaks`: whether it may print, ask or call a tool."""
+    defined here take when they run. `makes`: what it binds or deletes, `sure` what it binds whatever
+    happens. `changes`: whose values it may change. `speaks`: whether it may print, ask or call a tool."""
 
     first: int
     last: int
@@ -46,11 +45,15 @@ class Statement:
     body: tuple[ast.stmt, ...]
     reads: frozenset[str] = frozenset()
     later: frozenset[str] = frozenset()
-    affects: frozenset[str] = frozenset()
+    makes: frozenset[str] = frozenset()
     changes: frozenset[str] = frozenset()
     sure: frozenset[str] = frozenset()
     speaks: bool = False
     star: bool = False
+
+    @property
+    def affects(self) -> frozenset[str]:
+        return self.makes | self.changes
 
     @property
     def is_import(self) -> bool:
@@ -81,7 +84,7 @@ class Book:
         changes = statement.changes.union(*(self.changes.get(name, ()) for name in run))
         changes = changes.union(*(self.shared.get(name, ()) for name in changes))
         speaks = bool((run | statement.reads) & (self.provided | SPEAKS))
-        return replace(statement, affects=statement.affects | changes, speaks=speaks)
+        return replace(statement, changes=changes, speaks=speaks)
 
     def closure(self, names: Iterable[str]) -> set[str]:
         """The names, and all that functions among them take when they run."""
@@ -99,10 +102,10 @@ class Book:
             inside = _changed(node) & helper.reads if isinstance(node, DEFINES) else set()
             self.changes[name] = frozenset(helper.binds | inside)
         for target, value in _flows(node):
-            both = {one.id for one in ast.walk(target) if isinstance(one, ast.Name)}
-            both |= set(_shares(value))
+            given = set(_shares(value))
+            both = given | {one.id for one in ast.walk(target) if isinstance(one, ast.Name)}
             group = both.union(*(self.shared.get(name, ()) for name in both))
-            for name in group if len(both) > 1 else ():
+            for name in group if given else ():
                 self.shared[name] = group
 
 
@@ -136,7 +139,7 @@ def _statement(first: int, last: int, lines: list[str], body: list[ast.stmt]) ->
         tuple(body),
         reads=frozenset({*names.needs, *names.perhaps, *names.guarded}),
         later=frozenset(names.later),
-        affects=frozenset(binds),
+        makes=frozenset(binds),
         changes=frozenset(changes),
         sure=frozenset(name for node in body for name in _surely_bound(node)),
         star=names.star,
