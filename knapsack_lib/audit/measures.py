@@ -97,6 +97,8 @@ def _walk(transcript: Transcript) -> Iterator[BlockUse]:
         tree, names = block
         star |= names.star
         relies = {name: known[name].kind for name in names.needs if name in known}
+        if names.star:  # it may well bring them itself
+            relies = {name: kind for name, kind in relies.items() if kind != "import"}
         newest = max((known[name] for name in relies), key=lambda one: one.block, default=None)
         again, rewritten = _restated(tree, step.code, names, known)
         unknown = {*names.needs} - known.keys() - transcript.provided - BUILTINS

@@ -37,6 +37,7 @@ def failed(code, error_type="NameError", error="name 'x' is not defined", line=N
         ("(y := 3)", "print(y)", {"y": "data"}),
         ("%pip install numpy\nx = 1", "!ls\nprint(x)", {"x": "data"}),
         ("with open('a') as x: pass", "x.name", {"x": "data"}),
+        ("from math import sin\nx = 1", "from math import *\nsin(x)", {"x": "data"}),
     ],
 )
 def test_a_block_relies_on_what_an_earlier_one_bound(first, second, relies):
