@@ -32,11 +32,14 @@ class Example:
 
 @dataclass
 class Audit:
-    """`source`: as it was named. `groups`: value of the label -> its own sums."""
+    """`source`: as it was named. `groups`: value of the label -> its own sums. `unread`: lines and
+    files that could not be read, with a line for each of the first."""
 
     source: str
     tally: Tally = field(default_factory=Tally)
     groups: dict[str, Tally] = field(default_factory=dict)
+    unread: int = 0
+    unread_lines: tuple[str, ...] = ()
     shown: dict[str, list[tuple[int, int, int, Example]]] = field(default_factory=dict)
 
     @property
@@ -89,10 +92,11 @@ def audit(
     have the label.
     """
     from knapsack_lib.audit.formats import read_transcripts
+    from knapsack_lib.audit.formats.base import Problems
 
-    found = Audit(", ".join(map(str, sources)))
+    found, problems = Audit(", ".join(map(str, sources))), Problems()
     for source in sources:
-        for transcript in read_transcripts(source, format):
+        for transcript in read_transcripts(source, format, problems):
             if by and by not in transcript.labels:
                 has = ", ".join(sorted(transcript.labels)) or "none"
                 raise UserError(f"{transcript.transcript_id} has no label {by!r}; it has: {has}")
@@ -103,6 +107,7 @@ def audit(
         raise UserError(
             f"{found.source}: {found.tally.episodes} episodes, and no block of code in them"
         )
+    found.unread, found.unread_lines = problems.count, tuple(problems.lines)
     return found
 
 

@@ -29,7 +29,9 @@ from knapsack_lib.audit.transcripts import Step, Transcript
 __all__ = ["BlockUse", "KINDS", "bound_alone", "measured", "read_block"]
 
 KINDS = ("import", "function", "class", "data")
-MAGIC = re.compile(r"^([ \t]*)[%!?].*$", re.M)  # lines that IPython takes and Python does not
+# What IPython takes and Python does not: a statement with its time is that statement, the rest passes.
+TIMED = re.compile(r"^([ \t]*)%(?:time|timeit)[ \t]+(?=\S)", re.M)
+MAGIC = re.compile(r"^([ \t]*)[%!?].*$", re.M)
 LITERALS = (ast.Constant, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.UnaryOp, ast.USub, ast.Load)
 
 
@@ -126,7 +128,7 @@ def _walk(transcript: Transcript) -> Iterator[BlockUse]:
 @lru_cache(maxsize=4096)  # models repeat themselves, and a training set holds an episode twice
 def read_block(code: str) -> tuple[ast.Module, Names] | None:
     """A block and its names; None for what is no Python, also without the lines that are IPython's."""
-    for text in (code, MAGIC.sub(r"\1pass", code)):
+    for text in (code, MAGIC.sub(r"\1pass", TIMED.sub(r"\1", code))):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # "\d" in a text that is not raw

@@ -104,6 +104,7 @@ def as_json(audit: Audit) -> dict[str, Any]:
     """Everything that is counted, as plain values; null where nothing was."""
     return {
         "source": audit.source,
+        "unread": audit.unread,
         **_tally_json(audit.tally),
         "groups": {name: _tally_json(audit.groups[name]) for name in sorted(audit.groups)},
         "examples": [

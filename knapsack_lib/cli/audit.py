@@ -41,7 +41,8 @@ def audit(
     as_json: bool,
     conditions: tuple[str, ...],
 ) -> None:
-    """Which runtime do these transcripts teach, and what would break in the other one?
+    """Which runtime do these transcripts teach, and what would break in the other one? What cannot be
+    read is named, and the exit code is then 1.
 
     \b
     Example:  knapsack audit traces.jsonl
@@ -71,7 +72,12 @@ def audit(
         click.echo("\n".join(report_lines(found)))
         if html is not None:
             click.echo(f"\nwith pictures and blocks that show it: {html}")
+    for one in found:
+        for line in one.unread_lines:
+            click.echo(f"not read: {line}", err=True)
+        if one.unread > len(one.unread_lines):
+            click.echo(f"not read: {one.unread:,} in all", err=True)
     failed = [said for condition in conditions if (said := fails(found[0], condition))]
     for said in failed:
         click.echo(f"failed: {said}", err=True)
-    sys.exit(1 if failed else 0)
+    sys.exit(1 if failed or any(one.unread for one in found) else 0)

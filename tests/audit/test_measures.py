@@ -35,6 +35,7 @@ def failed(code, error_type="NameError", error="name 'x' is not defined", line=N
         ("if input(): x = 1", "print(x)", {"x": "data"}),
         ("def f():\n    global x\n    x = 1\nf()", "print(x)", {"x": "data"}),
         ("(y := 3)", "print(y)", {"y": "data"}),
+        ("%time x = f()", "print(x)", {"x": "data"}),
         ("%pip install numpy\nx = 1", "!ls\nprint(x)", {"x": "data"}),
         ("with open('a') as x: pass", "x.name", {"x": "data"}),
         ("from math import sin\nx = 1", "from math import *\nsin(x)", {"x": "data"}),
