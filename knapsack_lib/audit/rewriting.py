@@ -3,8 +3,8 @@
     episode_of(new, proof, "reset")       # what the agent was shown is what the replay printed
     row_of(old, new)                      # {"messages": [...], "id": ...}: only the code is another
 
-In a conversation of another project, what answered a block stays as it is recorded; the numbers of
-lines in a traceback are then those of the original block.
+In a conversation of another project, what answered a block stays as it is recorded, but for the
+numbers of lines in a traceback.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 from knapsack_lib.audit.convert import Unproven, with_code
 from knapsack_lib.audit.replay import Replay
+from knapsack_lib.audit.tracebacks import with_new_lines
 from knapsack_lib.audit.transcripts import Step, Transcript
 from knapsack_lib.episodes import Episode, Turn
 from knapsack_lib.interpreter import Observation
@@ -101,6 +102,12 @@ def row_of(old: Transcript, new: Transcript) -> dict[str, Any]:
     place = 0
     for before, after in zip(old.steps, new.steps, strict=True):
         place = _put(messages, place, before.code, after.code)
+        if before.error_type is not None and place + 1 < len(messages):
+            answer = dict(messages[place + 1])
+            for name in ("content", "value"):
+                if isinstance(text := answer.get(name), str):
+                    answer[name] = with_new_lines(text, before.code, after.code)
+            messages[place + 1] = answer
     return {
         "id": old.transcript_id,
         "messages": [_as_openai(message) for message in messages],

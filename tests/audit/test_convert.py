@@ -387,3 +387,16 @@ def test_a_stopped_conversion_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         convert_set(stopped(), "reset", out)
     assert sorted(tmp_path.iterdir()) == [source]
+
+
+def test_a_traceback_in_a_conversation_counts_the_lines_that_are_there_now(tmp_path, pool):
+    said = (
+        'Traceback (most recent call last):\n  File "<string>", line 1, in <module>\nTypeError: no'
+    )
+    messages = chat(
+        *("A.\n```python\nx = 1\n```", "(no output)", "B.\n```python\nx + 's'\n```", said)
+    )
+    (transcript,) = read_transcripts(write(tmp_path / "a.jsonl", messages))
+    row = row_of(transcript, converted(transcript, "reset", pool)[0])
+    assert row["messages"][-1]["content"] == said.replace("line 1", "line 2")
+    assert row["messages"][-2]["content"] == "B.\n```python\nx = 1\nx + 's'\n```"
