@@ -221,6 +221,6 @@ except UserError as error:
 )
 def test_what_the_host_was_started_with_is_coped_with_or_said(left, said):
     done = subprocess.run(
-        [sys.executable, "-c", STARTED], preexec_fn=left, capture_output=True, text=True
+        [sys.executable, "-c", STARTED], preexec_fn=left, capture_output=True, encoding="utf-8"
     )
     assert said in done.stdout and done.stdout.strip().count("\n") == 0, done.stderr

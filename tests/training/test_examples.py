@@ -180,7 +180,7 @@ def test_a_conversation_without_loss_is_refused_by_a_python_without_assertions_t
         "try: check_mask([TokenizedEpisode([1], [0])])\n"
         "except AssertionError as error: print(error)"
     )
-    done = subprocess.run([sys.executable, "-O", "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-O", "-c", code], capture_output=True, encoding="utf-8")
     assert done.stdout == "conversation 0 has no token that carries loss\n", done.stderr
 
 
