@@ -38,6 +38,7 @@ def wild_data(models: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_wild(data: pd.DataFrame) -> Figure:
+    """Both panels, from the rows of `wild_data`."""
     figure, axes = new_figure(1, 2, (7, 6.2), width_ratios=[1.2, 1])
     _draw_models(axes[0, 0], data[data.panel == "models"])
     _draw_pairs(axes[0, 1], data[data.panel == "pairs"])
