@@ -94,7 +94,6 @@ class Past:
         Raises Unmade."""
         wanted, given = self.needed(code, held), set(literals)
         while True:
-            self._add_aliases(wanted, given, held)
             chosen, blocked = self._slice(wanted, given, held)
             missing = blocked - given
             if missing:
@@ -108,13 +107,6 @@ class Past:
                     frozenset(given),
                 )
             wanted |= later
-
-    def _add_aliases(self, wanted: set[str], given: set[str], held: Mapping[str, Held]) -> None:
-        """One object with two names is written once."""
-        objects = {held[name].object for name in given if held[name].kind == "data"}
-        given |= {
-            name for name in wanted if held[name].kind == "data" and held[name].object in objects
-        }
 
     def _written(self, missing: set[str], wanted: set[str], held: Mapping[str, Held]) -> set[str]:
         """Of names whose statements cannot be repeated, those with a literal; where one has none, the

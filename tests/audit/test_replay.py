@@ -98,6 +98,30 @@ def test_an_observation_of_another_harness_is_compared_but_for_what_stands_aroun
     assert why(replace(transcript, steps=(other,)), pool) == ("print", 1)
 
 
+@pytest.mark.parametrize(
+    ("block", "kind", "same"),
+    [
+        ("class Own(Exception): pass\nraise Own('no')", "Own", True),
+        ("import json\njson.loads('x')", "JSONDecodeError", True),
+        ("int('x')", "ValueError", True),
+        ("int('x')", "TypeError", False),
+        ("raise Exception('no')", "TypeError", False),
+    ],
+)
+def test_errors_that_a_text_names_are_compared_by_their_kind(pool, block, kind, same):
+    shown = replace(
+        recorded(pool, "1").steps[0],
+        code=block,
+        stdout=None,
+        calls=None,
+        observation=f"Traceback (most recent call last)\n{kind}: in other words",
+        error_type=kind,
+        error="in other words",
+    )
+    transcript = replace(recorded(pool, "1"), steps=(shown,))
+    assert why(transcript, pool) == (None if same else ("error", 1))
+
+
 def test_a_last_block_whose_outcome_nobody_knows_is_no_difference(pool):
     transcript = recorded(pool, "x = 1", "print(x)")
     last = replace(transcript.steps[1], stdout=None, observation="", calls=None)

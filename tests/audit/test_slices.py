@@ -62,6 +62,11 @@ def test_functions_bring_what_they_take_when_they_run(prefix):
     )
 
 
+def test_a_function_that_data_holds_finds_what_it_takes_as_it_is_now(prefix):
+    blocks = ("n = 1\ndef f(): return n\nrows = [f]", "n = 2", "print(rows[0]())")
+    assert prefix(*blocks) == "n = 1\ndef f(): return n\nrows = [f]\nn = 2"
+
+
 def test_mutated_data_is_made_as_it_was_made(prefix):
     made = "d = {}\nfor k in 'ab':\n    d[k] = 1"
     assert prefix(made, "d['c'] = 2", "rows = []\nrows.append(d)", "print(rows)") == (
