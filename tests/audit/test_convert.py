@@ -20,7 +20,7 @@ from knapsack_lib.cli import knapsack
 from knapsack_lib.episodes import Episode
 from knapsack_lib.errors import UserError
 from knapsack_lib.families import family_named
-from knapsack_lib.interpreter import Pool
+from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
 from knapsack_lib.profiles import PromptOptions
 from knapsack_lib.store import read_episodes
 from tests.audit.traces import STYLES, pair, recorded
@@ -97,22 +97,10 @@ def test_the_score_in_the_real_world_is_that_of_the_twin(pool, pairs, source, ta
     for task, found in pairs[:2]:
         new, _ = converted(found[source][1], target, pool)
         world = family_named(task.family).world(task)
-
-        class Same:
-            """The family's world, but the one that is looked at."""
-
-            tools = world.tools
-
-        seen = run_in(pool, target, Same, new)
+        with Interpreter(pool, persistence_named(target), world.tools, 1) as interpreter:
+            seen = [interpreter.run(step.code) for step in new.steps]
         assert not any(one.error_type for one in seen)
         assert world.result() == found[target][0].result
-
-
-def run_in(pool, runtime, world, transcript):
-    from knapsack_lib.interpreter import Interpreter, persistence_named
-
-    with Interpreter(pool, persistence_named(runtime), world.tools, 1) as interpreter:
-        return [interpreter.run(step.code) for step in transcript.steps]
 
 
 def test_to_reset_restates_the_values_that_the_twin_restates(pool, pairs):
