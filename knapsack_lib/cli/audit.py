@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from knapsack_lib.audit.replay import Report
 
 __all__ = ["audit"]
 
@@ -24,6 +28,17 @@ __all__ = ["audit"]
     "--format", "kind", default="", help="how to read it, where that cannot be told from it"
 )
 @click.option("--html", type=click.Path(path_type=Path), help="write a page with pictures here")
+@click.option(
+    "--replay",
+    is_flag=True,
+    help="also run every block of SOURCE again, confined, in both runtimes",
+)
+@click.option(
+    "--package",
+    "packages",
+    multiple=True,
+    help="with --replay: an installed package that blocks may import; repeat for several",
+)
 @click.option("--json", "as_json", is_flag=True, help="a list with an object for each audit")
 @click.option(
     "--fail-if",
@@ -38,6 +53,8 @@ def audit(
     by: str,
     kind: str,
     html: Path | None,
+    replay: bool,
+    packages: tuple[str, ...],
     as_json: bool,
     conditions: tuple[str, ...],
 ) -> None:
@@ -66,10 +83,21 @@ def audit(
         from knapsack_lib.files import write_whole
 
         write_whole(html, audit_page(found))
+    again = _replayed(sources, kind, packages) if replay else []
     if as_json:
-        click.echo(json.dumps([plain(one) for one in found], indent=1, ensure_ascii=False))
+        shown = [plain(one) for one in found]
+        if replay:
+            shown[0]["replay"] = [vars(one) for one in again]
+        click.echo(json.dumps(shown, indent=1, ensure_ascii=False))
     else:
-        click.echo("\n".join(report_lines(found)))
+        click.echo(
+            "\n".join(
+                [
+                    *report_lines(found),
+                    *(["", *(line for one in again for line in one.lines())] if replay else []),
+                ]
+            )
+        )
         if html is not None:
             click.echo(f"\nwith pictures and blocks that show it: {html}")
     for one in found:
@@ -81,3 +109,11 @@ def audit(
     for said in failed:
         click.echo(f"failed: {said}", err=True)
     sys.exit(1 if failed or any(one.unread for one in found) else 0)
+
+
+def _replayed(sources: tuple[str, ...], kind: str, packages: tuple[str, ...]) -> list[Report]:
+    from knapsack_lib.audit.formats import read_transcripts
+    from knapsack_lib.audit.replay import replay_report
+
+    transcripts = (one for source in sources for one in read_transcripts(source, kind))
+    return replay_report(transcripts, packages=packages)

@@ -44,6 +44,14 @@ def test_two_sources_stand_side_by_side(traces):
     assert done.output.count("teaches   persistent") == 2
 
 
+def test_replayed_the_blocks_run_again_where_their_state_is_there(traces):
+    done = run(traces, "--replay")
+    assert "persistent: 40 of 40 episodes run again as recorded" in done.output
+    assert "reset: 0 of 40 episodes" in done.output
+    (found,) = json.loads(run(traces, "--replay", "--json").output)
+    assert [one["replayable"] for one in found["replay"]] == [40, 0]
+
+
 def test_a_condition_that_is_true_ends_a_pipeline(traces):
     assert run(traces, "--fail-if", "teaches != persistent").exit_code == 0
     failed = run(traces, "--fail-if", "relies > 5%")
