@@ -11,6 +11,7 @@ import pytest
 from knapsack_lib.audit import formats as registry
 from knapsack_lib.audit.formats import Problems, format_named, formats, read_transcripts
 from knapsack_lib.errors import UserError
+from knapsack_lib.files import project_root
 
 CHAT = {"messages": [{"role": "assistant", "content": "```python\nx = 1\n```"}]}
 MINT = {
@@ -142,3 +143,9 @@ def test_a_project_may_have_formats_of_its_own(tmp_path, monkeypatch):
     finally:
         registry.formats.cache_clear()
         sys.modules.pop("knapsack_lib.audit.formats.plain", None)
+
+
+def test_the_audits_page_has_a_row_for_each_format():
+    page = (project_root() / "docs" / "audit.md").read_text(encoding="utf-8")
+    rows = {f"| `{one.name}` | {one.about} |" for one in formats()}
+    assert rows <= set(page.splitlines())
