@@ -105,12 +105,15 @@ def trust(n: int) -> None:
     print(
         f"trust: {len(known):,} blocks, of which {sum(bool(c.missed) for c in known):,} miss a name"
     )
-    print(f"  {'reader':18}{'recall':>8}{'precision':>11}{'ms a block':>12}")
+    print(f"  {'reader':18}{'recall':>8}{'precision':>11}{'ms a block':>12}{'breaks':>8}")
     for name, reader in readers().items():
-        right = wrong = lost = 0
+        right = wrong = lost = broken = 0
         began = time.process_time()
         for case in known:
-            expected = reader(case.code) & case.before
+            try:
+                expected = reader(case.code) & case.before
+            except Exception:  # noqa: BLE001 - another library's
+                expected, broken = set(), broken + 1
             if case.missed:
                 right += case.missed in expected
                 lost += case.missed not in expected
@@ -118,7 +121,7 @@ def trust(n: int) -> None:
                 wrong += bool(expected)
         each = 1e3 * (time.process_time() - began) / len(known)
         recall, precision = right / (right + lost), right / max(1, right + wrong)
-        print(f"  {name:18}{recall:8.3f}{precision:11.3f}{each:12.2f}")
+        print(f"  {name:18}{recall:8.3f}{precision:11.3f}{each:12.2f}{broken:8}")
 
 
 def made_up(blocks: int) -> Iterator[Transcript]:

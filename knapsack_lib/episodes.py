@@ -87,7 +87,8 @@ class Episode:
         out = list(self.opening)
         for turn in self.turns:
             out.append({"role": "assistant", "content": turn.reply})
-            if turn.observation:  # in the authors' traces a block that printed nothing has no answer
+            # In the authors' traces a block that printed nothing has no answer.
+            if turn.observation:
                 out.append({"role": "user", "content": turn.observation})
         return out
 

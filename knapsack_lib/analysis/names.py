@@ -5,8 +5,8 @@
 The block is walked as Python would run it (flow.py). A name is needed where it is read and the
 block has bound it on no path to there; every arm of a branch and the body of a loop count as run.
 The body of a function is read where the function is first named; one that is only defined needs
-its names `later`. A read that the block is ready to do without (`if "x" not in globals()`, `except
-NameError`) is `guarded`.
+its names `later`. A read that the block can do without (it asks whether the name is there, or
+catches that it is not) is `guarded`.
 """
 
 from __future__ import annotations

@@ -84,9 +84,10 @@ def _block(example: Example) -> str:
     whole = use.step.code
     piece = HALF.sub("\ufffd", _cut(whole, CODE, LINES))
     trouble = " bad" if use.step.error_type else ""
+    marks = list(marks_of(piece, list(_marked(use, piece))))
     return (
         f'<article><p class="soft id">{short(example.transcript_id, ID)}, step {use.number}</p><p>{_said(use)}</p>'
-        f"<pre>{code(piece, list(marks_of(piece, _marked(use, piece))))}{_beyond(len(whole) - len(piece))}</pre>"
+        f"<pre>{code(piece, marks)}{_beyond(len(whole) - len(piece))}</pre>"
         f'<pre class="out{trouble}">{_answer(use.step)}</pre></article>'
     )
 
@@ -135,6 +136,6 @@ def _marked(use: BlockUse, piece: str) -> Iterator[tuple[Any, str]]:
     for node in names.places:
         if node.lineno <= last and node.id in use.relies:
             yield node, "relied"
-    for node in ast.walk(tree) if use.missing else ():
-        if isinstance(node, ast.Name) and node.id == use.missing and node.lineno <= last:
-            yield node, "missing"
+    for one in ast.walk(tree) if use.missing else ():
+        if isinstance(one, ast.Name) and one.id == use.missing and one.lineno <= last:
+            yield one, "missing"

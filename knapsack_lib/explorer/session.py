@@ -66,9 +66,7 @@ class Session:
         self.closed = False
         setting = profile.interpreter
         self._opened = ExitStack()
-        pool = self._opened.enter_context(
-            Pool(profile.limits, **setting.model_dump())
-        )
+        pool = self._opened.enter_context(Pool(profile.limits, **setting.model_dump()))
         self._interpreter = self._opened.enter_context(
             Interpreter(pool, self.persistence, self.world.tools, seed)
         )
