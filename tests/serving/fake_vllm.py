@@ -58,7 +58,9 @@ class Answers(BaseHTTPRequestHandler):
         self.count(-1)
         model = (offered[-1] if mode == "batch" else "base") if wrong else asked["model"]
         named = () if mode.startswith("older") else asked.get("logprob_token_ids", ())
-        print("named", *named, flush=True)
+        # In one piece: others are answered at the same time.
+        sys.stdout.write(" ".join(["named", *map(str, named)]) + chr(10))
+        sys.stdout.flush()
         self.answer(answered(model, asked["prompt"], asked["max_tokens"], asked["logprobs"], named), 200)
     def count(self, change):
         with self.lock:
