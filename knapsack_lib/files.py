@@ -7,7 +7,7 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ __all__ = [
     "REFUSALS",
     "digest_of",
     "only_one",
+    "own_modules",
     "path_digest",
     "project_root",
     "refusal",
@@ -116,6 +117,19 @@ def write_whole(path: Path, content: str | bytes | Iterable[bytes]) -> Path:
                 part.unlink()
             raise
     return path
+
+
+def own_modules(folder: str, taken: Collection[str]) -> dict[str, Path]:
+    """Name -> file of the modules in a folder of the project (families/, formats/); none outside of
+    a project. Raises UserError for one with a name that the library has."""
+    try:
+        files = (project_root() / folder).glob("*.py")
+    except UserError:
+        return {}
+    found = {path.stem: path for path in files if path.stem.isidentifier()}
+    for name in found.keys() & taken:
+        raise UserError(f"{folder}/{name}.py has the name of a module of the library; rename it")
+    return found
 
 
 @contextmanager

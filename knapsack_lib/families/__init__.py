@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 from knapsack_lib.errors import UserError
 from knapsack_lib.families.base import Family, Task, ToolError, World
-from knapsack_lib.files import project_root
+from knapsack_lib.files import own_modules
 
 __all__ = [
     "Family",
@@ -106,12 +106,4 @@ def _library() -> set[str]:
 
 
 def _own_files() -> dict[str, Path]:
-    """Of the project. Raises UserError for one with the name of a module of the library."""
-    try:
-        files = (project_root() / "families").glob("*.py")
-    except UserError:  # used outside a project
-        return {}
-    found = {path.stem: path for path in files if path.stem.isidentifier()}
-    for name in found.keys() & _library():
-        raise UserError(f"families/{name}.py has the name of a module of the library; rename it")
-    return found
+    return own_modules("families", _library())

@@ -24,7 +24,7 @@ from knapsack_lib.audit.formats.base import Format, Problems
 from knapsack_lib.audit.formats.files import File, Sample, files_of
 from knapsack_lib.audit.transcripts import Transcript
 from knapsack_lib.errors import UserError
-from knapsack_lib.files import project_root
+from knapsack_lib.files import own_modules
 from knapsack_lib.hub import ID, fetched
 from knapsack_lib.published.files import shown_name
 
@@ -156,12 +156,4 @@ def _library() -> set[str]:
 
 
 def _own_files() -> dict[str, Path]:
-    """Of the project. Raises UserError for one with the name of a module of the library."""
-    try:
-        files = (project_root() / "formats").glob("*.py")
-    except UserError:  # used outside a project
-        return {}
-    found = {path.stem: path for path in files if path.stem.isidentifier()}
-    for name in found.keys() & _library():
-        raise UserError(f"formats/{name}.py has the name of a module of the library; rename it")
-    return found
+    return own_modules("formats", _library())
