@@ -35,6 +35,7 @@ EPISODE = (
     "episodes.py",
     "families/base.py",
     "families/ids.py",
+    "families/scripted.py",
     "interpreter",
     "messages.py",
     "play.py",

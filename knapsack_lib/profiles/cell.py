@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["DIFFICULTIES", "RUNTIMES", "SCRIPTED", "TRAININGS", "Cell"]
+__all__ = ["DIFFICULTIES", "REACT", "RUNTIMES", "SCRIPTED", "TRAININGS", "Cell"]
 
 RUNTIMES = ("persistent", "reset")
+REACT = "react"  # one tool call a turn and no interpreter: a training, and a runtime
 TRAININGS = ("base", *RUNTIMES)
 DIFFICULTIES = ("easy", "medium")
 # Who plays scripted episodes: training traces, and the yardstick on the test tasks

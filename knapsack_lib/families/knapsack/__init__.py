@@ -12,10 +12,10 @@ from typing import Any
 
 from knapsack_lib.families.base import Calls, Expert, Family, Metric, Task, World
 from knapsack_lib.families.knapsack import published, view
-from knapsack_lib.families.knapsack.expert import SAYINGS, ScriptedExpert
+from knapsack_lib.families.knapsack.expert import SAYINGS, CallingExpert, ScriptedExpert
 from knapsack_lib.families.knapsack.tasks import SIZES, Size, make_task
 from knapsack_lib.families.knapsack.world import TOOLS, KnapsackWorld
-from knapsack_lib.profiles import Teacher
+from knapsack_lib.profiles import REACT, Teacher
 
 __all__ = ["FAMILY"]
 
@@ -67,7 +67,9 @@ class Knapsack(Family):
         return KnapsackWorld(task)
 
     def expert(self, style: str, setting: Teacher, seed: int) -> Expert:
-        return ScriptedExpert(style, setting, seed)
+        return (
+            CallingExpert(setting, seed) if style == REACT else ScriptedExpert(style, setting, seed)
+        )
 
     def describe(self, size: str) -> str:
         low, high = self.size(size).items
