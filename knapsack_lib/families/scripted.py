@@ -72,6 +72,7 @@ class CodeExpert(ABC):
         self.facts: dict[str, Any] = {}
         self.defined: set[str] = set()  # helpers that a block has defined
 
+    @abstractmethod
     def draw(self, rng: np.random.Generator) -> None:
         """Draw what else varies from episode to episode."""
 
@@ -142,6 +143,7 @@ class CallExpert(ABC):
         self._words = _generator(seed, "wording")
         self._called: tuple[str, list[Any]] | None = None
 
+    @abstractmethod
     def draw(self, rng: np.random.Generator) -> None:
         """Draw what varies from episode to episode, as the family's CodeExpert draws it."""
 

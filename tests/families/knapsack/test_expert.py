@@ -245,7 +245,7 @@ def test_the_same_seed_plays_the_same_episode_and_another_seed_another(pools, pl
 
 def test_one_vocabulary_can_be_asked_for():
     assert {
-        ScriptedExpert("reset", teacher(variants=1), seed)._names["rest"] for seed in range(40)
+        ScriptedExpert("reset", teacher(variants=1), seed).vocabulary["rest"] for seed in range(40)
     } == {NAMES[0]["rest"]}
 
 
