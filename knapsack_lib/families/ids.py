@@ -24,8 +24,8 @@ def draw_ids(rng: np.random.Generator, kind: str, count: int) -> list[int]:
     return list(drawn)
 
 
-def id_names(kind: str, drawn: list[int]) -> list[str]:
-    """The ids that those numbers stand for."""
+def id_names(kind: str, drawn: list[int], what: str = "item") -> list[str]:
+    """The ids that those numbers stand for; a hex id begins with what it is the id of."""
     if kind == "syllables":
         return [SYLLABLES[a] + SYLLABLES[b] for a, b in zip(drawn[::2], drawn[1::2], strict=True)]
-    return [f"item_{number:012x}" for number in drawn]
+    return [f"{what}_{number:012x}" for number in drawn]
