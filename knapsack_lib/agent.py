@@ -1,7 +1,8 @@
-"""The CodeAct loop: a policy acts in a world through an interpreter, and an episode is written.
+"""The loop: a policy acts in a world through an interpreter, and an episode is written.
 
 `act` is a generator so that one loop serves every policy: it yields the conversation, is sent a Reply, and returns the
-Episode. Nothing in it depends on the runtime's persistence but the interpreter it is handed.
+Episode. Nothing in it depends on the runtime's persistence but the interpreter it is handed. A ReAct agent is handed a
+ToolCaller in its place (react.py): its replies hold a tool call where others hold a block.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from knapsack_lib.interpreter import Interpreter, Observation
 from knapsack_lib.messages import Message, Reply
 from knapsack_lib.profiles import Cell, Limits, PromptOptions
 from knapsack_lib.prompts import observation_text, opening, refusal_text
+from knapsack_lib.react import ToolCaller, the_call
 
-__all__ = ["act", "code_of"]
+__all__ = ["act", "call_of", "code_of"]
 
 NOT_RUN = Observation("")
 
@@ -32,24 +34,35 @@ def code_of(reply: Reply) -> tuple[str, str | None]:
     return status, None if block is None else block.code
 
 
+def call_of(reply: Reply) -> tuple[str, dict[str, Any] | None]:
+    """(parse status, tool call). A reply that the model did not end calls nothing."""
+    return the_call(reply.text) if reply.stop == "end" else (reply.stop, None)
+
+
 def act(
     task: Task,
     world: World,
-    interpreter: Interpreter,
+    interpreter: Interpreter | ToolCaller,
     cell: Cell,
     limits: Limits,
     options: PromptOptions,
     seed: int,
     on_turn: Callable[[int, Turn], None] = lambda number, turn: None,
+    disk: str = "persistent",
 ) -> Generator[list[Message], Reply, Episode]:
-    """Play one task. Ends by finish(), after `limits.turns` turns, or when the policy's context is full."""
+    """Play one task. Ends when the world is done, after `limits.turns` turns, or when the policy's context is full. With
+    `disk` "reset" the world's files are as they began before every turn."""
     family = family_named(task.family)
+    if isinstance(interpreter, ToolCaller):  # there are no names to list
+        options = options.model_copy(update={"list_bindings": False})
     start = opening(family, world.facts(), cell.runtime, limits, options, interpreter.packages)
     messages, ended = list(start), "max_turns"
     turns: list[Turn] = []
     bindings: tuple[str, ...] = ()
     for number in range(limits.turns):
         reply = yield messages
+        if disk == "reset":
+            family.reset_disk(world)
         turn, bindings = _turn(reply, interpreter, bindings, options)
         ended = "finish" if world.done else "context" if reply.stop == "context" else ended
         last = ended != "max_turns" or number + 1 == limits.turns
@@ -73,6 +86,17 @@ def act(
     )
 
 
+def _run(
+    reply: Reply, interpreter: Interpreter | ToolCaller
+) -> tuple[str, str | None, Observation | None]:
+    """(parse status, code, what came of it); None where nothing was run."""
+    if isinstance(interpreter, ToolCaller):
+        status, call = call_of(reply)
+        return status, None, None if call is None else interpreter.run(call)
+    status, code = code_of(reply)
+    return status, code, None if code is None else interpreter.run(code)
+
+
 def _result(world: World, family: Family) -> dict[str, Any]:
     """How the task stands. Raises UserError where the family breaks its contract."""
     result = world.result()
@@ -85,12 +109,14 @@ def _result(world: World, family: Family) -> dict[str, Any]:
 
 
 def _turn(
-    reply: Reply, interpreter: Interpreter, bindings: tuple[str, ...], options: PromptOptions
+    reply: Reply,
+    interpreter: Interpreter | ToolCaller,
+    bindings: tuple[str, ...],
+    options: PromptOptions,
 ) -> tuple[Turn, tuple[str, ...]]:
     """One reply and what came of it, and the names that the next one will find."""
-    status, code = code_of(reply)
-    if code is not None:
-        seen = interpreter.run(code)
+    status, code, seen = _run(reply, interpreter)
+    if seen is not None:
         shown: str | None = observation_text(seen, options)
     else:
         seen = replace(NOT_RUN, bindings=bindings)

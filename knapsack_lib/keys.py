@@ -42,6 +42,7 @@ EPISODE = (
     "policies",
     "policy_factory.py",
     "prompts.py",
+    "react.py",
     "rollouts.py",
     "seeds.py",
     "serving/vllm.py",

@@ -1,5 +1,6 @@
 """The texts that agents of every family are shown, as data; a family adds its own (families/).
-Which texts are shown depends on nothing but the arguments.
+Which texts are shown depends on nothing but the arguments. A ReAct agent (runtime `react`) is told of
+tool calls where the others are told of blocks.
 
 The runtime's persistence reaches the agent through `CUES` (shown only when the profile's cue is
 "stated") and through the line of live names (only when `list_bindings` is true). With both off,
@@ -14,7 +15,7 @@ from typing import Any
 from knapsack_lib.families.base import Family
 from knapsack_lib.interpreter import Observation
 from knapsack_lib.messages import Message
-from knapsack_lib.profiles import Limits, PromptOptions
+from knapsack_lib.profiles import REACT, Limits, PromptOptions
 
 __all__ = ["observation_text", "opening", "refusal_text"]
 
@@ -31,6 +32,22 @@ SYSTEM = {
         "These functions exist inside the block and nowhere else:\n{tools}\n\n"
         "A block may make at most {tool_calls} tool calls, and you have {turns} turns. {packages} "
         "available; files and the network are not."
+    ),
+}
+
+REACT_SYSTEM = {
+    "brief": (
+        "You solve a task by calling tools. Each turn: one sentence, then one json block "
+        '{{"tool": name, "args": [...]}}. You then see its answer. Tools: {tools}.'
+    ),
+    "full": (
+        "You are an agent that acts by calling tools.\n\n"
+        "In every turn, think briefly in plain words, then write exactly one fenced block that starts "
+        "with ```json and holds one call, an object that names the tool and lists its arguments in "
+        'order:\n{{"tool": "name", "args": ["first argument"]}}\n'
+        "The call is made and you are shown the tool's answer, or the error that refused it. You have "
+        "no interpreter: what you know is what you have been shown.\n\n"
+        "The tools:\n{tools}\n\nYou have {turns} turns, with one call in each."
     ),
 }
 
@@ -57,6 +74,11 @@ CUES = {
 REFUSALS = {
     "no_code": "No python block was found, so nothing was run. Answer with one sentence and one python block.",
     "several_blocks": "More than one python block was found, so nothing was run. Answer with exactly one.",
+    "no_call": "No json block was found, so nothing was called. Answer with one sentence and one json block.",
+    "several_calls": "More than one json block was found, so nothing was called. Answer with exactly one.",
+    "bad_call": (
+        "The json block is no tool call, so nothing was called. Write an object with tool, a name, and args, a list."
+    ),
     "cut_off": "The reply was cut off before it ended, so nothing was run. Answer with a shorter one.",
 }
 
@@ -81,7 +103,7 @@ def opening(
     """The system message and the task, as every arm sees them. `packages`: what the interpreter can
     import beside the standard library."""
     mode, _, steps = runtime.partition(":")
-    system = SYSTEM[options.style].format(
+    system = (REACT_SYSTEM if runtime == REACT else SYSTEM)[options.style].format(
         tools=family.tools_text[options.style],
         tool_calls=limits.tool_calls,
         turns=limits.turns,
@@ -91,7 +113,7 @@ def opening(
         key: ", ".join(value) if isinstance(value, list) else value for key, value in facts.items()
     }
     return [
-        {"role": "system", "content": system + CUES[options.cue][mode].format(steps=steps)},
+        {"role": "system", "content": system + CUES[options.cue].get(mode, "").format(steps=steps)},
         {"role": "user", "content": family.task_text[options.style].format(**shown)},
     ]
 

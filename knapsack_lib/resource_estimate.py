@@ -10,12 +10,12 @@ their config.json.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from knapsack_lib.policies.prices import PAPER, Prices, estimate
-from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, TRAININGS, Profile
+from knapsack_lib.profiles import Profile
 
 __all__ = ["MODELS", "Model", "ResourceEstimate", "estimate_resources"]
 
@@ -99,7 +99,7 @@ def estimate_resources(profile: Profile, prices: Prices) -> ResourceEstimate:
     if profile.teacher.gemini is not None:
         traces = profile.tasks.train + profile.tasks.validation
         usd = sum(
-            estimate(traces, profile.teacher.gemini, prices, regime).usd for regime in RUNTIMES
+            estimate(traces, profile.teacher.gemini, prices, regime).usd for regime in profile.arms
         )
     if profile.evaluation.engine == "pocket":
         own = "on two CPU cores: see the README for what was measured"
@@ -107,9 +107,9 @@ def estimate_resources(profile: Profile, prices: Prices) -> ResourceEstimate:
     if model is None:
         unknown = f"the shape of {profile.training.base} is not in knapsack_lib/resource_estimate.py: memory, disk and hours are not worked out"
         return ResourceEstimate(profile.name, usd=usd, notes=(unknown,))
-    adapters = profile.train_seeds * len(RUNTIMES)
+    adapters = profile.train_seeds * len(profile.arms)
     lora = model.lora_weights(profile.training.lora_rank)
-    episodes, of_base = _episodes(profile, TRAININGS), _episodes(profile, ("base",))
+    episodes, of_base = _episodes(profile), _episodes(profile, "base")
     rows = profile.training.episodes_per_step / profile.training.gradient_accumulation_steps
     return ResourceEstimate(
         profile.name,
@@ -159,9 +159,10 @@ def _serving_bytes(model: Model, lora: int, profile: Profile, adapters: int) -> 
     )
 
 
-def _episodes(profile: Profile, trainings: Iterable[str]) -> int:
-    cells = sum(len(profile.train_seeds_of(train)) for train in trainings) * len(RUNTIMES)
-    return cells * sum(getattr(profile.tasks, d) for d in DIFFICULTIES)
+def _episodes(profile: Profile, train: str = "") -> int:
+    """Of the study's cells, or of those of one training."""
+    cells = [cell for cell in profile.cells() if train in ("", cell.train)]
+    return sum(profile.splits()[cell.difficulty] for cell in cells)
 
 
 def _hours(

@@ -16,6 +16,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -23,12 +24,13 @@ from knapsack_lib.agent import act
 from knapsack_lib.episodes import Episode, Turn
 from knapsack_lib.errors import UserError
 from knapsack_lib.executors import WorkerLost, as_done
-from knapsack_lib.families import Task, family_named
+from knapsack_lib.families import Task, World, family_named
 from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
 from knapsack_lib.messages import Message, Reply
 from knapsack_lib.policies import Policy, PolicyError, Rollout
-from knapsack_lib.profiles import Cell, Profile
+from knapsack_lib.profiles import REACT, Cell, Profile
 from knapsack_lib.progress import Show
+from knapsack_lib.react import ToolCaller
 from knapsack_lib.seeds import named_seed
 from knapsack_lib.store import EpisodeStore, read_episodes, read_timings
 
@@ -81,8 +83,8 @@ class Rollouts:
     def play_shard(self, tasks: Sequence[Task]) -> None:
         """Play tasks together and write each episode as it ends. Raises PolicyError for a failure of the policy's
         infrastructure."""
-        setting, began = self.profile.interpreter, dict[str, float]()
-        with Pool(self.profile.limits, **setting.model_dump()) as pool:
+        began = dict[str, float]()
+        with Pool.of(self.profile.limits, self.profile.interpreter) as pool:
             for rollout, episode in self.policy.play(
                 self.play_episode(task, pool, began) for task in tasks
             ):
@@ -96,9 +98,8 @@ class Rollouts:
         world = family_named(task.family).world(task)
 
         def steps() -> Generator[list[Message], Reply, Episode]:
-            mode = persistence_named(self.cell.runtime)
             began[task.task_id] = time.perf_counter()
-            with Interpreter(pool, mode, world.tools, seed % 2**31) as interpreter:
+            with self._interpreter(pool, world, seed) as interpreter:
                 return (
                     yield from act(
                         task,
@@ -109,10 +110,19 @@ class Rollouts:
                         self.profile.prompt,
                         seed,
                         self._logger(task.task_id),
+                        self.profile.interpreter.disk,
                     )
                 )
 
         return Rollout(task.task_id, seed, steps())
+
+    def _interpreter(
+        self, pool: Pool, world: World, seed: int
+    ) -> AbstractContextManager[Interpreter | ToolCaller]:
+        if self.cell.runtime == REACT:
+            return contextlib.nullcontext(ToolCaller(world.tools, self.profile.limits))
+        mode = persistence_named(self.cell.runtime)
+        return Interpreter(pool, mode, world.tools, seed % 2**31)
 
     def _missing(self) -> Iterator[Sequence[Task]]:
         """The shards that are not yet whole in the store."""

@@ -27,8 +27,9 @@ from knapsack_lib.files import digest_of, path_digest, project_root, shown, writ
 from knapsack_lib.interpreter.persistence import persistence_named
 from knapsack_lib.keys import ANALYSIS, EPISODE, TRAINING, computing_packages, sources_digest
 from knapsack_lib.profiles import (
+    ARMS,
     DIFFICULTIES,
-    RUNTIMES,
+    REACT,
     TRAININGS,
     Cell,
     Profile,
@@ -119,7 +120,7 @@ class Step:
     def cell(self) -> Cell:
         """The cell that this step plays, or whose adapter it trains; stage 02's is the teacher's."""
         train = self.train or "teacher"
-        trained = self.stage.trained and train in RUNTIMES
+        trained = self.stage.trained and train in ARMS
         seed = self.train_seed if trained else 0
         return Cell(
             self.profile.family, train, self.runtime or train, self.difficulty or "easy", seed
@@ -254,8 +255,13 @@ def _chain(step: Step) -> list[str]:
 
 
 def any_runtime(word: str) -> str:
-    """The study's two runtimes and the modes between them."""
-    return persistence_named(word).name
+    """The study's two runtimes, the modes between them, and ReAct, which has no interpreter."""
+    if word == REACT:
+        return REACT
+    try:
+        return persistence_named(word).name
+    except UserError as error:
+        raise UserError(f"{error}, or {REACT}") from None
 
 
 def _lacks_tasks(step: Step) -> Iterator[Path]:
@@ -296,13 +302,13 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
             Stage("01_generate", lacks=_lacks_tasks),
             Stage(
                 "02_teacher",
-                {"runtime": RUNTIMES},
+                {"runtime": ARMS},
                 needs=lambda step: [step.at("01_generate")],
                 lacks=_lacks_episodes,
             ),
             Stage(
                 "03_finetune",
-                {"train": RUNTIMES},
+                {"train": ARMS},
                 trained=True,
                 needs=lambda step: [step.at("02_teacher", runtime=step.train)],
                 lacks=_lacks_adapter,
@@ -310,7 +316,7 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
             ),
             Stage(
                 "04_cross_eval",
-                {"train": TRAININGS, "runtime": any_runtime, "difficulty": DIFFICULTIES},
+                {"train": (*TRAININGS, REACT), "runtime": any_runtime, "difficulty": DIFFICULTIES},
                 trained=True,
                 needs=_needs_of_a_cell,
                 lacks=_lacks_episodes,

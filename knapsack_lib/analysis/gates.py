@@ -15,7 +15,7 @@ import pandas as pd
 
 from knapsack_lib.analysis.summary import of_cell
 from knapsack_lib.errors import UserError
-from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, Gates
+from knapsack_lib.profiles import ARMS, DIFFICULTIES, REACT, Gates
 
 __all__ = ["Gate", "gates"]
 
@@ -40,14 +40,15 @@ class Gate:
 
 
 def gates(cells: pd.DataFrame, expert: pd.DataFrame, bounds: Gates) -> list[Gate]:
-    """Two gates for each adapter in each aligned cell: mean score against the expert's on the same
-    tasks, and finishes.
+    """Two gates for each adapter in each aligned cell (that of the ReAct arm too, where it was played): mean score
+    against the expert's on the same tasks, and finishes.
 
     `cells` and `expert` are frames of metrics.episode_frame. Raises UserError when they played
     different tasks.
     """
     found = []
-    for difficulty, runtime in product(DIFFICULTIES, RUNTIMES):
+    arms = [arm for arm in ARMS if arm != REACT or REACT in set(cells.train)]
+    for difficulty, runtime in product(DIFFICULTIES, arms):
         yard = expert[expert.difficulty == difficulty]
         aligned = of_cell(cells, runtime, runtime, difficulty)
         name, adapters = (

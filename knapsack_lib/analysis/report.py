@@ -15,9 +15,9 @@ from knapsack_lib.analysis import figures, numbers, prompts, tables
 from knapsack_lib.analysis.evidence import Evidence
 from knapsack_lib.analysis.results import Results, read_results, write_results
 from knapsack_lib.files import project_root, write_whole
-from knapsack_lib.profiles import Run
+from knapsack_lib.profiles import COMMITTED, Run, load_profile
 
-__all__ = ["build", "collect"]
+__all__ = ["build", "collect", "tells_of"]
 
 
 def collect(run: Run) -> Results:
@@ -25,6 +25,11 @@ def collect(run: Run) -> Results:
     missing."""
     write_results(run)
     return read_results(run)
+
+
+def tells_of(family: str) -> bool:
+    """Whether the paper's text is about this family: it is about that of the committed study."""
+    return family == load_profile(COMMITTED).family
 
 
 def build(results: Results, run: Run, root: Path | None = None) -> list[Path]:
@@ -42,7 +47,7 @@ def build(results: Results, run: Run, root: Path | None = None) -> list[Path]:
         return written
     written.append(prompts.write(results, root / "paper" / "tables" / "prompts.tex"))
     paper = project_root() / "paper" / "main.tex"
-    if not paper.exists():
+    if not paper.exists() or not tells_of(results.settings["family"]):
         return written
     text = paper.read_text(encoding="utf-8")
     written.append(numbers.write(evidence, root / "paper" / "numbers.tex", text))

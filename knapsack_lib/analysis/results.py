@@ -31,7 +31,7 @@ from knapsack_lib.analysis.metrics import CELL, episode_frame, typed
 from knapsack_lib.episodes import Episode, EpisodeFile
 from knapsack_lib.errors import UserError
 from knapsack_lib.files import path_digest, shown, write_whole
-from knapsack_lib.profiles import RUNTIMES, Analysis, Run
+from knapsack_lib.profiles import Analysis, Run
 from knapsack_lib.store import current, read_episodes, read_timings
 
 __all__ = ["KEY", "Results", "read_results", "results_folder", "write_results"]
@@ -169,7 +169,7 @@ def _cells(run: Run) -> tuple[Iterator[Episode], pd.DataFrame]:
 
 def _training(run: Run) -> dict[str, list[dict[str, Any]]]:
     """Regime -> the record of each of its adapters."""
-    found: dict[str, list[dict[str, Any]]] = {train: [] for train in RUNTIMES}
+    found: dict[str, list[dict[str, Any]]] = {train: [] for train in run.profile.arms}
     for cell in run.profile.adapters():
         path = run.adapter(cell) / "training.json"
         if not path.exists():

@@ -8,7 +8,7 @@ grey.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -25,19 +25,19 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from knapsack_lib.analysis.output import write_csv
-from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, TRAININGS
+from knapsack_lib.profiles import DIFFICULTIES, REACT, RUNTIMES, TRAININGS
 
 __all__ = [
     "COLOUR",
     "HATCH",
     "INK",
     "MARKER",
-    "PLACES",
     "SOFT",
     "THOUSANDS",
     "Drawing",
     "cell_ticks",
     "face",
+    "has_react",
     "house_style",
     "legend",
     "line_look",
@@ -45,23 +45,18 @@ __all__ = [
     "new_figure",
     "panel_title",
     "panels",
+    "places",
     "sample",
     "save",
 ]
 
-COLOUR = {"base": "#767676", "persistent": "#0072B2", "reset": "#D55E00"}
-MARKER = {"persistent": "o", "reset": "s"}
-HATCH = {"persistent": "", "reset": "/////"}
-LINE = {"persistent": "-", "reset": (0, (4, 2))}
+COLOUR = {"base": "#767676", "persistent": "#0072B2", "reset": "#D55E00", REACT: "#009E73"}
+MARKER = {"persistent": "o", "reset": "s", REACT: "^"}
+HATCH = {"persistent": "", "reset": "/////", REACT: "...."}
+LINE = {"persistent": "-", "reset": (0, (4, 2)), REACT: (0, (1, 1.5))}
 SIZES = {"easy": "Easy: the size trained on", "medium": "Medium: larger than trained on"}
 INK, SOFT = "#222222", "#8c8c8c"
 THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}")
-# (train, runtime) -> where its bar stands: pairs, with a gap between the models
-PLACES = {
-    (train, runtime): row * 2.45 + column
-    for row, train in enumerate(TRAININGS)
-    for column, runtime in enumerate(RUNTIMES)
-}
 
 SETTINGS: dict[str, Any] = {
     "font.family": "DejaVu Sans",
@@ -138,6 +133,24 @@ def save(
 # Cells --------------------------------------------------------------------------------------------
 
 
+def places(cells: pd.DataFrame) -> dict[tuple[str, str], float]:
+    """(train, runtime) -> where its bar stands: pairs, with a gap between the models; the ReAct arm last, where `cells`
+    holds it."""
+    found = {
+        (train, runtime): row * 2.45 + column
+        for row, train in enumerate(TRAININGS)
+        for column, runtime in enumerate(RUNTIMES)
+    }
+    if has_react(cells):
+        found |= {("base", REACT): 2.45 * len(TRAININGS), (REACT, REACT): 2.45 * len(TRAININGS) + 1}
+    return found
+
+
+def has_react(cells: pd.DataFrame) -> bool:
+    """Whether any row is of the ReAct arm."""
+    return bool((cells.runtime == REACT).any())
+
+
 def face(train: str, runtime: str) -> str:
     """Fill of a marker or bar: solid in the persistent runtime, hollow in the reset one, so that
     equal points both show."""
@@ -158,12 +171,12 @@ def line_look(train: str, runtime: str) -> dict[str, Any]:
     }
 
 
-def cell_ticks(axis: Axes) -> None:
-    """Name the cells at PLACES, the first on top."""
-    names = [f"{train} \N{RIGHTWARDS ARROW} {runtime}" for train, runtime in PLACES]
-    axis.set_yticks(list(PLACES.values()), names)
+def cell_ticks(axis: Axes, where: Mapping[tuple[str, str], float]) -> None:
+    """Name the cells at their places, the first on top."""
+    names = [f"{train} \N{RIGHTWARDS ARROW} {runtime}" for train, runtime in where]
+    axis.set_yticks(list(where.values()), names)
     axis.tick_params(axis="y", length=0)
-    axis.set_ylim(max(PLACES.values()) + 0.6, -0.6)
+    axis.set_ylim(max(where.values()) + 0.6, -0.6)
 
 
 def panel_title(difficulty: str, rows: pd.DataFrame) -> str:
@@ -197,13 +210,15 @@ def legend(
     kind: Literal["bars", "points", "lines", "steps"],
     more: Sequence[Artist] = (),
     base: bool = True,
+    react: bool = False,
 ) -> None:
     """Under the panels, in two rows: what the colours mean, then what markers, lines or hatches
     mean, and `more`."""
-    trainings = [*RUNTIMES, *(["base"] if base else [])]
+    runtimes = (*RUNTIMES, REACT) if react else RUNTIMES
+    trainings = [*runtimes, *(["base"] if base else [])]
     above = [Patch(color=COLOUR[train], label=f"train: {train}") for train in trainings]
     below: list[Artist] = []
-    for runtime in RUNTIMES:
+    for runtime in runtimes:
         label, fill = f"runtime: {runtime}", INK if runtime == "persistent" else "white"
         if kind == "bars":
             below.append(Patch(fc=fill, ec=INK, hatch=HATCH[runtime], label=label))

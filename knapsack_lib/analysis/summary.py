@@ -16,7 +16,7 @@ import pandas as pd
 
 from knapsack_lib.analysis.intervals import mean_interval, rate_interval
 from knapsack_lib.analysis.metrics import CELL
-from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, TRAININGS, Analysis
+from knapsack_lib.profiles import ARMS, DIFFICULTIES, REACT, RUNTIMES, TRAININGS, Analysis
 from knapsack_lib.seeds import named_seed
 
 __all__ = [
@@ -30,7 +30,8 @@ __all__ = [
 
 RATES = ("solved", "finished", "missing_variable")
 MEANS = ("steps", "tool_calls", "seconds")
-ORDER = [(t, r, d) for d in DIFFICULTIES for t in TRAININGS for r in RUNTIMES]
+PAIRS = [*((t, r) for t in TRAININGS for r in RUNTIMES), ("base", REACT), (REACT, REACT)]
+ORDER = [(*pair, d) for d in DIFFICULTIES for pair in PAIRS]
 
 
 def task_means(cells: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -109,8 +110,9 @@ def seed_summary(cells: pd.DataFrame) -> pd.DataFrame:
 def trace_summary(traces: pd.DataFrame) -> pd.DataFrame:
     """Runtime -> the means of the traces' numbers, `n` (how many there are) and `with_slip` (the
     share that holds a slip)."""
+    wanted = [arm for arm in ARMS if arm != REACT or REACT in set(traces.runtime)]
     grouped = traces.assign(with_slip=traces.slips > 0).groupby("runtime")
-    means = grouped.mean(numeric_only=True).reindex(list(RUNTIMES))
+    means = grouped.mean(numeric_only=True).reindex(wanted)
     return means.assign(n=grouped.size().reindex(means.index, fill_value=0))
 
 

@@ -96,7 +96,10 @@ def run(study: Run, stage: str, jobs: int) -> None:
 
 def _typeset_if_stale(study: Run, analysis_key: str) -> None:
     from knapsack_lib.analysis.paper import missing_latex, typeset
+    from knapsack_lib.analysis.report import tells_of
 
+    if not tells_of(study.profile.family):
+        return
     key = digest_of([analysis_key, path_digest(project_root() / "paper" / "main.tex")])
     mark, pdf = study.root / "latex" / "key", study.published_root / "paper" / "main.pdf"
     if pdf.exists() and mark.is_file() and mark.read_text(encoding="utf-8") == key:

@@ -2,7 +2,7 @@
 or play a task as the agent.
 
     session = rerun(episode, task, profile, runtime="reset", turns=3)   # what each block prints now
-    session.run("print(known)")                                         # by hand: one block a turn
+    session.run("print(known)")                                         # by hand: one block a turn (react: a JSON call)
     session = play(task, profile)                                       # the prompt, tools and limits of an agent
 
 In a notebook, a cell that begins with %%turn is the next block of the last session. One session is
@@ -12,18 +12,20 @@ processes and no open files behind.
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from knapsack_lib.episodes import Episode
+from knapsack_lib.episodes import Episode, Turn
 from knapsack_lib.errors import UserError
 from knapsack_lib.explorer.markup import chip, code, fragment, text
 from knapsack_lib.explorer.pages import messages, numbers
 from knapsack_lib.families import Task, family_named
 from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
-from knapsack_lib.profiles import Profile
-from knapsack_lib.prompts import observation_text, opening
+from knapsack_lib.profiles import REACT, Profile
+from knapsack_lib.prompts import REFUSALS, observation_text, opening
+from knapsack_lib.react import ToolCaller, the_call
 
 __all__ = ["Played", "Session", "play", "rerun"]
 
@@ -59,17 +61,22 @@ class Session:
     last: ClassVar[Session | None] = None  # that is open
 
     def __init__(self, task: Task, profile: Profile, runtime: str = "persistent", seed: int = 0):
-        self.task, self.profile, self.persistence = task, profile, persistence_named(runtime)
+        self.task, self.profile = task, profile
+        self.runtime = REACT if runtime == REACT else persistence_named(runtime).name
         self.family = family_named(task.family)
         self.world = self.family.world(task)
         self.turns: list[Played] = []
         self.closed = False
-        setting = profile.interpreter
         self._opened = ExitStack()
-        pool = self._opened.enter_context(Pool(profile.limits, **setting.model_dump()))
-        self._interpreter = self._opened.enter_context(
-            Interpreter(pool, self.persistence, self.world.tools, seed)
-        )
+        self._interpreter: Interpreter | ToolCaller
+        if self.runtime == REACT:
+            self._interpreter = ToolCaller(self.world.tools, profile.limits)
+        else:
+            pool = self._opened.enter_context(Pool.of(profile.limits, profile.interpreter))
+            mode = persistence_named(self.runtime)
+            self._interpreter = self._opened.enter_context(
+                Interpreter(pool, mode, self.world.tools, seed)
+            )
         if Session.last is not None:
             Session.last.close()
         Session.last = self
@@ -104,8 +111,8 @@ class Session:
         )
 
     def run(self, source: str | None, before: str | None = None) -> Played:
-        """One block, or a turn in which nothing is run (None). Raises UserError when the task is
-        finished, no turn is left or the session is closed."""
+        """One block (in runtime react a JSON call), or a turn in which nothing is run (None). Raises
+        UserError when the task is finished, no turn is left or the session is closed."""
         for problem, holds in {
             "the session is closed": self.closed,
             "the task is finished": self.world.done,
@@ -117,21 +124,31 @@ class Session:
                 )
         shown = before or "(nothing was run)"
         if source is not None:
-            shown = observation_text(self._interpreter.run(source), self.profile.prompt)
+            shown = self._shown(source)
         self.turns.append(Played(len(self.turns) + 1, source or "", shown, before))
         return self.turns[-1]
+
+    def _shown(self, source: str) -> str:
+        if self.profile.interpreter.disk == "reset":
+            self.family.reset_disk(self.world)
+        if isinstance(self._interpreter, ToolCaller):
+            status, call = the_call(f"```json\n{source}\n```")
+            if call is None:
+                return REFUSALS[status]
+            return observation_text(self._interpreter.run(call), self.profile.prompt)
+        return observation_text(self._interpreter.run(source), self.profile.prompt)
 
     def _repr_html_(self) -> str:
         prompt = opening(
             self.family,
             self.world.facts(),
-            self.persistence.name,
+            self.runtime,
             self.profile.limits,
             self.profile.prompt,
             self._interpreter.packages,
         )
         turns = "".join(one._repr_html_() for one in self.turns)
-        name = f"{text(self.task.task_id)} <span class=soft>{text(self.persistence.name)}</span>"
+        name = f"{text(self.task.task_id)} <span class=soft>{text(self.runtime)}</span>"
         return fragment(f"<h1>{name}</h1>{messages(prompt)}{turns}<p>{chip(self.score)}</p>")
 
 
@@ -164,9 +181,16 @@ def rerun(
         opened.enter_context(session)  # closed if a block cannot be played
         for turn in episode.turns[:count]:
             if not session.world.done:
-                session.run(turn.code, before=turn.observation)
+                session.run(_source(turn), before=turn.observation)
         opened.pop_all()
     return session
+
+
+def _source(turn: Turn) -> str | None:
+    """What a turn ran: its block, or its one tool call as JSON."""
+    if turn.code is None and len(turn.tool_calls) == 1:
+        return json.dumps({"tool": turn.tool_calls[0]["name"], "args": turn.tool_calls[0]["args"]})
+    return turn.code
 
 
 def play(task: Task, profile: Profile, *, runtime: str = "persistent") -> Session:

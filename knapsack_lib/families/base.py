@@ -146,9 +146,13 @@ class Family(ABC):
     def world(self, task: Task) -> World:
         """The task, ready to be acted on."""
 
+    def reset_disk(self, world: World) -> None:
+        """Bring the files of the world, if it has any, back to how they began (interpreter.disk)."""
+        return None
+
     def expert(self, style: str, setting: Teacher, seed: int) -> Expert:
-        """The scripted expert in the style of one runtime. Raises UserError where the family has
-        none."""
+        """The scripted expert in the style of one runtime: persistent, reset, or react (one tool call a turn). Raises
+        UserError where the family has none."""
         raise UserError(f"family {self.name} has no scripted expert; choose another teacher.policy")
 
     def size(self, name: str) -> Any:

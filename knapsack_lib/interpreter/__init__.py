@@ -4,7 +4,7 @@ keeps the world."""
 from knapsack_lib.interpreter.host import Interpreter, Observation
 from knapsack_lib.interpreter.persistence import MODES, Persistence, persistence_named
 from knapsack_lib.interpreter.pool import Pool
-from knapsack_lib.interpreter.step import ToolCall
+from knapsack_lib.interpreter.tool_calls import ToolCall
 
 __all__ = [
     "MODES",

@@ -17,7 +17,8 @@ from typing import Any
 
 from knapsack_lib.interpreter.persistence import Persistence
 from knapsack_lib.interpreter.pool import COPY_SECONDS, Child, Pool
-from knapsack_lib.interpreter.step import Killed, Step, ToolCall, masked
+from knapsack_lib.interpreter.step import Killed, Step, masked
+from knapsack_lib.interpreter.tool_calls import ToolCall
 from knapsack_lib.interpreter.wire import Block, Done
 
 __all__ = ["Interpreter", "Observation"]

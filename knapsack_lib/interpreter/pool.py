@@ -22,7 +22,7 @@ import weakref
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from knapsack_lib.errors import UserError, check_choice
 from knapsack_lib.interpreter.confine import PROTECTIONS
@@ -36,7 +36,7 @@ from knapsack_lib.interpreter.processes import (
     has_ended,
 )
 from knapsack_lib.interpreter.wire import Order, receive, send
-from knapsack_lib.profiles import Limits
+from knapsack_lib.profiles import InterpreterSettings, Limits
 
 __all__ = ["Child", "Pool"]
 
@@ -118,6 +118,16 @@ class Pool(contextlib.AbstractContextManager["Pool"]):
         self.closed = False
         self.lost_parent = False  # whether the parent was found dead when the last child was ended
         self._start()
+
+    @classmethod
+    def of(cls, limits: Limits, setting: InterpreterSettings) -> Self:
+        """The pool of a profile's study."""
+        return cls(
+            limits,
+            after_kill=setting.after_kill,
+            without=setting.without,
+            packages=setting.packages,
+        )
 
     def _start(self) -> None:
         self._control, theirs = socket.socketpair()

@@ -3,30 +3,26 @@
 The child is not trusted: every message is bounded, checked and of this step, or the step is ended.
 """
 
-import inspect
-import json
 import os
 import re
 import select
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from knapsack_lib.families.base import ToolError
 from knapsack_lib.interpreter.pool import Child
+from knapsack_lib.interpreter.tool_calls import ToolCall, answered, check_arguments, plain_json
 from knapsack_lib.interpreter.wire import MAX_MESSAGE, Answer, Block, Done, framed, lacking
 from knapsack_lib.machine import cores
 from knapsack_lib.profiles import Limits
 
-__all__ = ["Killed", "Step", "ToolCall", "masked"]
+__all__ = ["Killed", "Step", "masked"]
 
-MAX_CALL = 1 << 16  # bytes of one tool call
 MAX_RECORD = 1 << 10  # bytes of a call past the limit of calls whose arguments are recorded
 MAX_LINE = 1 << 31
 FLOOD = 1 << 20  # bytes of output after which a step is ended
-DEPTH = 20  # of lists in a tool's arguments
 ADDRESS = re.compile(r"\b0x[0-9a-f]{11,16}\b")  # object addresses differ from run to run
 CORES = cores()  # the fastest that a block can use up its processor time
 # Places differ from machine to machine. Longer ones first; a prefix like /usr says nothing of a
@@ -34,17 +30,6 @@ CORES = cores()  # the fastest that a block can use up its processor time
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "parent.py")
 PYTHON = (os.path.dirname(os.__file__), sys.executable, sys.prefix, sys.base_prefix)
 PLACES = {SCRIPT: "<interpreter>", **{place: "<python>" for place in PYTHON if len(place) > 4}}
-
-
-@dataclass(frozen=True)
-class ToolCall:
-    """One call as the host saw it. Exactly one of `result` (JSON value) and `error` ("Type:
-    message") is meant."""
-
-    name: str
-    args: list[Any]
-    result: Any = None
-    error: str | None = None
 
 
 class Killed(Exception):
@@ -168,10 +153,7 @@ class Step:
     def _checked(self, body: bytearray) -> Any:
         """A well-formed Call of a tool, or Done of this step as the last message. Raises ValueError,
         KeyError, TypeError or RecursionError for anything else."""
-        # Halves of characters and numbers without end cannot be written to a file or given to a
-        # tokenizer: those are replaced, these refused.
-        plain = json.dumps(json.loads(body), ensure_ascii=False, allow_nan=False)
-        message = json.loads(plain.encode("utf-8", "replace"))
+        message = plain_json(body)
         if "done" in message:
             names = (message["bindings"], message["written"], message["shadowed"])
             error = message["error"]
@@ -190,41 +172,20 @@ class Step:
     def _call(self, name: str, args: list[Any], size: int) -> Answer:
         """Answer one call. What is refused is recorded too, but not with arguments that would fill
         the host's memory."""
-        limit, tool, recorded = self.limits.tool_calls, self.tools[name], []
+        limit, tool, recorded = self.limits.tool_calls, self.tools[name], list[Any]()
         if len(self.calls) >= 4 * limit:
             raise Killed("tool calls")
         try:
-            if size > MAX_CALL:
-                raise ToolError(
-                    "ValueError",
-                    f"a call of {name}() may take {MAX_CALL} bytes, this one takes {size}",
-                )
-            if not _nests_within(DEPTH, args):
-                raise ToolError("ValueError", f"arguments of {name}() may nest {DEPTH} deep")
+            check_arguments(name, args, size)
             recorded = args if size <= MAX_RECORD or len(self.calls) < limit else []
             if len(self.calls) >= limit:
                 raise ToolError("RuntimeError", f"at most {limit} tool calls in one turn")
-            wanted = len(inspect.signature(tool).parameters)
-            if len(args) != wanted:
-                raise ToolError("TypeError", f"{name}() takes {wanted} arguments, got {len(args)}")
-            value = tool(*args)
-            if len(json.dumps(value)) > MAX_MESSAGE:
-                raise ToolError(
-                    "RuntimeError", f"the answer of {name}() is larger than {MAX_MESSAGE} bytes"
-                )
+            value = answered(name, tool, args)
         except ToolError as refusal:
             self.calls.append(ToolCall(name, recorded, error=f"{refusal.kind}: {refusal}"))
             return {"kind": refusal.kind, "message": str(refusal)}
         self.calls.append(ToolCall(name, args, result=value))
         return {"value": value}
-
-
-def _nests_within(depth: int, value: Any) -> bool:
-    """Whether lists and dicts that hold anything nest no deeper."""
-    if not isinstance(value, (list, dict)) or not value:
-        return True
-    parts = value.values() if isinstance(value, dict) else value
-    return depth > 0 and all(_nests_within(depth - 1, part) for part in parts)
 
 
 def _is_text(value: Any, most: int) -> bool:

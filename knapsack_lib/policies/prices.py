@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError
 
 from knapsack_lib.errors import UserError, check_choice, first_problem
 from knapsack_lib.files import project_root
-from knapsack_lib.profiles import Gemini
+from knapsack_lib.profiles import REACT, Gemini
 from knapsack_lib.profiles.settings import Strict
 
 __all__ = ["Estimate", "Price", "Prices", "Usage", "estimate", "load_prices"]
@@ -131,9 +131,9 @@ class Usage:
 def estimate(
     tasks_count: int, setting: Gemini, prices: Prices, runtime: str = "persistent"
 ) -> Estimate:
-    """Requests, tokens and USD of `tasks_count` episodes as long as the paper's. Raises UserError
-    for an unknown runtime or model."""
-    runtime = check_choice("runtime", runtime, tuple(PAPER))
+    """Requests, tokens and USD of `tasks_count` episodes as long as the paper's (of ReAct it tells none: as long as
+    reset ones). Raises UserError for an unknown runtime or model."""
+    runtime = "reset" if runtime == REACT else check_choice("runtime", runtime, tuple(PAPER))
     total = tasks_count * PAPER[runtime]
     completion = round(total * OUTPUT_SHARE)
     return Estimate(

@@ -1,6 +1,14 @@
 """The study as it is set: profiles, the cells they ask for, and where a run keeps them."""
 
-from knapsack_lib.profiles.cell import DIFFICULTIES, REACT, RUNTIMES, SCRIPTED, TRAININGS, Cell
+from knapsack_lib.profiles.cell import (
+    ARMS,
+    DIFFICULTIES,
+    REACT,
+    RUNTIMES,
+    SCRIPTED,
+    TRAININGS,
+    Cell,
+)
 from knapsack_lib.profiles.profile import COMMITTED, Profile, load_profile
 from knapsack_lib.profiles.run import Run
 from knapsack_lib.profiles.settings import (
@@ -19,6 +27,7 @@ from knapsack_lib.profiles.settings import (
 )
 
 __all__ = [
+    "ARMS",
     "COMMITTED",
     "DIFFICULTIES",
     "REACT",

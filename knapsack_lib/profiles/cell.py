@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["DIFFICULTIES", "REACT", "RUNTIMES", "SCRIPTED", "TRAININGS", "Cell"]
+__all__ = ["ARMS", "DIFFICULTIES", "REACT", "RUNTIMES", "SCRIPTED", "TRAININGS", "Cell"]
 
 RUNTIMES = ("persistent", "reset")
 REACT = "react"  # one tool call a turn and no interpreter: a training, and a runtime
 TRAININGS = ("base", *RUNTIMES)
+ARMS = (*RUNTIMES, REACT)  # kinds of traces, and what can be trained on them
 DIFFICULTIES = ("easy", "medium")
 # Who plays scripted episodes: training traces, and the yardstick on the test tasks
 SCRIPTED = ("teacher", "expert")
@@ -18,7 +19,7 @@ SCRIPTED = ("teacher", "expert")
 @dataclass(frozen=True, order=True)
 class Cell:
     """`train` names the traces that the model was trained on, or `base`, or who else plays (SCRIPTED). `runtime` is the
-    interpreter's persistence mode. `train_seed` says which of a training's adapters plays; 0: nothing was trained."""
+    interpreter's persistence mode, or `react`, where there is no interpreter. `train_seed` says which of a training's adapters plays; 0: nothing was trained."""
 
     family: str
     train: str

@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from knapsack_lib.errors import UserError, first_problem
 from knapsack_lib.files import digest_of, project_root
-from knapsack_lib.profiles.cell import DIFFICULTIES, RUNTIMES, TRAININGS, Cell
+from knapsack_lib.profiles.cell import ARMS, DIFFICULTIES, REACT, RUNTIMES, TRAININGS, Cell
 from knapsack_lib.profiles.run import Run
 from knapsack_lib.profiles.settings import (
     Analysis,
@@ -96,6 +96,10 @@ class Profile(Strict):
     executor: Literal["local", "processes", "ray", "dask"] = Field(
         default="local", description="where shards are played: executors.py"
     )
+    react: bool = Field(
+        default=False,
+        description="whether the study has the ReAct arm too: one tool call a turn and no interpreter",
+    )
     published: bool = Field(
         description="true: figures/, paper/ and results/ of the repository are this profile's"
     )
@@ -128,15 +132,23 @@ class Profile(Strict):
 
     def train_seeds_of(self, train: str) -> range:
         """The training seeds of a training: 1 to train_seeds; 0 for what is not trained."""
-        return range(1, self.train_seeds + 1) if train in RUNTIMES else range(1)
+        return range(1, self.train_seeds + 1) if train in ARMS else range(1)
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """The kinds of traces: of one each is written, and trained on."""
+        return ARMS if self.react else RUNTIMES
 
     def cells(self) -> list[Cell]:
-        """The study's cells: the base and every adapter, in both runtimes, on both sizes."""
+        """The study's cells: the base and every adapter, in both runtimes, on both sizes. With the ReAct arm its adapters
+        and the base play ReAct, too."""
+        pairs = [(train, RUNTIMES) for train in TRAININGS]
+        calling = [(train, (REACT,)) for train in ("base", REACT)] if self.react else []
         return [
             Cell(self.family, train, runtime, difficulty, seed)
-            for train in TRAININGS
+            for train, runtimes in [*pairs, *calling]
             for seed in self.train_seeds_of(train)
-            for runtime in RUNTIMES
+            for runtime in runtimes
             for difficulty in DIFFICULTIES
         ]
 
@@ -145,11 +157,11 @@ class Profile(Strict):
         return [
             Cell(self.family, t, t, "easy", seed)
             for seed in self.train_seeds_of(RUNTIMES[0])
-            for t in RUNTIMES
+            for t in self.arms
         ]
 
     def teachers(self) -> list[Cell]:
-        return [Cell(self.family, "teacher", runtime, "easy") for runtime in RUNTIMES]
+        return [Cell(self.family, "teacher", runtime, "easy") for runtime in self.arms]
 
     def experts(self) -> list[Cell]:
         return [

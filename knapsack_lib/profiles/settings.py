@@ -102,6 +102,10 @@ class InterpreterSettings(Strict):
     without: tuple[Literal["files", "syscalls", "limits", "privileges"], ...] = Field(
         description="protections to do without on a machine that lacks them; see python -m knapsack_lib.interpreter"
     )
+    disk: Literal["persistent", "reset"] = Field(
+        default="persistent",
+        description="of a family whose world has files: whether they stay from one turn to the next or are as they began",
+    )
     packages: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")], ...] = Field(
         default=(),
         description="installed distributions that a block may import, by name; what they need is named too",

@@ -53,7 +53,7 @@ def test_an_episode_played_again_prints_what_it_printed_and_scores_what_it_score
 ):
     episode, task = kept(regime, difficulty)
     with rerun(episode, task, study) as session:
-        assert session.persistence.name == regime and len(session.turns) == len(episode.turns) > 3
+        assert session.runtime == regime and len(session.turns) == len(episode.turns) > 3
         assert [one.observation for one in session.turns[:-1]] == [
             one.observation for one in episode.turns[:-1]
         ]

@@ -273,7 +273,7 @@ def test_playing_again_stands_at_the_turn_that_is_shown(explorer, no_session):
     )
     explorer.runtime.value = "reset"
     explorer.again.click()
-    assert explorer.session is not first and explorer.session.persistence.name == "reset"
+    assert explorer.session is not first and explorer.session.runtime == "reset"
     assert "NameError" in explorer.result.value and "not as in the episode" in explorer.result.value
     assert len(psutil.Process().children()) == alive + 1  # the first one was closed
 

@@ -21,18 +21,19 @@ from knapsack_lib.analysis.style import (
     HATCH,
     INK,
     MARKER,
-    PLACES,
     SIZES,
     SOFT,
     THOUSANDS,
     cell_ticks,
     face,
+    has_react,
     house_style,
     legend,
     log_ticks,
     new_figure,
     panel_title,
     panels,
+    places,
     sample,
 )
 from knapsack_lib.profiles import DIFFICULTIES
@@ -88,14 +89,16 @@ def main_result_data(evidence: Evidence) -> pd.DataFrame:
 def draw_main_result(data: pd.DataFrame) -> Figure:
     """Rows are cells (train -> runtime), columns are the three measures, one band for each
     difficulty."""
-    figure, grid = new_figure(2, 3, (7, 4.6), sharey="row", sharex="col")
-    data = data.assign(place=[PLACES[cell] for cell in zip(data.train, data.runtime, strict=True)])
+    where, react = places(data), has_react(data)
+    figure, grid = new_figure(2, 3, (7, 5.6 if react else 4.6), sharey="row", sharex="col")
+    data = data.assign(place=[where[cell] for cell in zip(data.train, data.runtime, strict=True)])
     expert, adapters = data.expert_score.notna().any(), data[data.seeds.isna()]
     several = adapters.train_seed.nunique() > 1
     for difficulty, axes in zip(DIFFICULTIES, grid, strict=True):
         rows = data[(data.difficulty == difficulty) & data.seeds.notna()]
         for axis, (measure, title) in zip(axes, PANELS.items(), strict=True):
             _bars(axis, rows, measure)
+            cell_ticks(axis, where)
             if several:
                 own = adapters[adapters.difficulty == difficulty]
                 axis.plot(own[measure], own.place + 0.24, ls="none", marker="|", ms=4.5, color=INK)
@@ -114,7 +117,7 @@ def draw_main_result(data: pd.DataFrame) -> Figure:
             axes[0].axvline(rows.expert_score.max(), color=INK, lw=1, ls=":")
     more = [sample("the scripted expert", ls=":")] if expert else []
     more += [sample("one training seed", ls="none", marker="|", ms=6)] if several else []
-    legend(figure, "bars", more)
+    legend(figure, "bars", more, react=react)
     return figure
 
 
@@ -140,7 +143,6 @@ def _bars(axis: Axes, rows: pd.DataFrame, measure: str) -> None:
             fontsize=7.5,
             bbox={"fc": "white", "ec": "none", "pad": 0.6},
         )
-    cell_ticks(axis)
     axis.tick_params(labelbottom=True)
     if measure == "tokens":
         axis.xaxis.set_major_formatter(THOUSANDS)
@@ -195,7 +197,7 @@ def draw_cost_quality(points: pd.DataFrame) -> Figure:
         line = means[means.pareto].sort_values("tokens")
         axis.plot(line.tokens, line.score, color=INK, lw=1, ls=":", zorder=3)
         for row in means.itertuples():
-            colour, hollow = COLOUR[row.train], row.runtime == "reset"
+            colour, hollow = COLOUR[row.train], row.runtime != "persistent"
             look = {"color": colour, "lw": 1.6, "zorder": 5 if hollow else 4}
             axis.hlines(row.score, row.tokens_low, row.tokens_high, **look)
             axis.vlines(row.tokens, row.score_low, row.score_high, **look)
@@ -205,7 +207,8 @@ def draw_cost_quality(points: pd.DataFrame) -> Figure:
         axis.set(xscale="log", ylim=(-0.09, 1.06), xlabel="tokens per episode (log scale)")
         log_ticks(axis.xaxis)
     grid[0, 0].set_ylabel("score\n(share of the optimal value)")
-    legend(figure, "points", [sample("Pareto line of the cell means", ls=":")])
+    line = [sample("Pareto line of the cell means", ls=":")]
+    legend(figure, "points", line, react=has_react(points))
     return figure
 
 
@@ -216,16 +219,17 @@ def draw_cost_quality(points: pd.DataFrame) -> Figure:
 def draw_failures(data: pd.DataFrame) -> Figure:
     """Stacked shares of the classes of failures.py, a bar per cell."""
     figure, grid = new_figure(2, 1, (3.4, 3.7), sharey=True, sharex=True)
+    where = places(data)
     met = [name for name in ("", *RULES) if name in set(data.failure)]
     for difficulty, axis in zip(DIFFICULTIES, grid[:, 0], strict=True):
         here = data[data.difficulty == difficulty]
         axis.set_title(SIZES[difficulty] if len(here) else panel_title(difficulty, here))
         wide = here.pivot(index=["train", "runtime"], columns="failure", values="share")
-        wide = wide.reindex(index=list(PLACES), columns=met).fillna(0.0)
+        wide = wide.reindex(index=list(where), columns=met).fillna(0.0)
         left = wide.cumsum(axis=1) - wide
         for name in met:
-            axis.barh(list(PLACES.values()), wide[name], 0.74, left[name], **_shade(name))
-        cell_ticks(axis)
+            axis.barh(list(where.values()), wide[name], 0.74, left[name], **_shade(name))
+        cell_ticks(axis, where)
         axis.spines["left"].set_visible(False)
         axis.set_xlim(0, 1)
         axis.xaxis.set_major_formatter(PercentFormatter(1))

@@ -18,6 +18,7 @@ from knapsack_lib.analysis.style import (
     COLOUR,
     SOFT,
     THOUSANDS,
+    has_react,
     house_style,
     legend,
     line_look,
@@ -27,7 +28,7 @@ from knapsack_lib.analysis.style import (
     sample,
 )
 from knapsack_lib.analysis.summary import state_summary
-from knapsack_lib.profiles import RUNTIMES
+from knapsack_lib.profiles import ARMS
 
 __all__ = [
     "draw_loss_curves",
@@ -94,7 +95,7 @@ def draw_survival(data: pd.DataFrame) -> Figure:
         axis.yaxis.set_major_formatter(PercentFormatter(1))
         axis.set_yticks([0, 0.25, 0.5, 0.75, 1])
     grid[1, 0].set_xlabel("turn")
-    legend(figure, "steps")
+    legend(figure, "steps", react=has_react(data))
     return figure
 
 
@@ -127,7 +128,7 @@ def draw_tokens_by_turn(data: pd.DataFrame) -> Figure:
         axis.set_xticks(np.arange(2, data.turn.max() + 1, 2))
         axis.yaxis.set_major_formatter(THOUSANDS)
     grid[0, 0].set_ylabel("mean tokens spent so far\n(an ended episode keeps its total)")
-    legend(figure, "lines")
+    legend(figure, "lines", react=has_react(data))
     return figure
 
 
@@ -202,7 +203,11 @@ def draw_loss_curves(data: pd.DataFrame) -> Figure:
     log_ticks(axis.yaxis)
     axis.grid()
     marks = [
-        *(Patch(color=COLOUR[train], label=f"train: {train}") for train in RUNTIMES),
+        *(
+            Patch(color=COLOUR[train], label=f"train: {train}")
+            for train in ARMS
+            if (data.train == train).any()
+        ),
         sample("validation", lw=1.4, marker="."),
         sample("training", color=SOFT, lw=0.8),
         sample("chosen", **diamond),
