@@ -30,10 +30,11 @@ from knapsack_lib.papermill_default import (
     failed_copy,
 )
 from knapsack_lib.policy_factory import SERVER, served
+from knapsack_lib.profiles import Profile
 from knapsack_lib.progress import FEED, Meter, clock
 from knapsack_lib.study import Step, graph
 
-__all__ = ["run_steps", "run_study", "stale_steps"]
+__all__ = ["run_steps", "run_study", "stale_steps", "starts_server"]
 
 PR_SET_PDEATHSIG = 1
 POLL_SECONDS = 0.2
@@ -52,14 +53,14 @@ def stale_steps(steps: Sequence[Step]) -> list[Step]:
 
 
 def run_study(steps: Sequence[Step], jobs: int) -> int:
-    """Run what is stale of these steps, at most `jobs` at once. Returns the exit status (130 when stopped).
+    """Run what is stale of these steps, of one study or of several, at most `jobs` at once. Returns the exit status (130
+    when stopped).
 
     Cells that are served by vLLM share one server, which starts when the adapters are there.
     """
     todo = stale_steps(steps)
     cells = [step for step in todo if step.stage.name == CELLS]
-    serving = steps[0].profile.evaluation.serving
-    if not cells or serving is None or serving.url:
+    if not any(starts_server(step.profile) for step in cells):
         return run_steps(todo, jobs)
     first, last = todo[: todo.index(cells[0])], todo[todo.index(cells[-1]) + 1 :]
     status = run_steps(first, jobs)
@@ -70,12 +71,19 @@ def run_study(steps: Sequence[Step], jobs: int) -> int:
     return status or run_steps(last, jobs)
 
 
+def starts_server(profile: Profile) -> bool:
+    """Whether cells of this study are played by a server that is started for them."""
+    serving = profile.evaluation.serving
+    return serving is not None and not serving.url
+
+
 def run_steps(todo: Sequence[Step], jobs: int, environment: dict[str, str] | None = None) -> int:
     """Run all of these. After a failure nothing new is started; what runs already is waited for.
 
     Ends, as by Ctrl-C, when the process that started this one is gone, unless it was to outlive it (nohup).
     """
     waiting, running, status = list(todo), list[_Child](), 0
+    several = len({step.profile.name for step in todo}) > 1
     parent = os.getppid()
     outlives = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     try:
@@ -83,7 +91,7 @@ def run_steps(todo: Sequence[Step], jobs: int, environment: dict[str, str] | Non
             while not status and len(running) < jobs and (step := _next(waiting, running)):
                 waiting.remove(step)
                 try:
-                    running.append(_Child(step, environment or {}))
+                    running.append(_Child(step, environment or {}, several))
                 except UserError as error:
                     print(f"{step.name}: {error}", flush=True)
                     status = 1
@@ -113,8 +121,9 @@ def _next(waiting: Sequence[Step], running: Sequence[_Child]) -> Step | None:
 class _Child:
     """One step under way: papermill in a process of its own, and the lines about it."""
 
-    def __init__(self, step: Step, environment: dict[str, str]):
+    def __init__(self, step: Step, environment: dict[str, str], named: bool = False):
         step.require()
+        self._study = f"{step.profile.name} " if named else ""
         self.step, self._began = step, time.monotonic()
         self._last_line, self._loop, self._share, self._meter = self._began, "", 0.0, Meter("")
         whole = graph(step.run, step.given_profile)
@@ -176,7 +185,7 @@ class _Child:
         number, _, rest = self.step.stage.name.partition("_")
         seed = [f"train {self.step.train_seed}"] if self.step.train_seed > 1 else []
         title = " ".join([number, rest.replace("_", "-"), *self.step.words, *seed])
-        print(f"[{self._number}] {title}  {text}", flush=True)
+        print(f"[{self._study}{self._number}] {title}  {text}", flush=True)
 
     def _reason(self) -> str:
         """The error of a failed run in one line, and where the executed notebook is."""

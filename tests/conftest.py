@@ -4,6 +4,7 @@ episode for real.
 The helpers are handed out as fixtures so that test files need not import one another.
 """
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from knapsack_lib.families import family_named
 from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
 from knapsack_lib.machine import cores
 from knapsack_lib.papermill_default import KERNEL_ENVIRONMENT
-from knapsack_lib.profiles import Cell, Limits, PromptOptions, load_profile
+from knapsack_lib.profiles import REACT, Cell, Limits, PromptOptions, load_profile
+from knapsack_lib.react import ToolCaller
 
 # Before torch is loaded: with a thread per core it comes to a standstill when the cores are shared.
 os.environ.update(
@@ -68,14 +70,18 @@ def plain_options():
 
 @pytest.fixture
 def play_script(make_limits, plain_options):
-    """Play one task with the scripted expert through a real interpreter; `world` wraps the world if
-    given."""
+    """Play one task with the scripted expert through a real interpreter, or as a ReAct agent without
+    one; `world` wraps the world if given."""
 
     def play(pool, task, style, teacher, *, seed=3, options=plain_options, world=lambda w: w):
         family = family_named(task.family)
         acted_on = world(family.world(task))
         expert = family.expert(style, teacher, seed)
-        with Interpreter(pool, persistence_named(style), acted_on.tools, 1) as interpreter:
+        if style == REACT:
+            hands = contextlib.nullcontext(ToolCaller(acted_on.tools, pool.limits))
+        else:
+            hands = Interpreter(pool, persistence_named(style), acted_on.tools, 1)
+        with hands as interpreter:
             steps = act(
                 task,
                 acted_on,

@@ -17,7 +17,7 @@ import click
 
 from knapsack_lib.errors import UserError
 from knapsack_lib.files import digest_of, path_digest, project_root, shown, write_whole
-from knapsack_lib.profiles import COMMITTED, Run, load_profile
+from knapsack_lib.profiles import COMMITTED, Run, Suite, load_profile, load_suite
 
 __all__ = ["clean", "figures", "pages", "pdf", "plan", "run", "verify"]
 
@@ -31,22 +31,36 @@ def of_a_run(default: str) -> Callable[[Any], Any]:
         def with_run(profile: str, seed: int | None, **options: Any) -> None:
             command(load_profile(profile).run(seed), **options)
 
-        with_run.__doc__, with_run.__name__ = command.__doc__, command.__name__
-        with_run.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
-        seed = click.option("--seed", type=int, help="root seed; the profile's own by default")
-        profile = click.option(
-            "--profile", default=default, show_default=True, help="a file of params/, or a path"
-        )
-        return profile(seed(with_run))
+        return _with_options(with_run, command, default, "a file of params/, or a path")
 
     return decorate
 
 
-def steps_of(run: Run, stage: str) -> list[Any]:
+def of_studies(command: Any) -> Any:
+    """The options --profile and --seed, handed on as the studies of a suite, or as the only one, each a Run with the name
+    that it was given by; and the suite, or None."""
+
+    def with_studies(profile: str, seed: int | None, **options: Any) -> None:
+        suite = load_suite(profile)
+        given = suite.studies if suite else (profile,)
+        runs = suite.runs(seed) if suite else [load_profile(profile).run(seed)]
+        command(list(zip(given, runs, strict=True)), suite, seed, **options)
+
+    what = "a file of params/ (of a study, or of a suite of them), or a path"
+    return _with_options(with_studies, command, "pocket", what)
+
+
+def _with_options(function: Any, command: Any, default: str, what: str) -> Any:
+    function.__doc__, function.__name__ = command.__doc__, command.__name__
+    function.__click_params__ = getattr(command, "__click_params__", [])
+    seed = click.option("--seed", type=int, help="root seed; the profile's own by default")
+    return click.option("--profile", default=default, show_default=True, help=what)(seed(function))
+
+
+def steps_of(given: str, run: Run, stage: str) -> list[Any]:
     """The graph, or one stage of it with what that needs."""
     from knapsack_lib.study import STAGES, Step, graph
 
-    given = click.get_current_context().params["profile"]
     if given.endswith(".yaml"):  # steps run in the project's folder
         given = shown(Path(given))
     if not stage:
@@ -64,7 +78,7 @@ def steps_of(run: Run, stage: str) -> list[Any]:
 
 
 @click.command()
-@of_a_run("pocket")
+@of_studies
 @click.option("--stage", default="", help="only this one (as 03_finetune) and what it needs")
 @click.option(
     "--jobs",
@@ -73,25 +87,39 @@ def steps_of(run: Run, stage: str) -> list[Any]:
     type=click.IntRange(1),
     help="steps at once, one thread each",
 )
-def run(study: Run, stage: str, jobs: int) -> None:
-    """Run what is stale of a study, down to its figures, tables and PDF. Kill it at any moment and run it again.
+def run(
+    studies: list[tuple[str, Run]], suite: Suite | None, seed: int | None, stage: str, jobs: int
+) -> None:
+    """Run what is stale of a study, or of every study of a suite, down to figures, tables and PDF. Kill it at any moment
+    and run it again.
 
     \b
     Example:  knapsack run --profile smoke
               knapsack run --profile pocket --stage 03_finetune
     """
-    from knapsack_lib.runner import run_study
+    from knapsack_lib.runner import run_study, starts_server
 
     for number in STOPPING:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
             signal.signal(number, _stop)
-    steps = steps_of(study, stage)
-    status = run_study(steps, jobs)
-    if not status and not stage:
+    each = [steps_of(given, study, stage) for given, study in studies]
+    if any(starts_server(study.profile) for _, study in studies):
+        batches = each  # a server is started for one study
+    else:
+        batches = [[step for steps in each for step in steps]]
+    status = 0
+    for steps in batches:
+        status = status or run_study(steps, jobs)
+    if status or stage:
+        sys.exit(status)
+    for (_, study), steps in zip(studies, each, strict=True):
         _typeset_if_stale(study, steps[-1].key)
         paper = shown(study.published_root / "paper")
         print(f"nothing left to do: {shown(study.root)} and {paper} are up to date")
-    sys.exit(status)
+    if suite:
+        from knapsack_lib.analysis.suites import report
+
+        print(f"side by side: {shown(report(suite, seed))}")
 
 
 def _typeset_if_stale(study: Run, analysis_key: str) -> None:
@@ -118,16 +146,16 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 @click.command()
-@of_a_run("pocket")
-def plan(study: Run) -> None:
-    """The steps of a study in order, and which of them `knapsack run` would run.
+@of_studies
+def plan(studies: list[tuple[str, Run]], suite: Suite | None, seed: int | None) -> None:
+    """The steps of a study, or of every study of a suite, in order, and which of them `knapsack run` would run.
 
     \b
     Example:  knapsack plan --profile pocket
     """
     from knapsack_lib.runner import stale_steps
 
-    steps = steps_of(study, "")
+    steps = [step for given, study in studies for step in steps_of(given, study, "")]
     stale = stale_steps(steps)
     for step in steps:
         click.echo(f"{'stale' if step in stale else 'done ':5}  {step.command}")

@@ -87,7 +87,8 @@ class Task:
 class World(Protocol):
     """One task being acted on. Tools take and return JSON values and raise ToolError to refuse."""
 
-    done: bool
+    @property
+    def done(self) -> bool: ...
 
     @property
     def tools(self) -> Mapping[str, Callable[..., Any]]: ...

@@ -25,6 +25,7 @@ from knapsack_lib.profiles.settings import (
     Teacher,
     Training,
 )
+from knapsack_lib.profiles.suite import Suite, load_suite
 
 __all__ = [
     "ARMS",
@@ -46,8 +47,10 @@ __all__ = [
     "PromptOptions",
     "Run",
     "Serving",
+    "Suite",
     "TaskCounts",
     "Teacher",
     "Training",
     "load_profile",
+    "load_suite",
 ]

@@ -34,7 +34,7 @@ from knapsack_lib.profiles.settings import (
     Training,
 )
 
-__all__ = ["COMMITTED", "Profile", "load_profile"]
+__all__ = ["COMMITTED", "Profile", "load_profile", "read_settings"]
 
 # The profile whose episodes, figures and tables are in the repository.
 COMMITTED = "pocket-seeds"
@@ -199,8 +199,12 @@ def load_profile(name: str) -> Profile:
     Raises UserError with one line for a missing file, an unknown or missing key, or a value out of
     range.
     """
-    path = _profile_file(name)
-    data = _settings(path)
+    path, data = read_settings(name)
+    if isinstance(data, dict) and "studies" in data:
+        raise UserError(
+            f"{path.name} is a suite of studies, which `knapsack run` takes; name one of them here: "
+            f"{', '.join(map(str, data['studies'] or ()))}"
+        )
     if isinstance(data, dict) and data.setdefault("name", path.stem) != path.stem:
         raise UserError(
             f"{path.name}: name is {data['name']!r}; write {path.stem!r}, as its file is called, or leave it out"
@@ -211,6 +215,12 @@ def load_profile(name: str) -> Profile:
         raise UserError(
             f"{path.name}: {first_problem(error)}; correct that line and run again"
         ) from None
+
+
+def read_settings(name: str) -> tuple[Path, Any]:
+    """(the file, what it says over what the profile that it is like says), nothing of it checked."""
+    path = _profile_file(name)
+    return path, _settings(path)
 
 
 def _profile_file(name: str) -> Path:

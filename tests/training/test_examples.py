@@ -17,6 +17,7 @@ from knapsack_lib.policies import Rollout, play_each
 from knapsack_lib.policies.pocket import PocketEngine
 from knapsack_lib.policies.scripted import ScriptedPolicy
 from knapsack_lib.profiles import Cell, load_profile
+from knapsack_lib.react import ToolCaller
 from knapsack_lib.training.examples import check_mask, encode_episode, marked
 
 PROFILE = load_profile("pocket")
@@ -34,7 +35,7 @@ def traces(chat) -> dict:
     """Expert traces of 12 tasks in both regimes, a third of them with a slip."""
     teacher = PROFILE.teacher.model_copy(update={"slip_share": 0.3})
     tasks, found = tasks_of("train", 12, seed=5), {}
-    for style in ("persistent", "reset"):
+    for style in ("persistent", "reset", "react"):
         policy = ScriptedPolicy("knapsack", style, teacher, chat.count)
         found[style] = list(_play(tasks, style, policy))
     return found
@@ -47,7 +48,11 @@ def _play(
         rollouts = []
         for number, task in enumerate(tasks):
             world = KNAPSACK.world(task)
-            interpreter = Interpreter(pool, persistence_named(runtime), world.tools, number)
+            interpreter = (
+                ToolCaller(world.tools, limits)
+                if runtime == "react"
+                else Interpreter(pool, persistence_named(runtime), world.tools, number)
+            )
             cell = Cell("knapsack", "base", runtime, "easy")
             steps = act(task, world, interpreter, cell, limits, options, number)
             rollouts.append(Rollout(task.task_id, number, steps))
@@ -68,7 +73,7 @@ class _Listening:
         return self._weights.step(ids, cache, at)
 
 
-@pytest.mark.parametrize("runtime", ["persistent", "reset"])
+@pytest.mark.parametrize("runtime", ["persistent", "reset", "react"])
 @pytest.mark.parametrize(
     "temperature", [0.2, 1.5]
 )  # hot enough for spellings that the tokenizer would not choose
