@@ -24,7 +24,8 @@ TOOLS_TEXT = {
         "- write(name, text) writes a file.\n"
         "- submit(name) hands in a file as the result table. You may hand in again; the last one counts.\n"
         "- finish() ends the task.\n"
-        "Names are like result.csv. An answer holds few lines: asking for too many raises an error."
+        "The files are reached through these tools alone. Their names are like result.csv. An answer holds few "
+        "lines: asking for too many raises an error."
     ),
 }
 
