@@ -38,6 +38,7 @@ from knapsack_lib.profiles import (
 )
 from knapsack_lib.provenance import environment_stamp
 from knapsack_lib.store import is_complete
+from knapsack_lib.task_source import source_digest
 
 __all__ = [
     "DEFAULTS",
@@ -192,6 +193,7 @@ class Step:
                 "base": _shipped_base(self.profile) if self.stage.trained else "",
                 "packages": computing_packages(),
                 "needs": [step.key for step in self.needs()],
+                **({"source of tasks": source} if (source := source_digest(self.profile)) else {}),
             }
         )
 

@@ -170,7 +170,7 @@ class Profile(Strict):
 
     def splits(self) -> dict[str, int]:
         """Split -> number of tasks: train, validation, easy, medium."""
-        return self.tasks.model_dump()
+        return self.tasks.model_dump(include={"train", "validation", *DIFFICULTIES})
 
     def digest(self) -> str:
         """SHA-256 of every setting. A setting at its default counts as one that is not there."""
@@ -239,7 +239,7 @@ def _profile_file(name: str) -> Path:
 
 def _settings(path: Path, above: tuple[Path, ...] = ()) -> Any:
     """What a file says, over what the profile that it is like says; a name, and being the published
-    one, are its own."""
+    one, are its own. `tasks: <source>` takes its counts from that profile."""
     data = _read_yaml(path)
     if not isinstance(data, dict) or "like" not in data:
         return data
@@ -251,6 +251,8 @@ def _settings(path: Path, above: tuple[Path, ...] = ()) -> Any:
     given = _settings(other, (path, *above))
     if not isinstance(given, dict):
         raise UserError(f"{path.name}: like: {other.stem} holds no settings; name another profile")
+    if isinstance(data.get("tasks"), str):  # a source alone: the counts stay
+        data["tasks"] = {**given.get("tasks", {}), "source": data["tasks"]}
     return {**given, "published": False, "name": path.stem, **data}
 
 

@@ -70,13 +70,21 @@ class Strict(BaseModel):
 
 
 class TaskCounts(Strict):
-    """How many instances of each split. `train` and `validation` are drawn at the training (easy)
+    """How many instances of each split, and where the test tasks are from. `train` and `validation` are drawn at the training (easy)
     difficulty."""
 
     train: int = Field(ge=1, description="tasks that the teacher's training traces are about")
     validation: int = Field(ge=1, description="tasks by which a checkpoint is chosen")
     easy: int = Field(ge=1, description="test tasks of the size trained on")
     medium: int = Field(ge=1, description="test tasks of the larger size")
+    source: str = Field(
+        default="",
+        description="published task files in place of the test tasks: a folder, an archive or a data set id",
+    )
+    rules: Literal["published", "ours"] = Field(
+        default="published",
+        description="of tasks from a source, where the authors' rules differ from ours (an item may be taken unseen)",
+    )
 
 
 class Limits(Strict):

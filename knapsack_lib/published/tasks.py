@@ -22,15 +22,13 @@ from knapsack_lib.published.records import json_object
 
 __all__ = ["Made", "generate_tasks"]
 
-# The authors' other families and the settings of their program: accepted in a config, not used.
+# Settings of the authors' program: accepted in a config, not used.
 UNUSED = (
     "cache_db_path",
     "llm",
     "llm_enabled",
     "max_workers",
-    "navigation",
     "out_dir",
-    "rule_diagnosis",
 )
 
 

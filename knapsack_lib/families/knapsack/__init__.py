@@ -30,22 +30,22 @@ class Knapsack(Family):
             "- list_items() returns a JSON text: the list of all item ids.\n"
             "- inspect(item_id) returns a JSON text: an object with weight, value and class. Distinct "
             "items count against the inspection budget; looking at the same item again is free.\n"
-            "- take_item(item_id) puts an inspected item into the knapsack. This cannot be undone. It "
-            "raises an error if the item's class is not allowed, if the item does not fit, or if it was "
-            "never inspected.\n"
+            "- take_item(item_id) puts an item into the knapsack. This cannot be undone. It raises an "
+            "error if the item's class is not allowed, if the item does not fit, or, unless the task says "
+            "otherwise, if it was never inspected.\n"
             "- finish() ends the task. Call it when nothing more is worth taking."
         ),
     }
     task_text = {
         "brief": (
             "Fill the knapsack. Capacity {capacity}. Inspections {budget}. Classes {classes}: only some "
-            "are allowed."
+            "are allowed.{unseen}"
         ),
         "full": (
             "Fill a knapsack with the highest total value you can reach.\n"
             "Capacity: {capacity} units of weight.\nInspection budget: {budget} distinct items.\n"
             "Classes that occur: {classes}. Only some of them are allowed, and you are not told which: "
-            "taking an item of another class raises an error."
+            "taking an item of another class raises an error.{unseen}"
         ),
     }
     metrics = {

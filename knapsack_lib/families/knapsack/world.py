@@ -28,15 +28,24 @@ class KnapsackWorld:
         self._optimum = int(task.reference["optimal_value"])
         self.capacity = int(task.public["capacity"])
         self.budget = int(task.public["inspect_budget"])
+        # The authors' worlds let an item be taken that was never looked at.
+        self.unseen = task.public.get("rules") == "published"
         self.inspected: list[str] = []
         self.taken: list[str] = []
         self.done = False
         self.tools: dict[str, Callable[..., Any]] = {name: getattr(self, name) for name in TOOLS}
 
     def facts(self) -> dict[str, Any]:
-        """Capacity, inspect budget and the classes that occur: what the agent may know beforehand."""
+        """Capacity, inspect budget, the classes that occur, and whether items may be taken unseen: what the
+        agent may know beforehand."""
         classes = sorted({item["class"] for item in self._items.values()})
-        return {"capacity": self.capacity, "budget": self.budget, "classes": classes}
+        unseen = " Items may be taken without being inspected." if self.unseen else ""
+        return {
+            "capacity": self.capacity,
+            "budget": self.budget,
+            "classes": classes,
+            "unseen": unseen,
+        }
 
     def list_items(self) -> str:
         return _json(self._ids)
@@ -55,7 +64,7 @@ class KnapsackWorld:
             raise ToolError("RuntimeError", "the task is finished")
         if item_id in self.taken:
             raise ToolError("ValueError", f"{item_id!r} is already taken")
-        if item_id not in self.inspected:
+        if item_id not in self.inspected and not self.unseen:
             raise ToolError("ValueError", f"{item_id!r} was never inspected")
         if item["class"] not in self._allowed:
             raise ToolError("PermissionError", f"class {item['class']} is not allowed")
