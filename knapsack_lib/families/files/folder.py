@@ -44,23 +44,17 @@ class Folder:
         return json.dumps(sizes, separators=(",", ":"))
 
     def text(self, name: Any) -> str:
-        """A file as it stands; it does not count as read."""
         _check_name(name)
         if name not in self.texts:
             raise ToolError("FileNotFoundError", f"there is no file {name}")
         return self.texts[name]
 
-    def lines(self, name: Any) -> list[str]:
-        """All lines of a file that a tool reads."""
-        lines = self.text(name).splitlines()
-        self.read.add(name)
-        return lines
-
-    def answer(self, lines: list[str], asked: int = 0) -> str:
-        """Lines as an agent is shown them, unless they are too many, or so many were asked for."""
+    def answer(self, name: str, lines: list[str], asked: int = 0) -> str:
+        """Lines of a file as an agent is shown them, unless they are too many, or so many were asked for."""
         text = "\n".join(lines)
         if max(asked, len(lines)) > self._page or len(text) > ANSWER:
             raise ToolError("RuntimeError", "too long for one answer; ask for fewer lines")
+        self.read.add(name)
         return text
 
     def put(self, name: Any, text: Any) -> None:

@@ -52,7 +52,7 @@ def picture(turns: Sequence[Calls], task: Task | None) -> str:
         _follow(world, calls)
     texts = list(world.folder.texts.items())[:SHOWN]
     boxes = [
-        (f"{name}: {len(text.splitlines())} lines, {len(text)} bytes", text, colours)
+        (f"{name}: {_lines(text)}, {len(text)} bytes", text, colours)
         for name, text in texts
         for colours in [WRITTEN if name in world.folder.written else GIVEN]
     ]
@@ -87,6 +87,11 @@ def _box(number: int, title: str, text: str, colours: tuple[str, str]) -> str:
     )
 
 
+def _lines(text: str) -> str:
+    count = len(text.splitlines())
+    return f"{count} line{'' if count == 1 else 's'}"
+
+
 def _plain(text: str) -> str:
     """Letters that can be shown, and no more of them than fit a box."""
     text = text if text.isprintable() else ascii(text)
@@ -98,7 +103,8 @@ def _start(task: Task | None) -> FilesWorld:
     if task is not None:
         with contextlib.suppress(AttributeError, KeyError, TypeError, ValueError):
             world = FilesWorld(task)
-            world.ls(), world.result()
+            world.ls()
+            world.result()
             return world
     return FilesWorld(NOTHING)
 

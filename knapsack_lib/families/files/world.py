@@ -48,26 +48,26 @@ class FilesWorld:
         return self.folder.listing()
 
     def read(self, name: Any, start: Any, n: Any) -> str:
-        lines = self.folder.lines(name)
+        lines = self.folder.text(name).splitlines()
         if type(start) is not int or type(n) is not int or start < 0 or n < 1:
             raise ToolError("ValueError", "give the first line, from 0, and how many, from 1")
-        return self.folder.answer(lines[start:][:n], n)
+        return self.folder.answer(name, lines[start:][:n], n)
 
     def grep(self, text: Any, name: Any) -> str:
-        lines = self.folder.lines(name)
+        lines = self.folder.text(name).splitlines()
         if type(text) is not str or not text:
             raise ToolError("ValueError", "give the fixed text that a line must hold")
-        return self.folder.answer([line for line in lines if text in line])
+        return self.folder.answer(name, [line for line in lines if text in line])
 
     def sort(self, name: Any, column: Any, out: Any) -> None:
         header, rows = self._table(name)
         place = _place(header, column)
         rows.sort(key=lambda row: _order(row[place] if place < len(row) else ""))
-        self._put(out, [header, *rows])
+        self._put(name, out, [header, *rows])
 
     def uniq(self, name: Any, out: Any) -> None:
-        lines = self.folder.lines(name)
-        self._put(out, [[line] for line in dict.fromkeys(lines)])
+        lines = self.folder.text(name).splitlines()
+        self._put(name, out, [[line] for line in dict.fromkeys(lines)])
 
     def cut(self, name: Any, columns: Any, out: Any) -> None:
         header, rows = self._table(name)
@@ -75,7 +75,7 @@ class FilesWorld:
             raise ToolError("ValueError", f"give a list of 1 to {COLUMNS} names of columns")
         places = [_place(header, column) for column in columns]
         kept = [[row[p] if p < len(row) else "" for p in places] for row in [header, *rows]]
-        self._put(out, kept)
+        self._put(name, out, kept)
 
     def write(self, name: Any, text: Any) -> None:
         self._check_open()
@@ -111,12 +111,13 @@ class FilesWorld:
 
     def _table(self, name: Any) -> tuple[list[str], list[list[str]]]:
         """Header and rows of a file with commas between its cells."""
-        header, *rows = [line.split(",") for line in self.folder.lines(name)] or [[""]]
+        header, *rows = [line.split(",") for line in self.folder.text(name).splitlines()] or [[""]]
         return header, rows
 
-    def _put(self, out: Any, rows: list[list[str]]) -> None:
-        self._check_open()
-        self.folder.put(out, "".join(",".join(row) + "\n" for row in rows))
+    def _put(self, name: str, out: Any, rows: list[list[str]]) -> None:
+        """Write what was made of the file `name`."""
+        self.write(out, "".join(",".join(row) + "\n" for row in rows))
+        self.folder.read.add(name)
 
 
 def rows_right(header: list[str], wanted: list[list[str]], text: str) -> tuple[int, int]:
