@@ -213,6 +213,7 @@ class Base(Strict):
     )
     shown_weight: float = Field(ge=0, description="loss weight of what the assistant is shown")
     threads: int = Field(ge=1, description="of torch")
+    bf16: bool = Field(default=True, description="whether to compute in bfloat16")
     gate: float = Field(ge=0, le=1, description="held-out copy accuracy that must be reached")
 
 

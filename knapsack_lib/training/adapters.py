@@ -13,6 +13,7 @@ validation loss; then the adapter alone is kept, since what is served is base + 
 from __future__ import annotations
 
 import json
+import platform
 import shutil
 import tempfile
 from pathlib import Path
@@ -58,11 +59,22 @@ def train_cell(run: Run, cell: Cell, progress: Show = silent) -> dict[str, Any]:
     base = trained_base(profile)
     compared = check_rendering(base, base, chat=profile.training.chat)
     print(f"training and serving spell a probe alike: {compared} tokens")
+    if profile.training.bf16 and bfloat16_is_emulated():
+        print(
+            "this processor has no bfloat16 and emulates it, several times slower; training.bf16: false computes in float32"
+        )
     inputs = {"traces": traces.path, "validation": run.tasks("validation"), "base": base}
     key = keys.store_key(run, inputs, cell.train, cell.train_seed, sources=keys.TRAINING)
     report = fine_tune(run, cell, key, progress)
     write_provenance(run, run.adapter(cell) / "provenance.json", inputs)
     return report
+
+
+def bfloat16_is_emulated() -> bool:
+    """Whether training runs on a processor that has no instructions for bfloat16."""
+    cpu = torch.cpu
+    native = cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported()
+    return platform.machine() == "x86_64" and not torch.cuda.is_available() and not native
 
 
 def fine_tune(run: Run, cell: Cell, key: str, progress: Show = silent) -> dict[str, Any]:

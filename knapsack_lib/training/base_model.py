@@ -169,7 +169,7 @@ def train_base(
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
             group["lr"] = peak * scale
         ids, weights, copies = stream.rows(max(2, settings.tokens_per_step // length), length, size)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16):
             logits = model(ids[:, :-1]).logits.float()
         targets, weights, copies = ids[:, 1:], weights[:, 1:], copies[:, 1:]
         losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
