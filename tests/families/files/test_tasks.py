@@ -166,7 +166,7 @@ def test_another_seed_split_size_or_index_gives_another_task():
         FAMILY.make_task("pocket-easy", seed=2, split="a", index=0),
         FAMILY.make_task("pocket-easy", seed=1, split="b", index=0),
         FAMILY.make_task("pocket-easy", seed=1, split="a", index=1),
-        FAMILY.make_task("pocket-medium", seed=1, split="a", index=0),
+        FAMILY.make_task(replace(SIZES["pocket-easy"], name="other"), seed=1, split="a", index=0),
     ]
     assert all(other.private != one.private for other in others)
 

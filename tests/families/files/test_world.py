@@ -73,6 +73,14 @@ def test_more_lines_than_a_page_are_refused_whether_or_not_they_are_there(world)
         assert refused(world.read, "orders.csv", start, 4).startswith("RuntimeError: too long")
 
 
+@pytest.mark.parametrize(
+    ("start", "n"),
+    [(-1, 1), (0, 0), (0, -1), (0.0, 1), (0, 1.5), (True, 1), (0, None), ("0", 1), ([0], 1)],
+)
+def test_read_takes_whole_numbers_from_where_lines_begin(world, start, n):
+    assert refused(world.read, "orders.csv", start, n).startswith("ValueError: give the first line")
+
+
 def test_grep_finds_a_fixed_text_and_no_pattern(world):
     assert world.grep("KiDa", "orders.csv") == "GoGu,KiDa,10\nTeRe,KiDa"
     assert world.grep("Ki.a", "orders.csv") == world.grep("^id", "orders.csv") == ""
