@@ -216,7 +216,7 @@ ANYTHING = st.recursive(
 
 
 @given(st.sampled_from(TOOLS), st.lists(ANYTHING, min_size=3, max_size=3))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_no_value_of_any_type_breaks_a_tool(tool, values):
     world = FilesWorld(Task.from_json(json.dumps(HAND_MADE)))
     called = world.tools[tool]
