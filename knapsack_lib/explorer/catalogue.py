@@ -28,7 +28,7 @@ from knapsack_lib.errors import UserError
 from knapsack_lib.explorer.reading import Reading, read
 from knapsack_lib.families import Task, family_named
 from knapsack_lib.files import project_root
-from knapsack_lib.profiles import Run, load_profile
+from knapsack_lib.profiles import DIFFICULTIES, Run, load_profile
 from knapsack_lib.published.reading import read_source
 from knapsack_lib.store import find_stores, read_timings
 
@@ -48,7 +48,7 @@ class Source:
 
 
 class Catalogue:
-    """`frame` has a row per episode: the columns of `episode_frame`, then `run` and `seconds`. Its
+    """`frame` has a row per episode: the columns of `episode_frame`, then `run`, `family` and `seconds`. Its
     index is the episode's place here."""
 
     def __init__(self, frame: pd.DataFrame, lines: Sequence[tuple[Source, slice]]):
@@ -68,13 +68,16 @@ class Catalogue:
         return episode, read(episode, self.task(place))
 
     def task(self, place: int) -> Task | None:
-        """The episode's task, drawn again from its seed; None where its source does not say by
-        which run."""
+        """The episode's task, drawn again from its seed (one of a published source is read from its run); None where
+        its source does not say by which run."""
         run, task_id = self._lines[place][0].run, self.frame.task_id[place]
         found = re.fullmatch(r".*-(train|validation|easy|medium)-(\d{1,9})", task_id)
         if run is None or found is None:
             return None
         split, sizes = found[1], run.profile.difficulties
+        if run.profile.tasks.source and split in DIFFICULTIES:
+            file = run.tasks(split) / f"{task_id}.json"
+            return Task.from_json(file.read_text(encoding="utf-8")) if file.is_file() else None
         size = sizes["medium" if split == "medium" else "easy"]
         family = family_named(run.profile.family)
         task = family.make_task(size, seed=run.seed, split=split, index=int(found[2]))
@@ -113,7 +116,8 @@ class Catalogue:
     def same_task(self, place: int) -> pd.DataFrame:
         """The other episodes of the same task in the same run."""
         mine = self.frame.loc[place]
-        rows = self.frame[(self.frame.task_id == mine.task_id) & (self.frame.run == mine.run)]
+        names = ["task_id", "family", "run"]
+        rows = self.frame[(self.frame[names] == mine[names]).all(axis=1)]
         return rows.drop(index=place)
 
 
@@ -189,7 +193,7 @@ def _published(given: str) -> tuple[Source, Clock]:
 
 def _index(source: Source, clock: Clock) -> tuple[pd.DataFrame, list[tuple[Source, slice]]]:
     """A frame of a source's episodes, and the lines of its rows. One episode is in memory at a time."""
-    found: list[tuple[tuple, float | None, slice]] = []
+    found: list[tuple[tuple, float | None, slice, str]] = []
 
     def episodes() -> Iterator[Episode]:
         start = 0
@@ -198,7 +202,8 @@ def _index(source: Source, clock: Clock) -> tuple[pd.DataFrame, list[tuple[Sourc
             with reporting_line(source.path, len(found) + 1):
                 episode = _episode(source.data[start:end])
             seconds = clock(len(found), episode)
-            found.append((tuple(labels(episode).values()), seconds, slice(start, end)))
+            line = slice(start, end)
+            found.append((tuple(labels(episode).values()), seconds, line, episode.family))
             start = end + 1
             yield episode
 
@@ -206,7 +211,8 @@ def _index(source: Source, clock: Clock) -> tuple[pd.DataFrame, list[tuple[Sourc
     found.sort(key=lambda entry: entry[0])  # as the frame is
     seconds = pd.Series([entry[1] for entry in found], dtype="float64")
     lines = [(source, entry[2]) for entry in found]
-    return frame.assign(run=source.name, seconds=seconds), lines
+    families = [entry[3] for entry in found]
+    return frame.assign(run=source.name, family=families, seconds=seconds), lines
 
 
 def _episode(line: bytes) -> Episode:

@@ -134,8 +134,10 @@ class Family(ABC):
     metrics: ClassVar[Mapping[str, Metric]] = {}  # column -> number of a result
     # What reports on published files add: name -> number of a file's metrics, NaN where it is not recorded.
     published_metrics: ClassVar[Mapping[str, Metric]] = {}
-    # What its expert says, for the tokenizer of a base made from scratch
+    # For the tokenizer of a base made from scratch: what its expert says, and the sizes of the tasks that it plays for it
+    # (difficulty of a profile -> size; those of the profile by default).
     sentences: ClassVar[tuple[str, ...]] = ()
+    tokenizer_sizes: ClassVar[Mapping[str, Any]] = {}
 
     @abstractmethod
     def make_task(self, size: Any, *, seed: int, split: str, index: int) -> Task:

@@ -23,14 +23,14 @@ from knapsack_lib.analysis.metrics import CELL, episode_frame, labels
 from knapsack_lib.analysis.results import KEY, Results
 from knapsack_lib.episodes import Episode, EpisodeFile
 from knapsack_lib.errors import UserError
-from knapsack_lib.profiles import DIFFICULTIES, RUNTIMES, SCRIPTED, TRAININGS, Run
+from knapsack_lib.profiles import ARMS, DIFFICULTIES, REACT, SCRIPTED, TRAININGS, Run
 from knapsack_lib.published.files import shown_name
 from knapsack_lib.published.reading import Imported, read_source
 from knapsack_lib.store import find_stores, read_timings
 
 __all__ = ["results_of"]
 
-WORDS = (TRAININGS, RUNTIMES, DIFFICULTIES)  # of the study's cells, in the order of CELL
+WORDS = ((*TRAININGS, REACT), ARMS, DIFFICULTIES)  # of the study's cells, in the order of CELL
 
 
 def results_of(source: str, run: Run) -> tuple[Results, list[str]]:
@@ -79,7 +79,7 @@ def results_of(source: str, run: Run) -> tuple[Results, list[str]]:
         "source": Path(source).name,
     }
     teacher, expert = (
-        episode_frame(e for e in scored if e.train == name and e.runtime in RUNTIMES)
+        episode_frame(e for e in scored if e.train == name and e.runtime in ARMS)
         for name in SCRIPTED
     )
     results = Results(episodes, clock, teacher, expert, {}, provenance, digest)

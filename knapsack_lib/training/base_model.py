@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +39,6 @@ from knapsack_lib.training.sessions import document, words
 
 __all__ = ["copy_accuracy", "make_tokenizer", "save_base", "tokenizer_texts", "train_base"]
 
-# Items of an easy and a medium task, fixed apart from the study's sizes: the shipped base depends
-# on these texts.
-TOKENIZER_ITEMS = ((8, 10), (11, 13))
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 # Two-syllable ids fall into their syllables, numbers below 100 into one piece, code into words and
 # runs of punctuation.
@@ -56,8 +52,8 @@ def tokenizer_texts(profile: Profile) -> list[str]:
     rng = np.random.Generator(np.random.PCG64(named_seed(0, "tokenizer sessions")))
     texts = [text for _ in range(3000) for _, text, _ in document(rng, 12, 0.7)]
     family = family_named(profile.family)
-    for (word, name), items in zip(profile.difficulties.items(), TOKENIZER_ITEMS, strict=True):
-        size = replace(family.size(name), items=items)
+    for word, name in profile.difficulties.items():
+        size = family.tokenizer_sizes.get(word, family.size(name))
         tasks = [family.make_task(size, seed=0, split="tokenizer", index=i) for i in range(100)]
         for style in RUNTIMES:
             cell = Cell(family.name, "teacher", style, word)
