@@ -31,7 +31,7 @@ FUNCTIONS = frozenset(
     "like lower max min nth_value ntile nullif percent_rank rank replace round row_number sign substr substring sum total "
     "typeof upper".split()
 )
-STEPS, TICK = 200_000, 1000  # of the virtual machine; how often they are counted
+STEPS, TICK = 100_000, 1000  # of the virtual machine; how often they are counted
 VALUE = 500  # bytes of a text or a row
 TEXT, WORDS, SELECTS = 2000, 120, 4  # of a statement: characters, words and quotes, SELECTs
 ANSWER = 10_000  # characters of the rows that are shown
@@ -50,6 +50,7 @@ LIMITS = {
     sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 0,
     sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
 }
+INFINITE = (float("inf"), float("-inf"))
 # A name has at least one of these; whatever is not ASCII can be part of one.
 NAMES = re.compile(r"[\w\x80-\U0010FFFF]+|[\"'`\[]")
 
@@ -88,7 +89,7 @@ def run(tables: Mapping[str, Mapping[str, Any]], sql: str, most: int) -> dict[st
         try:
             cursor = database.execute(sql)
             if denied or cursor.description is None:
-                raise ToolError("ValueError", "this is no query: nothing is selected")
+                raise _refusal(None, denied=True)
             columns = [column[0] for column in cursor.description]
             found = [list(row) for row in cursor.fetchmany(most + 1)]
         except (sqlite3.Error, sqlite3.Warning, MemoryError, ValueError) as error:
@@ -118,14 +119,16 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _refusal(error: BaseException, denied: bool) -> ToolError:
+def _refusal(error: BaseException | None, denied: bool) -> ToolError:
     """What SQLite says, on one line of bounded length."""
     if denied:
         what = "only SELECT from the task's tables, with plain functions, is allowed"
         return ToolError("PermissionError", what)
-    if isinstance(error, MemoryError) or "interrupted" in str(error):
+    stopped = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
+    if stopped or isinstance(error, MemoryError):
         return ToolError("RuntimeError", "the query is too much work; ask for less at once")
-    return ToolError("ValueError", " ".join(str(error).split())[:MESSAGE])
+    text = " ".join(str(error).split())
+    return ToolError("ValueError", (text if text.isprintable() else ascii(text))[:MESSAGE])
 
 
 def _bounded(columns: Sequence[str], found: list[list[Any]], most: int) -> dict[str, Any]:
@@ -145,6 +148,3 @@ def _bounded(columns: Sequence[str], found: list[list[Any]], most: int) -> dict[
     if len(rows) < len(found):
         answer["cut"] = f"only the first {len(rows)} rows are shown"
     return answer
-
-
-INFINITE = (float("inf"), float("-inf"))
