@@ -7,6 +7,7 @@ and escaped.
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -18,8 +19,8 @@ __all__ = ["picture", "progress"]
 WIDTH, GAP, LINE = 640, 8, 14  # in pixels, a line of text too
 BOXES, BOX = 4, 154  # boxes side by side, the width of each
 TABLES, COLUMNS, QUERIES = 12, 8, 8  # that are shown
-BOX_LETTERS, QUERY_LETTERS = 24, 88
-SHOWN, HIDDEN, FAILED = "#0072b2", "#bbbbbb", "#b03000"
+BOX_LETTERS, QUERY_LETTERS = 24, 92
+SHOWN, HIDDEN, FAILED = "#0072b2", "#dddddd", "#b03000"
 
 
 class _Database:
@@ -76,8 +77,8 @@ def picture(turns: Sequence[Calls]) -> str:
     if not database.schemas and not database.queries:
         return ""
     heading = (
-        f"database: {len(database.seen)} of {len(database.schemas)} tables looked at, "
-        f"{len(database.queries)} queries, {database.rows} rows read"
+        f"tables looked at: {len(database.seen)} of {len(database.schemas)}, "
+        f"queries: {len(database.queries)}, rows read: {database.rows}"
     )
     parts, top = [_text(0, 11, heading, "#222")], 20
     shown = list(database.schemas.items())[:TABLES]
@@ -98,8 +99,10 @@ def picture(turns: Sequence[Calls]) -> str:
         count = "refused" if rows is None else f"{rows} row" if rows == 1 else f"{rows} rows"
         colour = FAILED if rows is None else "#222"
         parts.append(_text(0, top + 8, count, colour))
-        parts.append(_text(64, top + 8, _short(sql, QUERY_LETTERS), colour))
-        top += LINE
+        text = _short(sql, 2 * QUERY_LETTERS) or "(no text)"
+        for line in textwrap.wrap(text, QUERY_LETTERS, max_lines=2, placeholder="…"):
+            parts.append(_text(64, top + 8, line, colour))
+            top += LINE
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-1 0 {WIDTH + 2} {top}" width="{WIDTH + 2}" '
         f'height="{top}" role="img" font-family="sans-serif" font-size="11">{"".join(parts)}</svg>'
@@ -109,13 +112,15 @@ def picture(turns: Sequence[Calls]) -> str:
 def _box(x: int, y: int, name: str, columns: Mapping[str, Any], lines: int) -> list[str]:
     """A table: its name, and a line for each column with its type."""
     height = (lines + 1) * LINE + GAP
-    colour = SHOWN if columns else HIDDEN
+    colour, letters = (SHOWN, "#ffffff") if columns else (HIDDEN, "#444")
     parts = [
         f'<rect x="{x}" y="{y}" width="{BOX}" height="{height}" fill="#ffffff" stroke="{colour}"/>',
         f'<rect x="{x}" y="{y}" width="{BOX}" height="{LINE + 2}" fill="{colour}"/>',
-        _text(x + 5, y + 12, _short(name, BOX_LETTERS), "#ffffff"),
+        _text(x + 5, y + 12, _short(name, BOX_LETTERS), letters),
     ]
-    shown = [f"{column}: {kind}" for column, kind in columns.items()][: COLUMNS + 1]
+    shown = [
+        f"{column}: {str(kind).removeprefix('integer -> ')}" for column, kind in columns.items()
+    ][: COLUMNS + 1]
     if len(columns) > COLUMNS + 1:
         shown[COLUMNS:] = [f"and {len(columns) - COLUMNS} more"]
     for number, line in enumerate(shown, start=1):
