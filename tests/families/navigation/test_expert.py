@@ -1,95 +1,31 @@
-"""The scripted expert: one plan in three styles, from shown information only, with real dead ends, real slips and seeded
-variety."""
+"""The scripted expert: one plan in three styles, with real dead ends, in traces that a small model can learn."""
 
 import re
 import statistics
-from pathlib import Path
 
 import numpy as np
 import pytest
 from common import one_line
 
-from knapsack_lib.agent import act
+from families.navigation.plays import (
+    BATCHES,
+    FAMILY,
+    PROFILE,
+    STYLES,
+    calls,
+    play_calls,
+    saying,
+    seen,
+    tasks,
+    teacher,
+)
 from knapsack_lib.chat import chat_tokenizer
 from knapsack_lib.errors import UserError
-from knapsack_lib.families import family_named
-from knapsack_lib.families.navigation.expert import (
-    LOOK,
-    NAMES,
-    SAYINGS,
-    CallingExpert,
-    ScriptedExpert,
-    first_step,
-)
+from knapsack_lib.families.navigation.expert import LOOK, NAMES, SAYINGS, first_step
 from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
-from knapsack_lib.profiles import REACT, Cell, PromptOptions, Teacher, load_profile
-from knapsack_lib.react import ToolCaller
+from knapsack_lib.profiles import REACT, PromptOptions
 
-STYLES = ("persistent", "reset")
-FAMILY = family_named("navigation")
-PROFILE = load_profile(str(Path(__file__).parents[3] / "params" / "pocket-navigation.yaml"))
-# Walks to a new node a turn
-BATCHES = {"easy": (2, 3), "medium": (4, 5), "pocket-easy": (1,), "pocket-medium": (1, 2)}
 COUNTS = {"easy": 8, "medium": 4, "pocket-easy": 60, "pocket-medium": 12}
-
-
-def tasks(count, size="pocket-easy", *, seed=2):
-    return [FAMILY.make_task(size, seed=seed, split="test", index=i) for i in range(count)]
-
-
-def teacher(size="pocket-easy", slips=0.0, variants=2):
-    return Teacher(
-        policy="scripted", slip_share=slips, batch_sizes=BATCHES[size], style_variants=variants
-    )
-
-
-@pytest.fixture(scope="module")
-def pools(make_limits):
-    paper = make_limits(turns=40, tool_calls=25, output_chars=30_000)
-    with Pool(make_limits(turns=32)) as small, Pool(paper) as large:
-        yield {size: small if size.startswith("pocket") else large for size in BATCHES}
-
-
-@pytest.fixture
-def pairs(pools, play_script):
-    """Both styles' episodes of the same tasks with the same seed."""
-
-    def play(size, count, setting, **more):
-        return [
-            tuple(play_script(pools[size], task, s, setting, seed=100 + i, **more) for s in STYLES)
-            for i, task in enumerate(tasks(count, size))
-        ]
-
-    return play
-
-
-def play_calls(task, limits, options, setting, seed):
-    """An episode of one tool call a turn."""
-    world, expert = FAMILY.world(task), FAMILY.expert(REACT, setting, seed)
-    cell = Cell("navigation", "teacher", REACT, "easy")
-    steps = act(task, world, ToolCaller(world.tools, limits), cell, limits, options, seed)
-    messages = next(steps)
-    try:
-        while True:
-            messages = steps.send(expert.reply(messages))
-    except StopIteration as end:
-        return end.value
-
-
-def calls(episode):
-    return [
-        [(c["name"], c["args"], c["result"], c["error"]) for c in t.tool_calls]
-        for t in episode.turns
-        if not t.slip
-    ]
-
-
-def seen(episode):
-    return [t.observation for t in episode.turns if not t.slip]
-
-
-def saying(turn):
-    return turn.reply.split("\n", 1)[0]
 
 
 # One plan -----------------------------------------------------------------------------------------
@@ -228,78 +164,6 @@ def test_the_plan_is_good(make_limits, plain_options):
     assert statistics.fmean(scores) >= 0.8
     assert statistics.fmean(e.result["solved"] for e in played) >= 0.99
     assert statistics.fmean(score == 1 for score in scores) < 0.6  # and has to look for the way
-
-
-# Slips --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("size", ["pocket-easy", "easy"])
-def test_every_slip_is_fixed_and_costs_no_score(pairs, size):
-    count = 16 if size == "pocket-easy" else 4
-    for (persistent, reset), (clean, _) in zip(
-        pairs(size, count, teacher(size, slips=1.0)), pairs(size, count, teacher(size)), strict=True
-    ):
-        for episode in (persistent, reset):
-            slips = [k for k, t in enumerate(episode.turns) if t.slip]
-            errors = [k for k, t in enumerate(episode.turns) if t.error_type]
-            assert slips == errors == [1] and episode.turns[1].error_type == "NameError"
-            assert saying(episode.turns[2]) in SAYINGS["mend"]
-            assert len(episode.turns) == len(clean.turns) + 1
-            assert (episode.finish_reason, episode.result) == ("finish", clean.result)
-
-
-# Only what is shown -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("style", STYLES)
-@pytest.mark.parametrize("size", ["pocket-easy", "easy"])
-def test_the_expert_reads_nothing_but_the_conversation(pools, play_script, size, style):
-    """Given the recorded messages alone, with no task, no world and no interpreter, it says the same again."""
-    for number, task in enumerate(tasks(4, size)):
-        setting = teacher(size, slips=0.5)
-        episode = play_script(pools[size], task, style, setting, seed=number)
-        messages, expert = episode.messages(), ScriptedExpert(style, setting, number)
-        for place, message in enumerate(messages):
-            if message["role"] == "assistant":
-                assert expert.reply(messages[:place]).text == message["content"]
-
-
-def test_the_calling_expert_reads_nothing_but_the_conversation(make_limits, plain_options):
-    episode = play_calls(tasks(1)[0], make_limits(turns=32), plain_options, teacher(), 7)
-    messages, expert = episode.messages(), CallingExpert(teacher(), 7)
-    for place, message in enumerate(messages):
-        if message["role"] == "assistant":
-            assert expert.reply(messages[:place]).text == message["content"]
-
-
-def test_no_node_is_walked_to_that_was_not_shown_before(pairs):
-    for persistent, _ in pairs("pocket-easy", 10, teacher()):
-        shown = persistent.opening[1]["content"]
-        for turn in persistent.turns:
-            before = shown + " ".join(str(c["result"]) for c in turn.tool_calls)
-            assert all(c["args"][0] in before for c in turn.tool_calls if c["name"] == "move")
-            shown += turn.observation or ""
-
-
-# Variety ------------------------------------------------------------------------------------------
-
-
-def test_variety_is_seeded_and_shared_by_the_pair(pairs):
-    played = pairs("pocket-easy", 20, teacher(slips=0.2))
-    for persistent, reset in played:
-        assert [saying(t) for t in persistent.turns] == [saying(t) for t in reset.turns]
-        first = [e.turns[0].code.split(" = ")[0] for e in (persistent, reset)]
-        assert first[0] == first[1]
-    assert {saying(p.turns[0]) for p, _ in played} == set(SAYINGS["setup"])
-    assert {p.turns[0].code.split(" = ")[0] for p, _ in played} == {n["here"] for n in NAMES}
-
-
-def test_the_same_seed_plays_the_same_episode_and_another_seed_another(pools, play_script):
-    lines = [
-        play_script(pools["pocket-easy"], tasks(1)[0], "reset", teacher(), seed=s).to_line()
-        for s in (5, 5, 6, 7, 8)
-    ]
-    assert lines[0] == lines[1] and len(set(lines)) >= 3
 
 
 # The pocket profile -------------------------------------------------------------------------------
