@@ -6,6 +6,7 @@ import json
 import keyword
 import re
 import statistics
+from pathlib import Path
 
 import pytest
 from common import one_line
@@ -18,7 +19,7 @@ from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
 from knapsack_lib.profiles import REACT, PromptOptions, Teacher, load_profile
 
 STYLES = ("persistent", "reset")
-PROFILE = load_profile("pocket-rule_diagnosis")
+PROFILE = load_profile(str(Path(__file__).parents[3] / "params" / "pocket-rule_diagnosis.yaml"))
 COUNTS = {"pocket-easy": 40, "pocket-medium": 12, "easy": 10, "medium": 2, "hard": 2}  # of a pair
 
 
@@ -286,19 +287,20 @@ def test_the_same_seed_plays_the_same_episode_and_another_seed_another(pool, pla
 # The profile --------------------------------------------------------------------------------------
 
 
-def test_the_pocket_profile_is_of_this_family_and_fits_a_tiny_model(pool, play_script):
+def test_the_pocket_profile_is_of_this_family_and_fits_a_tiny_model(play_script):
     assert PROFILE.family == "rule_diagnosis" and PROFILE.limits.turns >= 16
-    chat = chat_tokenizer(load_profile("pocket"))
-    total = {}
-    for style in (*STYLES, REACT):
-        episodes = [
-            play_script(pool, task, style, PROFILE.teacher, seed=seed)
-            for size in PROFILE.difficulties.values()
-            for seed, task in enumerate(tasks(12, size))
-        ]
-        total[style] = [chat.count(e.messages()) for e in episodes]
-        assert max(total[style]) <= 3000
-        assert max(len(chat.content(t.reply)) for e in episodes for t in e.turns) <= 350
+    chat, total = chat_tokenizer(PROFILE), {}
+    with Pool(PROFILE.limits) as own:
+        for style in (*STYLES, REACT):
+            episodes = [
+                play_script(own, task, style, PROFILE.teacher, seed=seed)
+                for size in PROFILE.difficulties.values()
+                for seed, task in enumerate(tasks(12, size))
+            ]
+            assert all(e.result["solved"] for e in episodes)
+            total[style] = [chat.count(e.messages()) for e in episodes]
+            assert max(total[style]) <= 3000
+            assert max(len(chat.content(t.reply)) for e in episodes for t in e.turns) <= 350
     assert statistics.fmean(total["persistent"][:12]) <= 1200
     assert statistics.fmean(total["reset"][:12]) <= 2500
 
