@@ -55,14 +55,11 @@ SAYINGS = {
     "mend": MEND,
 }
 
-RULES = """\
-$rules = [($abm) $loops if all($form == y for x, y in $tests.items())]"""
-
-LOOK = f"""\
+LOOK = """\
 $tests[$at] = test_input($at)
 $left -= 1
-{RULES}
-$at = next((x for x in range($inputs) if len({{$form for $abm in $rules}}) > 1), None)"""
+$rules = [($abm) $loops if all($form == y for x, y in $tests.items())]
+$at = next((x for x in range($inputs) if len({$form for $abm in $rules}) > 1), None)"""
 
 SHOW = f"""
 print('$tests', $tests)
