@@ -47,6 +47,13 @@ def doubled(levels: int, each: str, first: str = "select paid a from sale") -> s
     return f"with c0 as ({first}), {', '.join(steps)} select a from c{levels - 1}"
 
 
+def multiplied(name: str, times: int) -> str:
+    """Three levels that each name the one before it so many times, in a list that has no depth."""
+    level = f"select {name} in ({','.join([name] * times)}) {name} from"
+    steps = f"c0 as (select paid {name} from sale), c1 as ({level} c0), c2 as ({level} c1)"
+    return f"with {steps} {level} c2"
+
+
 LONG = "'" + "a" * 440 + "'"
 
 ATTACKS = {
@@ -157,6 +164,13 @@ ATTACKS = {
         TOO_MUCH,
         died,
     ),
+    "long_patterns": Attack(
+        "time that is not counted",
+        f"select count(*) from {', '.join(f'sale s{k}' for k in range(7))} "
+        f"where ({LONG} || s0.id || s6.id) like '%{'a_' * 40}b'",
+        BROKEN,
+        died,
+    ),
     "window_over_all": Attack(
         "work that is squared",
         "select max(a.paid) over (order by b.id rows between 90000 preceding and 90000 following) from "
@@ -176,14 +190,18 @@ ATTACKS = {
         TOO_MUCH,
         died,
     ),
-    "doubled_in_odd_letters": Attack(
-        "to be counted as no word",
-        doubled(26, "c{0} as (select a + a a from c{1})")
-        .replace("a + a a", '"+" + "+" "+"')
-        .replace("paid a", 'paid "+"')
-        .replace("select a from", "select 1 from"),
+    "sums_of_nine_in_seven_levels": Attack(
+        "time before a step is counted",
+        doubled(8, "c{0} as (select " + "+".join(["a"] * 9) + " a from c{1})"),
         TOO_MUCH,
-        lambda s: s.died or s.count > 0,
+        died,
+    ),
+    "lists_in_lists": Attack("time before a step is counted", multiplied("a", 300), TOO_MUCH, died),
+    "lists_of_odd_letters": Attack(
+        "to be counted as no word", multiplied("\u20ac", 300), TOO_MUCH, died
+    ),
+    "lists_of_quoted_signs": Attack(
+        "to be counted as no word", multiplied('"+"', 150), TOO_MUCH, died
     ),
     # Memory
     "zeros": Attack("a gigabyte", "select length(hex(zeroblob(900000000)))", NOT_ALLOWED, died),

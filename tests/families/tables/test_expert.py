@@ -39,7 +39,7 @@ SLIPPING = {size: teacher(size, slips=0.3) for size in BATCHES}
 @pytest.fixture(scope="module")
 def pools(make_limits):
     large = make_limits(turns=40, tool_calls=25, output_chars=30_000)
-    with Pool(make_limits(turns=28)) as small, Pool(large) as roomy:
+    with Pool(make_limits(turns=30)) as small, Pool(large) as roomy:
         yield {size: small if size.startswith("pocket") else roomy for size in BATCHES}
 
 
