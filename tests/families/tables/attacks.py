@@ -174,7 +174,7 @@ ATTACKS = {
     "window_over_all": Attack(
         "work that is squared",
         "select max(a.paid) over (order by b.id rows between 90000 preceding and 90000 following) from "
-        "sale a, sale b, sale c, sale d, sale e, sale f",
+        "sale a, sale b, sale c, sale d, sale e, sale f, sale g, sale h",
         TOO_MUCH,
         died,
     ),

@@ -99,7 +99,7 @@ def test_a_world_made_in_one_thread_answers_in_another():
 
 
 def plain(sql, folder):
-    """What a plain connection does with it, in a process with a second and 400 MB."""
+    """What a plain connection does with it, in a process with half a second of processor time and 400 MB."""
     done = subprocess.run(
         [sys.executable, "-S", "-E", str(UNPROTECTED)],
         input=json.dumps(sql),
