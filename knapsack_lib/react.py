@@ -57,7 +57,7 @@ class ToolCaller:
         self._tools, self._limits = dict(tools), limits
 
     def run(self, call: Mapping[str, Any]) -> Observation:
-        """Make one call. Never raises for anything that it says. The answer is shown after the tool's name
+        """Make one call. Never raises for anything that it says. The answer is shown under the tool's name
         in brackets: a text as it is, anything else as JSON."""
         name, args = call["tool"], call["args"]
         try:
@@ -73,7 +73,7 @@ class ToolCaller:
             text = f"{refusal.kind}: {refusal}"
             kept = args if size <= self._limits.output_chars else []
             made = ToolCall(name[:CALLED], kept, error=text)
-        shown, most = f"[{made.name}] {text}", self._limits.output_chars
+        shown, most = f"[{made.name}]\n{text}", self._limits.output_chars
         if len(shown) > most:
             shown = f"{shown[:most]}\n[output cut at {most} characters]"
         return Observation(shown, tool_calls=(made,))

@@ -88,24 +88,24 @@ def test_a_text_is_shown_as_it_is_and_any_other_answer_as_json(make_limits):
     tools = {"text": lambda: "a b", "none": lambda: None, "numbers": lambda: [1, 2.5]}
     caller = ToolCaller(tools, make_limits())
     shown = [caller.run({"tool": name, "args": []}).stdout for name in tools]
-    assert shown == ["[text] a b", "[none] null", "[numbers] [1, 2.5]"]
+    assert shown == ["[text]\na b", "[none]\nnull", "[numbers]\n[1, 2.5]"]
 
 
 def test_a_refusal_is_shown_and_recorded_and_is_no_error_of_code(make_limits):
     (task,) = tasks(1)
     caller = ToolCaller(KNAPSACK.world(task).tools, make_limits())
     for call, shown in {
-        ("inspect", "zz"): "[inspect] ValueError: no item 'zz'",
-        ("inspect",): "[inspect] TypeError: inspect() takes 1 arguments, got 0",
+        ("inspect", "zz"): "[inspect]\nValueError: no item 'zz'",
+        ("inspect",): "[inspect]\nTypeError: inspect() takes 1 arguments, got 0",
         (
             "look",
             1,
-        ): "[look] ValueError: there is no such tool; the tools are: list_items, inspect, take_item, finish",
+        ): "[look]\nValueError: there is no such tool; the tools are: list_items, inspect, take_item, finish",
     }.items():
         seen = caller.run({"tool": call[0], "args": list(call[1:])})
         assert seen.stdout == shown and seen.error_type is None
         (made,) = seen.tool_calls
-        assert (made.name, made.args, made.error) == (call[0], list(call[1:]), shown.split("] ")[1])
+        assert (made.name, made.args, made.error) == (call[0], list(call[1:]), shown.split("]\n")[1])
 
 
 @settings(max_examples=300, deadline=None)
@@ -133,7 +133,7 @@ def test_a_long_answer_is_cut_as_output_is(make_limits):
     seen = ToolCaller({"long": lambda: "x" * 9000}, make_limits(output_chars=200)).run(
         {"tool": "long", "args": []}
     )
-    assert seen.stdout == "[long] " + "x" * 193 + "\n[output cut at 200 characters]"
+    assert seen.stdout == "[long]\n" + "x" * 193 + "\n[output cut at 200 characters]"
 
 
 # An episode -----------------------------------------------------------------------------------------

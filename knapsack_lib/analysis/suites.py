@@ -61,7 +61,7 @@ def _gather(runs: list[Run], folder: Path, name: str) -> None:
     for run in runs:
         results = read_results(run)
         study = {"study": run.profile.name, "family": run.profile.family}
-        rows = pd.concat([results.cells, results.expert], ignore_index=True)
+        rows = pd.concat([results.cells, results.expert.assign(train="expert")], ignore_index=True)
         shared = [column for column in (*COLUMNS, "seconds") if column in rows]
         episodes.append(rows[shared].assign(**study))
         found = claims(Evidence(results)).drop(columns=["paper", "rule"])
@@ -90,7 +90,9 @@ def _gather(runs: list[Run], folder: Path, name: str) -> None:
     write_whole(folder / "episodes.csv.gz", gzip.compress(csv.encode(), 9, mtime=0))
     write_csv(pd.concat(verdicts, ignore_index=True), folder / "verdicts.csv", stamp)
     write_csv(pd.DataFrame(held), folder / "gates.csv", stamp)
-    text = json.dumps({"stamp": stamp, "studies": made}, indent=1, sort_keys=True)
+    text = json.dumps(
+        {"stamp": stamp, "order": list(made), "studies": made}, indent=1, sort_keys=True
+    )
     write_whole(folder / "provenance.json", text + "\n")
 
 
@@ -106,7 +108,7 @@ def build(folder: Path, root: Path) -> list[Path]:
         made = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
         stamp, cells = made["stamp"], read_cells(folder)
         verdicts, held = read_csv(folder / "verdicts.csv"), read_csv(folder / "gates.csv")
-    except (OSError, ValueError, KeyError, zlib.error) as error:
+    except (OSError, EOFError, ValueError, KeyError, zlib.error) as error:
         reason = " ".join(str(error).split())
         raise UserError(
             f"{shown(folder)} is not whole ({reason}); make it again: knapsack run --profile {name}"
@@ -128,7 +130,8 @@ def read_cells(folder: Path) -> pd.DataFrame:
     empty = {"first_missing_turn": [""], "recovered": [""], "seconds": [""]}
     rows = typed(pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=empty))
     frames = []
-    for study, about in made["studies"].items():
+    for study in made["order"]:
+        about = made["studies"][study]
         mine = rows[rows.study == study]
         expert = mine[mine.train == "expert"].groupby("difficulty").score.mean()
         cells = cell_summary(

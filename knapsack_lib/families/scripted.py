@@ -169,7 +169,7 @@ class CallExpert(ABC):
                 raise UserError(
                     "the expert's answer was cut, and with it what it has to know; raise limits.output_chars"
                 )
-            answer = text.partition("] ")[2]  # after the tool's name in brackets
+            answer = text.partition("]\n")[2]  # under the tool's name in brackets
             refusal = re.match(r"(\w+Error): ", answer)
             self.learn(*self._called, answer, refusal[1] if refusal else "")
         tool, args = self._called = self.next_call()
