@@ -355,6 +355,9 @@ class Gates(Strict):
         ge=0, le=1, description="least share of its episodes that end by finish()"
     )
     expert_turns: float = Field(ge=1, description="mean turns of the expert, so that state matters")
+    must_hold: bool = Field(
+        default=True, description="whether the analysis ends in an error where a gate fails, or tells of it alone"
+    )
 
 
 class Analysis(Strict):
