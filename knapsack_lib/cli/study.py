@@ -36,18 +36,21 @@ def of_a_run(default: str) -> Callable[[Any], Any]:
     return decorate
 
 
-def of_studies(command: Any) -> Any:
+def of_studies(default: str) -> Callable[[Any], Any]:
     """The options --profile and --seed, handed on as the studies of a suite, or as the only one, each a Run with the name
     that it was given by; and the suite, or None."""
 
-    def with_studies(profile: str, seed: int | None, **options: Any) -> None:
-        suite = load_suite(profile)
-        given = suite.studies if suite else (profile,)
-        runs = suite.runs(seed) if suite else [load_profile(profile).run(seed)]
-        command(list(zip(given, runs, strict=True)), suite, seed, **options)
+    def decorate(command: Any) -> Any:
+        def with_studies(profile: str, seed: int | None, **options: Any) -> None:
+            suite = load_suite(profile)
+            given = suite.studies if suite else (profile,)
+            runs = suite.runs(seed) if suite else [load_profile(profile).run(seed)]
+            command(list(zip(given, runs, strict=True)), suite, seed, **options)
 
-    what = "a file of params/ (of a study, or of a suite of them), or a path"
-    return _with_options(with_studies, command, "pocket", what)
+        what = "a file of params/ (of a study, or of a suite of them), or a path"
+        return _with_options(with_studies, command, default, what)
+
+    return decorate
 
 
 def _with_options(function: Any, command: Any, default: str, what: str) -> Any:
@@ -78,7 +81,7 @@ def steps_of(given: str, run: Run, stage: str) -> list[Any]:
 
 
 @click.command()
-@of_studies
+@of_studies("pocket")
 @click.option("--stage", default="", help="only this one (as 03_finetune) and what it needs")
 @click.option(
     "--jobs",
@@ -146,7 +149,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 @click.command()
-@of_studies
+@of_studies("pocket")
 def plan(studies: list[tuple[str, Run]], suite: Suite | None, seed: int | None) -> None:
     """The steps of a study, or of every study of a suite, in order, and which of them `knapsack run` would run.
 
@@ -179,12 +182,15 @@ def clean(study: Run) -> None:
 
 
 @click.command()
-@of_a_run(COMMITTED)
+@of_studies(COMMITTED)
 @click.option(
     "--from", "source", type=click.Choice(["results", "run"]), default="results", show_default=True
 )
-def figures(study: Run, source: str) -> None:
-    """Figures, tables and numbers again from the compact results; `--from run` first gathers these from the run.
+def figures(
+    studies: list[tuple[str, Run]], suite: Suite | None, seed: int | None, source: str
+) -> None:
+    """Figures, tables and numbers again from the compact results of a study or a suite; `--from run` first gathers these
+    from the run.
 
     \b
     Example:  knapsack figures --profile pocket-seeds
@@ -192,6 +198,16 @@ def figures(study: Run, source: str) -> None:
     from knapsack_lib.analysis.report import build, collect
     from knapsack_lib.analysis.results import read_results
 
+    if suite:
+        from knapsack_lib.analysis import suites
+
+        root = suite.root(seed)
+        if source == "run":
+            suites.report(suite, seed)
+        made = suites.build(root / "results" / suite.name, root)
+        click.echo(f"wrote {len(made)} files under {shown(root)}")
+        return
+    study = studies[0][1]
     results = collect(study) if source == "run" else read_results(study)
     written = build(results, study)
     click.echo(
