@@ -38,7 +38,6 @@ from knapsack_lib.profiles import (
 )
 from knapsack_lib.provenance import environment_stamp
 from knapsack_lib.store import is_complete
-from knapsack_lib.task_source import source_digest
 
 __all__ = [
     "DEFAULTS",
@@ -193,7 +192,7 @@ class Step:
                 "base": _shipped_base(self.profile) if self.stage.trained else "",
                 "packages": computing_packages(),
                 "needs": [step.key for step in self.needs()],
-                **({"source of tasks": source} if (source := source_digest(self.profile)) else {}),
+                **({"source of tasks": source} if (source := _task_source(self.profile)) else {}),
             }
         )
 
@@ -228,6 +227,12 @@ def _shipped_base(profile: Profile) -> str:
     """The weights in the package that the models are made from; "" where they come from elsewhere."""
     folder = Path(__file__).parent / "assets" / profile.training.base
     return path_digest(folder) if folder.is_dir() else ""
+
+
+def _task_source(profile: Profile) -> str:
+    """What tells one content of a source of tasks on this disk from another; "" where there is none."""
+    path = Path(profile.tasks.source)
+    return path_digest(path) if profile.tasks.source and path.exists() else ""
 
 
 def _key_file(output: Path) -> Path:

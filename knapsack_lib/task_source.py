@@ -18,12 +18,11 @@ from typing import Any
 
 from knapsack_lib.errors import SPELLINGS, UserError
 from knapsack_lib.families import Family, Task, family_named
-from knapsack_lib.files import path_digest
 from knapsack_lib.hub import ID, fetched
 from knapsack_lib.profiles import DIFFICULTIES, Profile, Run
 from knapsack_lib.published.files import members, plain_name, shown_name
 
-__all__ = ["read_published", "rules_in_words", "source_digest", "tasks_of"]
+__all__ = ["read_published", "rules_in_words", "tasks_of"]
 
 SIZED = re.compile(r"(?<![A-Za-z0-9])(easy|medium|hard)(?![A-Za-z0-9])")
 
@@ -105,12 +104,6 @@ def _playable(task: Task, name: str, family: Family) -> Task:
             f"{shown_name(name)}: no world can be made of this task ({type(error).__name__}: {error}); remove it"
         ) from None
     return task
-
-
-def source_digest(profile: Profile) -> str:
-    """What tells one content of a source on this disk from another; "" for a data set by id, whose id names it."""
-    path = Path(profile.tasks.source)
-    return path_digest(path) if profile.tasks.source and path.exists() else ""
 
 
 def rules_in_words(profile: Profile) -> str:

@@ -45,6 +45,7 @@ ROOMS = [
     "policies",
     "episodes",
     "store",
+    "react",
     "agent",
     "executors",
     "rollouts",
@@ -58,7 +59,16 @@ ROOMS = [
 ABOVE = {
     "study": {*ROOMS[: ROOMS.index("keys") + 1], "interpreter", "store"},
     "papermill_default": {"errors", "files", "progress", "study"},
-    "runner": {"errors", "files", "papermill_default", "policy_factory", "progress", "study"},
+    "runner": {
+        "errors",
+        "files",
+        "papermill_default",
+        "policy_factory",
+        "profiles",
+        "progress",
+        "study",
+    },
+    "task_source": {"errors", "families", "files", "hub", "profiles", "published"},
     "resource_estimate": {"policies", "profiles"},
     "doctor": {
         "chat",
