@@ -139,7 +139,9 @@ class CallExpert(ABC):
 
     def __init__(self, setting: Teacher, seed: int):
         self.setting = setting
-        self.draw(_generator(seed, "expert"))
+        rng = _generator(seed, "expert")
+        rng.integers(setting.style_variants)  # the vocabulary of the same episode in code
+        self.draw(rng)
         self._words = _generator(seed, "wording")
         self._called: tuple[str, list[Any]] | None = None
 

@@ -183,6 +183,7 @@ class CallingExpert(CallExpert):
     }
 
     def draw(self, rng: np.random.Generator) -> None:
+        rng.integers(len(self.setting.batch_sizes))  # items a turn in code
         self._from_end = bool(rng.integers(2))
         self._rest: list[str] | None = None
         self._seen: dict[str, dict[str, Any]] = {}

@@ -26,7 +26,6 @@ class CallingExpert(CallExpert):
     }
 
     def draw(self, rng: np.random.Generator) -> None:
-        rng.integers(self.setting.style_variants)  # the vocabulary of an episode in code
         _, self._from_end, self._guesses = drawn(rng, self.setting.batch_sizes)
 
     def begin(self, task: str) -> None:
