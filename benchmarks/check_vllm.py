@@ -117,7 +117,9 @@ def trained(folder: Path) -> tuple[Path, dict[str, Path], list[Episode]]:
 
 def scratch(profile: Profile, training: dict[str, Any], folder: Path) -> ScratchRun:
     return ScratchRun(
-        profile.model_copy(update={"training": profile.training.model_copy(update=training)}),
+        profile.model_copy(
+            update={"training": profile.training.model_copy(update={"bf16": False, **training})}
+        ),
         1,
         folder=folder,
     )

@@ -6,6 +6,7 @@ import pytest
 from common import one_line
 
 from knapsack_lib.errors import UserError
+from knapsack_lib.families import Task, family_named
 from knapsack_lib.families.task_files import read_tasks
 from knapsack_lib.published.tasks import generate_tasks
 
@@ -88,7 +89,25 @@ def test_a_bad_config_is_one_line(tmp_path, change, message):
 
 def test_a_config_without_a_section_that_is_drawn_is_one_line(tmp_path):
     path = tmp_path / "bad.json"
-    path.write_text('{"navigation": {"num_tasks": 3}}', encoding="utf-8")
-    with pytest.raises(UserError, match="bad.json: has no section knapsack") as error:
+    path.write_text('{"run_name": "x", "llm": {}}', encoding="utf-8")
+    with pytest.raises(UserError, match="bad.json: has no section files or knapsack") as error:
         generate_tasks(str(path), tmp_path / "a")
     one_line(error)
+
+
+def test_a_config_with_the_authors_three_families_makes_tasks_of_each(tmp_path):
+    config = {
+        "run_name": "all",
+        "seed_start": 3,
+        "knapsack": {"num_tasks": 2, "num_allowed_classes": 2},
+        "navigation": {"num_tasks": 3, "horizon_range": [5, 10]},
+        "rule_diagnosis": {"num_tasks": 4},
+        "out_dir": "unused",
+    }
+    (tmp_path / "all.json").write_text(json.dumps(config), encoding="utf-8")
+    made = generate_tasks(str(tmp_path / "all.json"), tmp_path / "tasks")
+    assert len(made.written) == 9 and not made.different
+    for path in sorted((tmp_path / "tasks").glob("*.json")):
+        task = Task.from_json(path.read_text(encoding="utf-8"), path.name)
+        assert family_named(task.family).world(task).result()["score"] == 0
+    assert generate_tasks(str(tmp_path / "all.json"), tmp_path / "tasks").kept == made.written
