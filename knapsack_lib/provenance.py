@@ -14,6 +14,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,10 @@ ANOTHER_CHECKOUT = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DI
 SOURCES = ("knapsack_lib", "notebooks", "params", "pyproject.toml", "constraints.txt")
 
 
-def package_versions() -> dict[str, str]:
-    """Versions of the packages that matter, those that are installed."""
+@cache
+def package_versions() -> Mapping[str, str]:
+    """Versions of the packages that matter, those that are installed. Looked up once: a key is made of them for every
+    step of a study."""
     found = {}
     for name in PACKAGES:
         try:
@@ -74,7 +77,7 @@ def provenance(run: Run, inputs: Mapping[str, Path]) -> dict[str, Any]:
         "profile_digest": run.profile.digest(),
         "seed": run.seed,
         "python": platform.python_version(),
-        "packages": package_versions(),
+        "packages": dict(package_versions()),
         "inputs": {
             name: {"path": _place(path), "sha256": path_digest(path)}
             for name, path in sorted(inputs.items())
@@ -97,7 +100,7 @@ def environment_stamp(profile: Profile | None = None) -> dict[str, Any]:
     stamp: dict[str, Any] = {"commit": commit, "dirty": dirty, "python": platform.python_version()}
     if profile is not None:
         stamp |= {"profile": profile.name, "profile_digest": profile.digest()}
-    stamp["packages"] = package_versions()
+    stamp["packages"] = dict(package_versions())
     changed = {True: " with changes", False: "", "unknown": ""}[dirty]
     print(f"commit {commit}{changed}, Python {stamp['python']}")
     if profile is not None:

@@ -68,7 +68,7 @@ def main() -> None:
         (FOLDER / "bench.txt").write_text(text + "\n", encoding="utf-8")
         record = {
             "code": sources_digest("knapsack", (*ANALYSIS, "training")),
-            "packages": package_versions(),
+            "packages": dict(package_versions()),
             "processor": _processor(),
             "rows": [asdict(r) for r in rows],
         }
