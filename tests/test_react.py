@@ -105,7 +105,11 @@ def test_a_refusal_is_shown_and_recorded_and_is_no_error_of_code(make_limits):
         seen = caller.run({"tool": call[0], "args": list(call[1:])})
         assert seen.stdout == shown and seen.error_type is None
         (made,) = seen.tool_calls
-        assert (made.name, made.args, made.error) == (call[0], list(call[1:]), shown.split("]\n")[1])
+        assert (made.name, made.args, made.error) == (
+            call[0],
+            list(call[1:]),
+            shown.split("]\n")[1],
+        )
 
 
 @settings(max_examples=300, deadline=None)

@@ -96,7 +96,11 @@ def test_an_unknown_stage_lists_the_stages(project):
 @pytest.mark.parametrize(
     ("setting", "value", "line"),
     [
-        ("family: knapsack", "family: chess", "family 'chess' is unknown; choose one of: files, knapsack"),
+        (
+            "family: knapsack",
+            "family: chess",
+            "family 'chess' is unknown; choose one of: files, knapsack",
+        ),
         ("medium: pocket-medium", "medium: huge", "size 'huge' is unknown; choose one of: easy, "),
     ],
 )

@@ -356,7 +356,8 @@ class Gates(Strict):
     )
     expert_turns: float = Field(ge=1, description="mean turns of the expert, so that state matters")
     must_hold: bool = Field(
-        default=True, description="whether the analysis ends in an error where a gate fails, or tells of it alone"
+        default=True,
+        description="whether the analysis ends in an error where a gate fails, or tells of it alone",
     )
 
 

@@ -42,7 +42,9 @@ limits: {turns: 6, tool_calls: 3, wall_seconds: 10, cpu_seconds: 2, memory_mb: 5
 
 
 def test_an_unknown_family_lists_the_families(project):
-    with pytest.raises(UserError, match="'chess' is unknown; choose one of: files, knapsack") as caught:
+    with pytest.raises(
+        UserError, match="'chess' is unknown; choose one of: files, knapsack"
+    ) as caught:
         family_named("chess")
     one_line(caught)
 
