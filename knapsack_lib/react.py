@@ -15,24 +15,29 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from knapsack_lib.blocks import find_blocks
+from knapsack_lib.blocks import Block, find_blocks
 from knapsack_lib.families import ToolError
 from knapsack_lib.interpreter import Observation
 from knapsack_lib.interpreter.tool_calls import ToolCall, answered, check_arguments, plain_json
 from knapsack_lib.profiles import Limits
 
-__all__ = ["ToolCaller", "the_call"]
+__all__ = ["ToolCaller", "call_blocks", "the_call"]
 
 CALLED = 40  # letters of a tool's name that are shown
+
+
+def call_blocks(reply: str) -> list[Block]:
+    """The blocks of a reply that could be its call: exactly one is meant to be there."""
+    blocks = find_blocks(reply)
+    return [block for block in blocks if block.tag == "json"] or [
+        block for block in blocks if not block.tag
+    ]
 
 
 def the_call(reply: str) -> tuple[str, dict[str, Any] | None]:
     """(parse status, the one tool call that a reply holds, or None). The status is tool_calls, no_call,
     several_calls or bad_call."""
-    blocks = find_blocks(reply)
-    counted = [block for block in blocks if block.tag == "json"] or [
-        block for block in blocks if not block.tag
-    ]
+    counted = call_blocks(reply)
     if len(counted) != 1:
         return ("several_calls" if counted else "no_call"), None
     try:

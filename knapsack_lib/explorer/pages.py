@@ -94,11 +94,17 @@ def turn(reading: Reading) -> str:
             f'<div class="prose">{text(reading.reasoning)}</div>',
             f"<pre>{code(one.code, reading.marks)}</pre>"
             if one.code is not None
-            else ("" if one.parse_status in ACTED else chip(f"not run: {one.parse_status}", "bad")),
+            else (
+                f"<pre>{text(reading.call)}</pre>"
+                if reading.call
+                else ""
+                if one.parse_status in ACTED
+                else chip(f"not run: {one.parse_status}", "bad")
+            ),
             f'<div class="prose soft">{text(reading.after)}</div>' if reading.after else "",
             f'<pre class="out{trouble and " bad"}">{text(_observation(one))}</pre>',
             _calls(one.tool_calls),
-            _bindings(reading),
+            "" if reading.call else _bindings(reading),
             f'<div class="soft">{text(facts)}</div>{reading.picture and drawing(reading.picture)}',
         ]
     )

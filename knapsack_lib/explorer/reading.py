@@ -20,6 +20,7 @@ from knapsack_lib.blocks import the_block
 from knapsack_lib.episodes import Episode, Turn
 from knapsack_lib.families import Family, Task, family_or_unknown
 from knapsack_lib.families.base import Calls
+from knapsack_lib.react import call_blocks
 
 __all__ = ["Mark", "Reading", "marks_of", "read"]
 
@@ -53,6 +54,7 @@ class Reading:
     tokens: int
     progress: Mapping[str, float]  # what the tool calls had brought (Family.progress)
     picture: str  # SVG of the state of the task (Family.picture), or ""
+    call: str = ""  # of a ReAct agent, as it wrote it
 
 
 def read(episode: Episode, task: Task | None = None) -> list[Reading]:
@@ -71,7 +73,7 @@ def read(episode: Episode, task: Task | None = None) -> list[Reading]:
         # A block that was stopped has been undone.
         bound = set() if turn.killed_by else names.binds.keys() | _bound_by_calls(names, helpers)
         tokens += turn.prompt_tokens + turn.completion_tokens
-        reasoning, rest = _prose(turn)
+        reasoning, rest, call = _prose(turn)
         missing = names.wanted - {*before, *family.tools} - BUILTINS
         marked = [(node, "missing") for node in names.places if node.id in missing]
         marked += [(node, "restated") for node in literals]
@@ -90,6 +92,7 @@ def read(episode: Episode, task: Task | None = None) -> list[Reading]:
                 tokens=tokens,
                 progress=progress[number - 1],
                 picture=_picture(family, calls[:number], task),
+                call=call,
             )
         )
         before = after
@@ -131,12 +134,15 @@ def _bound_by_calls(names: Names, helpers: Helpers) -> set[str]:
     return bound
 
 
-def _prose(turn: Turn) -> tuple[str, str]:
-    """What a reply says before and after its one block."""
-    _, block = the_block(turn.reply)
-    if turn.code is None or block is None:
-        return turn.reply, ""
-    return turn.reply[: block.start].strip(), turn.reply[block.end :].strip()
+def _prose(turn: Turn) -> tuple[str, str, str]:
+    """What a reply says before and after its one block, and the block, where it is a tool call."""
+    calling = turn.code is None and turn.parse_status == "tool_calls"
+    blocks = call_blocks(turn.reply) if calling else [the_block(turn.reply)[1]]
+    block = blocks[0] if len(blocks) == 1 else None
+    if block is None or (turn.code is None and not calling):
+        return turn.reply, "", ""
+    before, after = turn.reply[: block.start].strip(), turn.reply[block.end :].strip()
+    return before, after, block.code if calling else ""
 
 
 def marks_of(code: str, marked: Sequence[tuple[Any, str]]) -> Iterator[Mark]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from html import unescape
 from types import SimpleNamespace
 
 import pytest
 
+from knapsack_lib.explorer import pages
 from knapsack_lib.explorer.reading import Mark, read
 
 BAFE, BOKU = '{"class":"A","value":9,"weight":4}', '{"class":"B","value":7,"weight":5}'
@@ -302,3 +304,13 @@ def test_every_committed_block_that_met_a_missing_name_of_its_own_has_it_marked(
                 }
                 missed |= {} if met[1] in texts else {(place, one.number): met[1]}
     assert missed == {}
+
+
+def test_a_react_turn_is_read_as_what_it_says_and_the_call_that_it_makes(episode, turn):
+    call = '{"tool": "inspect", "args": ["BaDe"]}'
+    reply = f"I look.\n```json\n{call}\n```\nSo."
+    calling = replace(turn(None), reply=reply, code=None, parse_status="tool_calls")
+    (reading,) = read(episode(calling))
+    assert (reading.reasoning, reading.call, reading.after) == ("I look.", call, "So.")
+    shown = pages.turn(reading)
+    assert call in unescape(shown) and "```" not in shown and "bindings" not in shown
