@@ -235,10 +235,20 @@ def test_the_arm_is_in_the_graph_where_the_profile_asks_for_it():
     assert not any(REACT in (c.train, c.runtime) for c in without.cells())
     more = [c for c in with_it.cells() if REACT in (c.train, c.runtime)]
     assert {(c.train, c.runtime, c.difficulty) for c in more} == {
-        (train, REACT, size) for train in ("base", REACT) for size in ("easy", "medium")
+        (REACT, REACT, size) for size in ("easy", "medium")
     }
     assert [c.train for c in with_it.adapters()] == ["persistent", "reset", REACT]
     assert [c.runtime for c in with_it.teachers()] == ["persistent", "reset", REACT]
+
+
+def test_the_base_plays_where_the_profile_asks_for_it():
+    profile = load_profile("pocket-react")
+    with_base = profile.model_copy(update={"untrained": True})
+    more = set(with_base.cells()) - set(profile.cells())
+    assert len(profile.cells()) == 10 and len(more) == 6
+    assert {(c.train, c.runtime) for c in more} == {
+        ("base", runtime) for runtime in ("persistent", "reset", REACT)
+    }
 
 
 def test_all_arms_share_one_loop_and_one_set_of_limits():

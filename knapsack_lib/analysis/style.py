@@ -25,7 +25,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from knapsack_lib.analysis.output import write_csv
-from knapsack_lib.profiles import DIFFICULTIES, REACT, RUNTIMES, TRAININGS
+from knapsack_lib.profiles import DIFFICULTIES, REACT, RUNTIMES
 
 __all__ = [
     "COLOUR",
@@ -134,16 +134,17 @@ def save(
 
 
 def places(cells: pd.DataFrame) -> dict[tuple[str, str], float]:
-    """(train, runtime) -> where its bar stands: pairs, with a gap between the models; the ReAct arm last, where `cells`
-    holds it."""
-    found = {
-        (train, runtime): row * 2.45 + column
-        for row, train in enumerate(TRAININGS)
-        for column, runtime in enumerate(RUNTIMES)
-    }
+    """(train, runtime) -> where its bar stands: pairs, with a gap between the models; the base first and the ReAct arm
+    last, where `cells` holds them."""
+    base = ("base",) if (cells.train == "base").any() or cells.empty else ()
+    rows = [[(train, runtime) for runtime in RUNTIMES] for train in (*base, *RUNTIMES)]
     if has_react(cells):
-        found |= {("base", REACT): 2.45 * len(TRAININGS), (REACT, REACT): 2.45 * len(TRAININGS) + 1}
-    return found
+        rows.append([(train, REACT) for train in (*base, REACT)])
+    return {
+        cell: number * 2.45 + place
+        for number, row in enumerate(rows)
+        for place, cell in enumerate(row)
+    }
 
 
 def has_react(cells: pd.DataFrame) -> bool:

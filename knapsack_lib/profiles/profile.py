@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from knapsack_lib.errors import UserError, first_problem
 from knapsack_lib.files import digest_of, project_root
-from knapsack_lib.profiles.cell import ARMS, DIFFICULTIES, REACT, RUNTIMES, TRAININGS, Cell
+from knapsack_lib.profiles.cell import ARMS, DIFFICULTIES, REACT, RUNTIMES, Cell
 from knapsack_lib.profiles.run import Run
 from knapsack_lib.profiles.settings import (
     Analysis,
@@ -100,6 +100,9 @@ class Profile(Strict):
         default=False,
         description="whether the study has the ReAct arm too: one tool call a turn and no interpreter",
     )
+    untrained: bool = Field(
+        default=True, description="whether the base plays too, before it is trained on anything"
+    )
     published: bool = Field(
         description="true: figures/, paper/ and results/ of the repository are this profile's"
     )
@@ -140,10 +143,11 @@ class Profile(Strict):
         return ARMS if self.react else RUNTIMES
 
     def cells(self) -> list[Cell]:
-        """The study's cells: the base and every adapter, in both runtimes, on both sizes. With the ReAct arm its adapters
-        and the base play ReAct, too."""
-        pairs = [(train, RUNTIMES) for train in TRAININGS]
-        calling = [(train, (REACT,)) for train in ("base", REACT)] if self.react else []
+        """The study's cells: the base (where it is `untrained`) and every adapter, in both runtimes, on both sizes. With the
+        ReAct arm its adapters and the base play ReAct, too."""
+        base = ("base",) if self.untrained else ()
+        pairs = [(train, RUNTIMES) for train in (*base, *RUNTIMES)]
+        calling = [(train, (REACT,)) for train in (*base, REACT)] if self.react else []
         return [
             Cell(self.family, train, runtime, difficulty, seed)
             for train, runtimes in [*pairs, *calling]
