@@ -7,8 +7,10 @@ query that is refused on one machine is refused on all:
 
 - steps of SQLite's virtual machine, of which each is cheap, since a value or a row has at most VALUE bytes;
 - memory, by the same two: a step keeps at most one row (SQLite's heap limit holds for the whole process, and is not ours);
-- the words of a statement. Before its first step SQLite copies what a statement names as often as it is named, at every
-  level anew, so that twenty nested selects that name a column twice are a million copies.
+- the words of a statement, for what happens before its first step.
+
+SQLite copies what a statement names as often as it is named, at every level anew: twenty nested selects that name a column
+twice are a million copies.
 """
 
 from __future__ import annotations
