@@ -17,7 +17,6 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -89,6 +88,8 @@ class GeminiPolicy:
         self._base_url = base_url or os.environ.get("GEMINI_BASE_URL") or None
         if self._base_url and not re.match(r"https?://[^/]", self._base_url):
             raise UserError("GEMINI_BASE_URL is no address; it begins with http:// or https://")
+        self._connecting = threading.Lock()
+        self._connected: tuple[Any, Callable[[str], str]] | None = None
         self._room = threading.Condition()
         self._reserved: list[float] = []  # USD that the requests under way may cost
         with ReplyStore(folder) as store:
@@ -265,11 +266,16 @@ class GeminiPolicy:
             ) from None
         return asked, line
 
-    @cached_property
+    @property
     def _connection(self) -> tuple[Any, Callable[[str], str]]:
         """The client, and what hides the key in a text; made at the first request: a run that needs
-        none needs no key."""
-        return connect(self.setting.timeout_seconds, self._base_url)
+        none needs no key. One for all threads: a client that nobody holds any more closes itself, under
+        a request that it is answering."""
+        with self._connecting:
+            self._connected = self._connected or connect(
+                self.setting.timeout_seconds, self._base_url
+            )
+            return self._connected
 
 
 def _numbered(key: str, number: int) -> str:

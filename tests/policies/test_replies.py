@@ -49,7 +49,10 @@ def test_after_a_kill_at_any_moment_every_reply_that_was_acted_on_is_there(tmp_p
     seen = [writer.stdout.readline()]
     time.sleep(delay)
     writer.kill()
-    seen += writer.communicate()[0].splitlines()
+    seen += (
+        writer.stdout.read().splitlines()
+    )  # not communicate(), which forgets what was read ahead
+    writer.wait()
     with ReplyStore(tmp_path) as store:
         assert len(store) - len(seen) in (
             0,

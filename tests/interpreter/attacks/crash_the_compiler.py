@@ -1,7 +1,7 @@
 # property: a source too deep for the compiler ends its own process only
 # expect: seen.killed_by == "signal 11" or seen.error_type in ("MemoryError", "RecursionError")
 # off: process
-# works: seen.died
+# works: seen.died or __import__('sys').version_info >= (3, 12)
 import sys
 
 sys.setrecursionlimit(10**9)
