@@ -7,12 +7,15 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from knapsack_lib.errors import UserError
+from knapsack_lib.policies import gemini
 from knapsack_lib.policies.prices import load_prices
+from knapsack_lib.profiles import load_profile
 from knapsack_lib.store import current, read_episodes
 
 ROOT = Path(__file__).parents[2]
@@ -379,3 +382,20 @@ def test_a_blocked_reply_is_a_turn_of_the_models_without_a_text_and_counted_apar
     assert (report.blocked, report.broken) == (1, 0) and "1 blocked replies" in str(report)
     _, again = play("again", None, 1, replies="a-replies")
     assert again.report().blocked == 1
+
+
+def test_threads_that_ask_at_once_share_one_client(monkeypatch, tmp_path):
+    """A second client would be dropped, and close itself under the thread that had taken it."""
+    made = []
+
+    def slow(*_):
+        made.append(object())
+        time.sleep(0.05)
+        return made[-1], str
+
+    monkeypatch.setattr(gemini, "connect", slow)
+    setting = load_profile("paper").teacher.gemini
+    policy = gemini.GeminiPolicy(setting, tmp_path, load_prices())
+    with ThreadPoolExecutor(8) as pool:
+        taken = list(pool.map(lambda _: policy._connection, range(8)))
+    assert len(made) == 1 and {id(one[0]) for one in taken} == {id(made[0])}

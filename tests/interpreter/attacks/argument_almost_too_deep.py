@@ -1,5 +1,5 @@
 # property: no depth of an argument is an error of the host
-# expect: seen.taken == [] and seen.killed_by in (None, "protocol", "tool calls", "signal 11")
+# expect: world.taken == [] and seen.killed_by in (None, "protocol", "tool calls", "signal 11")
 # off: process
 # works: seen.died
 # limits: tool_calls=40
