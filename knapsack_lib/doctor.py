@@ -21,7 +21,7 @@ from knapsack_lib.interpreter.confine import PROTECTIONS
 from knapsack_lib.machine import cores, memory
 from knapsack_lib.policies.gemini_wire import has_key
 from knapsack_lib.policies.prices import load_prices
-from knapsack_lib.profiles import Profile, load_profile
+from knapsack_lib.profiles import Profile, load_profile, load_suite
 from knapsack_lib.resource_estimate import GIB, ResourceEstimate, estimate_resources
 
 __all__ = ["Machine", "examine", "look"]
@@ -91,9 +91,7 @@ def _gpus() -> tuple[tuple[str, int], ...]:
 def examine(profile: str = "", machine: Machine | None = None) -> list[str]:
     """The lines of the screen. Raises UserError for an unknown profile."""
     machine = machine or look()
-    names = (
-        [profile] if profile else sorted(p.stem for p in (project_root() / "params").glob("*.yaml"))
-    )
+    names = [profile] if profile else [name for name in _stems() if load_suite(name) is None]
     return [
         *_of_machine(machine),
         *[line for name in names for line in _of_profile(load_profile(name), machine)],
@@ -122,6 +120,11 @@ def _of_machine(machine: Machine) -> list[str]:
     )
     held = ", ".join(PROTECTIONS)
     return [*lines, f"sandbox   {held}: whether they hold here says make sandbox", ""]
+
+
+def _stems() -> list[str]:
+    """The names of the files of params/."""
+    return sorted(path.stem for path in (project_root() / "params").glob("*.yaml"))
 
 
 def _of_profile(profile: Profile, machine: Machine) -> list[str]:

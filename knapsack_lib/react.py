@@ -64,10 +64,10 @@ class ToolCaller:
     def run(self, call: Mapping[str, Any]) -> Observation:
         """Make one call. Never raises for anything that it says. The answer is shown under the tool's name
         in brackets: a text as it is, anything else as JSON."""
-        name, args = call["tool"], call["args"]
+        name, args, kept = call["tool"], call["args"], list[Any]()
         try:
-            size = len(json.dumps(call))
-            check_arguments(name[:CALLED], args, size)
+            check_arguments(name[:CALLED], args, len(json.dumps(call)))
+            kept = args
             tool = self._tools.get(name)
             if tool is None:
                 known = ", ".join(self._tools)
@@ -76,7 +76,6 @@ class ToolCaller:
             text = made.result if isinstance(made.result, str) else json.dumps(made.result)
         except ToolError as refusal:
             text = f"{refusal.kind}: {refusal}"
-            kept = args if size <= self._limits.output_chars else []
             made = ToolCall(name[:CALLED], kept, error=text)
         shown, most = f"[{made.name}]\n{text}", self._limits.output_chars
         if len(shown) > most:

@@ -221,7 +221,13 @@ def test_other_notebooks_are_left_alone(project):
             "profile 'poket' has no file poket.yaml in params/; choose one of: pocket",
         ),
         (["-y", "seed: " + "[" * 5000], "the parameters given as YAML cannot be read: "),
-        (["-p", "train", "base", "-p", "seed", "9" * 300], "File name too long; give another path"),
+        (
+            ["-p", "train", "base", "-p", "seed", "9" * 300],
+            # since Python 3.13 a folder whose name is too long is one that is not there
+            "File name too long; give another path"
+            if sys.version_info < (3, 13)
+            else "which is missing or incomplete; run first: ",
+        ),
         (["-r", "seed", "3"], "seed = '3' is not a whole number from 0 up"),
         (["-y", "{train: ["], "the parameters given as YAML cannot be read: "),
         (
