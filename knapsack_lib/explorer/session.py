@@ -135,7 +135,8 @@ class Session:
             status, call = the_call(f"```json\n{source}\n```")
             if call is None:
                 return REFUSALS[status]
-            return observation_text(self._interpreter.run(call), self.profile.prompt)
+            silent = self.profile.prompt.model_copy(update={"list_bindings": False})  # as in act
+            return observation_text(self._interpreter.run(call), silent)
         return observation_text(self._interpreter.run(source), self.profile.prompt)
 
     def _repr_html_(self) -> str:
