@@ -20,7 +20,9 @@ from knapsack_lib.families import (
     family_names,
     family_or_unknown,
 )
+from knapsack_lib.families.base import Task
 from knapsack_lib.families.task_files import read_tasks
+from knapsack_lib.interpreter import Pool
 from knapsack_lib.play import play_cell
 from knapsack_lib.profiles import RUNTIMES, Cell, load_profile
 from knapsack_lib.runner import run_study
@@ -114,6 +116,20 @@ def test_episodes_of_an_unknown_family_can_be_read_and_not_played(project):
     with pytest.raises(UserError, match="'chess' is unknown") as caught:
         family.make_task("any", seed=1, split="easy", index=0)
     one_line(caught)
+
+
+@pytest.mark.parametrize("family", family_names())
+@pytest.mark.parametrize("size", ["pocket-easy", "easy"])
+def test_a_task_plays_the_same_drawn_or_read_from_its_file(family, size, make_limits, play_script):
+    """Its file has its keys in another order than the one in which they were drawn."""
+    teacher = load_profile("pocket").teacher
+    with Pool(make_limits(turns=60, tool_calls=12, output_chars=30_000)) as pool:
+        for index in range(3):
+            task = family_named(family).make_task(size, seed=5, split="easy", index=index)
+            read = Task.from_json(task.to_json())
+            drawn, again = (play_script(pool, one, "persistent", teacher) for one in (task, read))
+            assert drawn.to_line() == again.to_line()
+            assert drawn.finish_reason == "finish"
 
 
 # The recipe ---------------------------------------------------------------------------------------

@@ -105,7 +105,7 @@ def _filled(tables: Mapping[str, Mapping[str, Any]]) -> sqlite3.Connection:
     database.text_factory = lambda text: text.decode("utf-8", "replace")
     for name, table in tables.items():
         columns = ", ".join(
-            f"{_quoted(column)} {kind.split()[0]}" for column, kind in table["columns"].items()
+            f"{_quoted(column)} {kind.split()[0]}" for column, kind in table["columns"]
         )
         database.execute(f"CREATE TABLE {_quoted(name)} ({columns})")
         holes = ", ".join("?" * len(table["columns"]))

@@ -102,7 +102,7 @@ def _draw(
 
     suffix = _one_of(rng, size.suffixes)
     tables = _tables(size, rng, theme, refers, labels, suffix)
-    values = [row[list(tables[target]["columns"]).index(field)] for row in tables[target]["rows"]]
+    values = _column(tables[target], field)
     counted = [one for one in labels[main] if one != field] + [
         f"{to}{suffix}" for to in refers[main]
     ]
@@ -114,7 +114,7 @@ def _draw(
         main,
         tuple((one, f"{to}{suffix}", to) for one, to in zip(path, path[1:], strict=False)),
         field,
-        number=next(c for c in tables[main]["columns"] if c in theme.numbers),
+        number=next(c for c, _ in tables[main]["columns"] if c in theme.numbers),
         label=_one_of(rng, counted) if counted else "",
         value="" if kind == "top" else _one_of(rng, values),
     )
@@ -128,7 +128,8 @@ def _tables(
     labels: dict[str, list[str]],
     suffix: str,
 ) -> dict[str, Any]:
-    """The tables in an order that tells nothing. The first of `refers` is the one asked about."""
+    """The tables in the order of their names, which a task file keeps: name -> {"columns": [[name, kind]], "rows"}. The
+    first of `refers` is the one asked about."""
     main = next(iter(refers))
     counts = {one: _between(rng, size.rows if one == main else size.thing_rows) for one in refers}
     texts = {(one, label): _between(rng, size.texts) for one in refers for label in labels[one]}
@@ -136,20 +137,25 @@ def _tables(
     made = {}
     for one in _shuffled(rng, refers):
         count = counts[one]
-        columns = {"id": "integer"}
+        columns = [["id", "integer"]]
         values: list[list[Any]] = [list(range(1, count + 1))]
         for to in refers[one]:
-            columns[f"{to}{suffix}"] = f"integer -> {to}.id"
+            columns.append([f"{to}{suffix}", f"integer -> {to}.id"])
             values.append(rng.integers(1, counts[to] + 1, count).tolist())
         for number in _some(rng, theme.numbers, size.numbers):
-            columns[number] = "integer"
+            columns.append([number, "integer"])
             values.append(rng.integers(size.number[0], size.number[1] + 1, count).tolist())
         for label in labels[one]:
-            columns[label] = "text"
+            columns.append([label, "text"])
             own = [pool.pop() for _ in range(texts[one, label])]
             values.append([_one_of(rng, own) for _ in range(count)])
         made[one] = {"columns": columns, "rows": [list(row) for row in zip(*values, strict=True)]}
-    return made
+    return dict(sorted(made.items()))
+
+
+def _column(table: dict[str, Any], name: str) -> list[Any]:
+    place = [column for column, _ in table["columns"]].index(name)
+    return [row[place] for row in table["rows"]]
 
 
 def _between(rng: np.random.Generator, ends: tuple[int, int]) -> int:

@@ -48,7 +48,7 @@ class TablesWorld:
             raise ToolError("ValueError", f"no table {str(name)[:40]!r}")
         if name not in self.seen:
             self.seen.append(name)
-        return _json(self._tables[name]["columns"])
+        return _json(dict(self._tables[name]["columns"]))
 
     def query(self, sql: Any) -> str:
         """A query counts when it is refused, too."""

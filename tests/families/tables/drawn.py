@@ -10,19 +10,19 @@ __all__ = ["FAMILY", "by_hand", "tasks"]
 FAMILY = family_named("tables")
 TABLES = {
     "item": {
-        "columns": {"id": "integer", "town": "text", "cost": "integer"},
+        "columns": [["id", "integer"], ["town", "text"], ["cost", "integer"]],
         "rows": [[1, "Baku", 4], [2, "Rome", 9]],
     },
     "sale": {
-        "columns": {
-            "id": "integer",
-            "item": "integer -> item.id",
-            "paid": "integer",
-            "kind": "text",
-        },
+        "columns": [
+            ["id", "integer"],
+            ["item", "integer -> item.id"],
+            ["paid", "integer"],
+            ["kind", "text"],
+        ],
         "rows": [[1, 1, 10, "old"], [2, 2, 5, "new"], [3, 1, 7, "new"]],
     },
-    "apart": {"columns": {"id": "integer", "town": "text"}, "rows": [[1, "Oslo"]]},
+    "apart": {"columns": [["id", "integer"], ["town", "text"]], "rows": [[1, "Oslo"]]},
 }
 
 

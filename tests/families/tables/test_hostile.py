@@ -18,11 +18,11 @@ from knapsack_lib.families.tables.world import TablesWorld
 UNPROTECTED = Path(__file__).with_name("unprotected.py")
 TABLES = {
     "item": {
-        "columns": {"id": "integer", "town": "text"},
+        "columns": [["id", "integer"], ["town", "text"]],
         "rows": [[k, "xy"[k % 2]] for k in range(ROWS["item"])],
     },
     "sale": {
-        "columns": {"id": "integer", "item": "integer -> item.id", "paid": "integer"},
+        "columns": [["id", "integer"], ["item", "integer -> item.id"], ["paid", "integer"]],
         "rows": [[k, k % 4, k] for k in range(ROWS["sale"])],
     },
 }

@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[3]
 def held(tables, table, row):
     """Every (column, text) of a row and of the rows that it refers to; and these by their tables."""
     found = []
-    for (column, kind), value in zip(tables[table]["columns"].items(), row, strict=True):
+    for (column, kind), value in zip(tables[table]["columns"], row, strict=True):
         if kind == "text":
             found.append((table, column, value))
         elif "->" in kind:
@@ -49,7 +49,7 @@ def solved(task):
     question, tables = task.public["question"], task.private["tables"]
     about, _, text = question.partition(" with ")
     main = re.search(r"(?:in|of) (\w+)(?: have|$|\?)", about)[1]
-    columns = list(tables[main]["columns"])
+    columns = [column for column, _ in tables[main]["columns"]]
     rows = tables[main]["rows"]
     number = re.search(r"(?:sum|mean) of (\w+)", question)
     numbers = [row[columns.index(number[1])] for row in rows] if number else []
@@ -92,7 +92,9 @@ def test_the_reference_query_gives_the_answer_in_any_database(size):
     for task in tasks(10, size, seed=12):
         with closing(sqlite3.connect(":memory:")) as database:
             for name, table in task.private["tables"].items():
-                database.execute(f"create table {name} ({', '.join(table['columns'])})")
+                database.execute(
+                    f"create table {name} ({', '.join(column for column, _ in table['columns'])})"
+                )
                 holes = ", ".join("?" * len(table["columns"]))
                 database.executemany(f"insert into {name} values ({holes})", table["rows"])
             assert database.execute(task.reference["query"]).fetchall() == [
@@ -118,21 +120,21 @@ def test_every_task_keeps_the_rules_of_its_size(name):
         reached, todo = set(), [main]
         while todo:
             reached.add(todo[-1])
-            kinds = tables[todo.pop()]["columns"].values()
+            kinds = dict(tables[todo.pop()]["columns"]).values()
             todo += [kind.split("-> ")[1][:-3] for kind in kinds if "->" in kind]
         assert size.linked[0] <= len(reached) <= size.linked[1]
         assert size.apart[0] <= len(tables) - len(reached) <= size.apart[1]
         places = {}
         for table, content in tables.items():
-            kinds = list(content["columns"].values())
+            kinds = [kind for _, kind in content["columns"]]
             low, high = size.rows if table == main else size.thing_rows
             assert low <= len(content["rows"]) <= high
             assert [row[0] for row in content["rows"]] == list(range(1, len(content["rows"]) + 1))
-            assert kinds[0] == "integer" and list(content["columns"])[0] == "id"
+            assert kinds[0] == "integer" and content["columns"][0][0] == "id"
             assert size.numbers[0] <= kinds.count("integer") - 1 <= size.numbers[1]
             least = 0 if task.difficulty["kind"] == "top" else size.labels[0]
             assert least <= kinds.count("text") <= size.labels[1]
-            for place, (column, kind) in enumerate(content["columns"].items()):
+            for place, (column, kind) in enumerate(content["columns"]):
                 values = [row[place] for row in content["rows"]]
                 if kind == "text":
                     assert 1 <= len(set(values)) <= size.texts[1]
@@ -150,7 +152,9 @@ def test_the_column_asked_for_is_often_one_of_several_of_that_name():
     for task in tasks(200):
         field = re.search(r"(\w+) '|Which (\w+)", task.public["question"])
         name = field[1] or field[2]
-        several += sum(name in table["columns"] for table in task.private["tables"].values()) > 1
+        several += (
+            sum(name in dict(table["columns"]) for table in task.private["tables"].values()) > 1
+        )
     assert several >= 60
 
 
