@@ -24,9 +24,9 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from knapsack_lib.analysis.names import BUILTINS, names_of
 from knapsack_lib.audit.audit import audit, audit_transcripts
 from knapsack_lib.audit.transcripts import Step, Transcript
+from knapsack_lib.syntax.names import BUILTINS, names_of
 from tests.audit.programs import episodes
 
 Reader = Callable[[str], set[str]]

@@ -94,6 +94,8 @@ def _run(
         status, call = call_of(reply)
         return status, None, None if call is None else interpreter.run(call)
     status, code = code_of(reply)
+    if reply.lost:
+        interpreter.lose()
     return status, code, None if code is None else interpreter.run(code)
 
 
@@ -125,6 +127,7 @@ def _turn(
         name: getattr(seen, name)
         for name in ("stdout", "error_type", "error", "killed_by", "state_lost")
     }
+    recorded["state_lost"] |= reply.lost
     turn = Turn(
         reply=reply.text,
         reply_ids=None if reply.ids is None else list(reply.ids),

@@ -36,6 +36,7 @@ EPISODE = (
     "families/base.py",
     "families/ids.py",
     "families/scripted.py",
+    "families/varied",
     "interpreter",
     "messages.py",
     "play.py",
@@ -46,6 +47,7 @@ EPISODE = (
     "rollouts.py",
     "seeds.py",
     "serving/vllm.py",
+    "syntax",
 )
 TRAINING = (*EPISODE, "profiles/run.py", "training")
 ANALYSIS = (*EPISODE, "analysis")

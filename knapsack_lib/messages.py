@@ -15,7 +15,7 @@ class Reply:
     context is full).
 
     `ids` are the sampled token ids where the engine knows them. `slip` marks a deliberate mistake
-    of the expert.
+    of the expert. `lost`: the interpreter is lost, unannounced, before the block is run.
     """
 
     text: str
@@ -24,3 +24,4 @@ class Reply:
     stop: str = "end"
     ids: tuple[int, ...] | None = None
     slip: bool = False
+    lost: bool = False

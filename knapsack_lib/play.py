@@ -5,7 +5,10 @@ episodes = play_cell(run, Cell("knapsack", "persistent", "reset", "easy", train_
 
 from __future__ import annotations
 
-from knapsack_lib.episodes import EpisodeFile
+import tempfile
+from pathlib import Path
+
+from knapsack_lib.episodes import Episode, EpisodeFile
 from knapsack_lib.families.task_files import TaskFiles, read_tasks
 from knapsack_lib.interpreter.packages import found_packages
 from knapsack_lib.keys import store_key
@@ -17,7 +20,7 @@ from knapsack_lib.rollouts import Rollouts
 from knapsack_lib.store import current, read_episodes
 from knapsack_lib.training.marks import trained_base
 
-__all__ = ["play_cell"]
+__all__ = ["play_cell", "play_elsewhere"]
 
 SCRIPTED_SHARD = 50  # tasks; an expert does not care who else is playing
 
@@ -51,6 +54,19 @@ def play_cell(run: Run, cell: Cell) -> EpisodeFile:
         ).run(tasks, run.store(cell), store_key(run, inputs, cell))
     write_provenance(run, current(run.store(cell)) / "provenance.json", inputs)
     return read_episodes(run.store(cell), hint)
+
+
+def play_elsewhere(run: Run, style: str, runtime: str, count: int) -> list[Episode]:
+    """The teacher of one style in a runtime that may be the other one, on the first validation tasks. Nothing is kept."""
+    cell = Cell(run.profile.family, "teacher", style, "easy")
+    tasks = read_tasks(run.tasks("validation"), "notebook 01")[:count]
+    with load_policy(run, cell) as loaded, tempfile.TemporaryDirectory() as folder:
+        store = Path(folder) / "store"
+        played = Cell(cell.family, "teacher", runtime, "easy")
+        Rollouts(loaded.policy, played, run.profile, run.seed, shard=SCRIPTED_SHARD).run(
+            tasks, store, "elsewhere"
+        )
+        return list(read_episodes(store, ""))
 
 
 def _check_spelling(run: Run, cell: Cell) -> None:

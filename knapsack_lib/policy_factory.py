@@ -58,9 +58,12 @@ def load_policy(run: Run, cell: Cell) -> Iterator[LoadedPolicy]:
         from knapsack_lib.policies.scripted import ScriptedPolicy
 
         teacher = run.profile.teacher
-        count = chat_tokenizer(run).count if cell.train == "teacher" else None
-        policy = ScriptedPolicy(cell.family, cell.runtime, teacher, count)
-        yield LoadedPolicy(policy, f"played by the scripted expert, {cell.runtime} style")
+        teaches = cell.train == "teacher"
+        count = chat_tokenizer(run).count if teaches else None
+        varied = teaches and teacher.policy == "varied"  # the measure of all is the plain expert
+        policy = ScriptedPolicy(cell.family, cell.runtime, teacher, count, varied)
+        who = "varied teacher" if varied else "scripted expert"
+        yield LoadedPolicy(policy, f"played by the {who}, {cell.runtime} style")
     elif run.profile.evaluation.engine == "pocket":
         yield _pocket(run, cell)
     else:

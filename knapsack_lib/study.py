@@ -337,6 +337,7 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
             ),
             Stage("06_explore", sourced=True),
             Stage("07_in_the_wild", seeded=False, sourced=True),
+            Stage("08_families", seeded=False, sourced=True),
         )
     }
 )

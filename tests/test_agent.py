@@ -23,6 +23,17 @@ def block(code):
     return Reply(f"I act.\n```python\n{code}\n```", prompt_tokens=5, completion_tokens=2)
 
 
+def test_a_runtime_that_is_lost_is_not_announced_and_leaves_nothing(play):
+    gone = replace(block("print(x)"), lost=True)
+    episode, shown, _ = play(
+        [block("x = 1"), gone, block("x = 2"), block("print(x)")], "persistent"
+    )
+    assert [turn.state_lost for turn in episode.turns] == [False, True, False, False]
+    assert episode.turns[1].error_type == "NameError" and episode.turns[1].killed_by is None
+    assert shown[2][-1]["content"] == "NameError: name 'x' is not defined (line 1)"
+    assert episode.turns[3].stdout == "2\n"
+
+
 @pytest.fixture
 def losing_pool(make_limits):
     with Pool(make_limits(), after_kill="lose") as pool:

@@ -22,8 +22,8 @@ from typing import Any
 import pandas as pd
 
 from knapsack_lib.analysis.metrics import CELL, TURN_COLUMNS, labels, tidy
-from knapsack_lib.analysis.names import Names, names_of
 from knapsack_lib.episodes import Episode, Turn
+from knapsack_lib.syntax.names import Names, names_of
 
 __all__ = ["behaviour_frame", "parsed", "restated"]
 

@@ -2,6 +2,7 @@
 
     report(load_suite("families"))      # gathers the studies' results, and builds from what was gathered
     build(folder, root)                 # the same figure and tables again from the compact files alone
+    told = read_told(folder)            # what they are drawn from, as told.cells, told.verdicts and told.gates
 
 results/<suite>/ holds episodes.csv.gz (a row per episode, the expert's too), verdicts.csv (a row per study and claim),
 gates.csv (a row per study and gate) and provenance.json. The figure and the tables are drawn from these.
@@ -13,6 +14,7 @@ import gzip
 import io
 import json
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ from knapsack_lib.errors import UserError
 from knapsack_lib.files import digest_of, shown, write_whole
 from knapsack_lib.profiles import REACT, RUNTIMES, Analysis, Gates, Run, Suite
 
-__all__ = ["build", "read_cells", "report", "side_by_side"]
+__all__ = ["Told", "build", "markdown", "read_told", "report", "side_by_side", "verdicts_by_study"]
 
 # Heading -> the cell whose score a column of the table shows
 SCORES = {
@@ -100,32 +102,50 @@ def _gates(results: Results) -> Gates:
     return Gates(**results.settings["gates"])
 
 
-def build(folder: Path, root: Path) -> list[Path]:
-    """figures/<suite>.*, paper/tables/<suite>.* and <suite>_claims.* under `root`, from the compact files in `folder`. Raises
-    UserError where one is missing or damaged."""
-    name = folder.name
+@dataclass(frozen=True)
+class Told:
+    """What the compact files of a suite say. `cells`: a row per study and cell (summary.cell_summary), with `family` and
+    the expert's mean score on the same tasks. `verdicts`: a row per study and claim. `gates`: a row per study and gate."""
+
+    stamp: str
+    cells: pd.DataFrame
+    verdicts: pd.DataFrame
+    gates: pd.DataFrame
+
+
+def read_told(folder: Path) -> Told:
+    """Read results/<suite>/. Raises UserError where a file is missing or damaged."""
     try:
         made = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
-        stamp, cells = made["stamp"], read_cells(folder)
-        verdicts, held = read_csv(folder / "verdicts.csv"), read_csv(folder / "gates.csv")
+        return Told(
+            made["stamp"],
+            _cells(folder, made),
+            read_csv(folder / "verdicts.csv"),
+            read_csv(folder / "gates.csv"),
+        )
     except (OSError, EOFError, ValueError, KeyError, zlib.error) as error:
         reason = " ".join(str(error).split())
         raise UserError(
-            f"{shown(folder)} is not whole ({reason}); make it again: knapsack run --profile {name}"
+            f"{shown(folder)} is not whole ({reason}); make it again: "
+            f"knapsack run --profile {folder.name}"
         ) from None
-    table, tables = side_by_side(cells, held), root / "paper" / "tables"
+
+
+def build(folder: Path, root: Path) -> list[Path]:
+    """figures/<suite>.*, paper/tables/<suite>.* and <suite>_claims.* under `root`, from the compact files in `folder`. Raises
+    UserError where one is missing or damaged."""
+    name, told = folder.name, read_told(folder)
+    table, tables = side_by_side(told.cells, told.gates), root / "paper" / "tables"
     return [
-        *style.save(draw_suite, cells, root / "figures" / name, stamp),
-        write_csv(table, tables / f"{name}.csv", stamp),
-        write_tex(_tex(table), tables / f"{name}.tex", stamp),
-        write_csv(verdicts, tables / f"{name}_claims.csv", stamp),
-        write_tex(_claims_tex(verdicts), tables / f"{name}_claims.tex", stamp),
+        *style.save(draw_suite, told.cells, root / "figures" / name, told.stamp),
+        write_csv(table, tables / f"{name}.csv", told.stamp),
+        write_tex(_tex(table), tables / f"{name}.tex", told.stamp),
+        write_csv(told.verdicts, tables / f"{name}_claims.csv", told.stamp),
+        write_tex(_claims_tex(told.verdicts), tables / f"{name}_claims.tex", told.stamp),
     ]
 
 
-def read_cells(folder: Path) -> pd.DataFrame:
-    """A row per study and cell (summary.cell_summary), with `family` and the expert's mean score on the same tasks."""
-    made: dict[str, Any] = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+def _cells(folder: Path, made: dict[str, Any]) -> pd.DataFrame:
     text = gzip.decompress((folder / "episodes.csv.gz").read_bytes()).decode()
     empty = {"first_missing_turn": [""], "recovered": [""], "seconds": [""]}
     rows = typed(pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=empty))
@@ -177,33 +197,48 @@ def side_by_side(cells: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def markdown(table: pd.DataFrame) -> str:
+    """The table for a page."""
+    columns = [name for name in table if name != "study"]
+    lines = [
+        columns,
+        ["---"] * len(columns),
+        *(_cells_of(row, columns) for _, row in table.iterrows()),
+    ]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
 def _tex(table: pd.DataFrame) -> str:
-    forms = {"missing p→r": ".0%", "tokens r→r": ".2f", "tokens r→p": ".2f", "n": "d"}
     columns = [name for name in table if name not in ("study", "difficulty")]
     groups = [
         (
             escaped(difficulty),
-            [
-                [escaped(printed(row[name], forms.get(name, ".2f"))) for name in columns]
-                for row in rows.to_dict("records")
-            ],
+            [list(map(escaped, _cells_of(row, columns))) for _, row in rows.iterrows()],
         )
         for difficulty, rows in table.groupby("difficulty", sort=False)
     ]
     return tabular("l" + "r" * (len(columns) - 1), [escaped(name) for name in columns], groups)
 
 
-def _claims_tex(verdicts: pd.DataFrame) -> str:
+def _cells_of(row: pd.Series, columns: list[str]) -> list[str]:
+    forms = {"missing p→r": ".0%", "n": "d"}
+    return [printed(row[name], forms.get(name, ".2f")) for name in columns]
+
+
+def verdicts_by_study(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """A row per claim, in its words, and a column per study."""
     wide = verdicts.pivot(index="key", columns="study", values="verdict").reindex(list(CLAIMS))
+    wide.index = pd.Index([CLAIMS[key].text for key in wide.index], name="claim")
+    return wide[list(verdicts.study.unique())]
+
+
+def _claims_tex(verdicts: pd.DataFrame) -> str:
+    wide = verdicts_by_study(verdicts)
     families = verdicts.drop_duplicates("study").set_index("study").family
-    studies = list(families.index)
-    rows = [
-        [escaped(CLAIMS[key].text), *(escaped(row[study]) for study in studies)]
-        for key, row in wide.iterrows()
-    ]
+    rows = [[escaped(str(cell)) for cell in row] for row in wide.itertuples()]
     layout = r">{\raggedright\arraybackslash}p{0.3\linewidth}" + (
-        rf">{{\raggedright\arraybackslash}}p{{{0.6 / len(studies):.3f}\linewidth}}" * len(studies)
+        rf">{{\raggedright\arraybackslash}}p{{{0.6 / len(wide.columns):.3f}\linewidth}}"
+        * len(wide.columns)
     )
-    return tabular(
-        layout, ["claim", *(escaped(families[study]) for study in studies)], [("", rows)]
-    )
+    names = ["claim", *(escaped(families[study]) for study in wide)]
+    return tabular(layout, names, [("", rows)])

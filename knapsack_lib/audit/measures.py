@@ -22,9 +22,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from knapsack_lib.analysis.names import BUILTINS, Names, names_of
 from knapsack_lib.audit.outcomes import missing_name
 from knapsack_lib.audit.transcripts import Step, Transcript
+from knapsack_lib.syntax.names import BUILTINS, Names, names_of
 
 __all__ = ["BlockUse", "KINDS", "bound_alone", "measured", "read_block"]
 

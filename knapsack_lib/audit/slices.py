@@ -15,9 +15,9 @@ import ast
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from knapsack_lib.analysis.names import names_of
 from knapsack_lib.audit.state import Held
 from knapsack_lib.audit.statements import Book, Statement, statements_of
+from knapsack_lib.syntax.names import names_of
 
 __all__ = ["Past", "Prefix", "Unmade"]
 

@@ -12,7 +12,7 @@ import ast
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from knapsack_lib.analysis.names import names_of
+from knapsack_lib.syntax.names import names_of
 
 __all__ = ["BINDS", "Book", "Statement", "statements_of"]
 

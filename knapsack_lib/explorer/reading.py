@@ -14,13 +14,13 @@ from typing import Any
 
 from knapsack_lib.analysis.behaviour import WORD, parsed, restated
 from knapsack_lib.analysis.failures import trouble
-from knapsack_lib.analysis.names import BUILTINS, Names, names_of
-from knapsack_lib.analysis.scopes import Helper
 from knapsack_lib.blocks import the_block
 from knapsack_lib.episodes import Episode, Turn
 from knapsack_lib.families import Family, Task, family_or_unknown
 from knapsack_lib.families.base import Calls
 from knapsack_lib.react import call_blocks
+from knapsack_lib.syntax.names import BUILTINS, Names, names_of
+from knapsack_lib.syntax.scopes import Helper
 
 __all__ = ["Mark", "Reading", "marks_of", "read"]
 

@@ -158,6 +158,11 @@ class Family(ABC):
         UserError where the family has none."""
         raise UserError(f"family {self.name} has no scripted expert; choose another teacher.policy")
 
+    def varied_expert(self, style: str, setting: Teacher, seed: int) -> Expert:
+        """The varied teacher (families/varied/) in the style of one runtime, persistent or reset. Raises UserError where
+        the family has none."""
+        raise UserError(f"family {self.name} has no varied teacher; choose another teacher.policy")
+
     def size(self, name: str) -> Any:
         """Look a size up. Raises UserError with the list of sizes."""
         if name not in self.sizes:

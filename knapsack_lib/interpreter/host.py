@@ -150,6 +150,11 @@ class Interpreter(contextlib.AbstractContextManager["Interpreter"]):
             self._copy = self._pool.copy(self._child)
         return signal, restored
 
+    def lose(self) -> None:
+        """Lose all state, as a runtime does that is moved or restarted: the next step finds nothing."""
+        self.close()
+        self._bindings = self._shadowed = ()
+
     def close(self) -> None:
         child, copy, self._child, self._copy = self._child, self._copy, None, None
         if child is not None:

@@ -1,4 +1,4 @@
-"""A scripted teacher: the family's expert answers every episode, in the style of one runtime."""
+"""A scripted teacher: the family's expert, or its varied teacher, answers every episode in the style of one runtime."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["ScriptedPolicy"]
 
 class ScriptedPolicy:
     """`count` gives the number of tokens of a list of messages, in the chat format of the model that
-    will be trained on these episodes; without it no usage is recorded."""
+    will be trained on these episodes; without it no usage is recorded. `varied`: the varied teacher answers."""
 
     def __init__(
         self,
@@ -25,11 +25,14 @@ class ScriptedPolicy:
         style: str,
         setting: Teacher,
         count: Callable[[list[Message]], int] | None = None,
+        varied: bool = False,
     ):
         self.family, self.style, self.setting, self._count = family, style, setting, count
+        self._varied = varied
 
     def play(self, rollouts: Iterable[Rollout]) -> Iterator[tuple[Rollout, Any]]:
-        expert = family_named(self.family).expert
+        family = family_named(self.family)
+        expert = family.varied_expert if self._varied else family.expert
         return play_each(
             rollouts,
             lambda rollout: _Counted(expert(self.style, self.setting, rollout.seed), self._count),

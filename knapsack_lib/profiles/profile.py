@@ -123,6 +123,10 @@ class Profile(Strict):
             )
         if self.teacher.policy == "gemini" and self.executor != "local":
             raise ValueError("a paid teacher is asked from one machine: executor = local")
+        if self.react and self.teacher.policy == "varied":
+            raise ValueError(
+                "the varied teacher writes code alone: set react: false, or teacher.policy: scripted"
+            )
         if self.training.choose == "play" and self.evaluation.engine != "pocket":
             raise ValueError("training.choose = play needs the pocket engine; choose by loss")
         serving = self.evaluation.serving

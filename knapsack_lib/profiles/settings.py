@@ -153,11 +153,34 @@ class Gemini(Strict):
     )
 
 
-class Teacher(Strict):
-    """The scripted expert's settings count with policy scripted alone, `gemini` with policy gemini
-    alone."""
+class Mistakes(Strict):
+    """Of the varied teacher: the share of traces in which each kind is made once. A trace in which it fits nowhere has
+    none."""
 
-    policy: Literal["scripted", "gemini"] = Field(description="who writes the traces")
+    helper: float = Field(0.0, ge=0, le=1, description="a function is used that was never defined")
+    data: float = Field(0.0, ge=0, le=1, description="a variable is used that was never set")
+    misspelt: float = Field(0.0, ge=0, le=1, description="a name is spelt wrongly")
+    key: float = Field(0.0, ge=0, le=1, description="a wrong key, or text taken for an object")
+    unparsed: float = Field(0.0, ge=0, le=1, description="no block, or two")
+    refused: float = Field(0.0, ge=0, le=1, description="refusals are not caught")
+    limit: float = Field(0.0, ge=0, le=1, description="more tool calls than a block may make")
+    half: float = Field(0.0, ge=0, le=1, description="the first mend is wrong itself")
+
+
+class Varied(Strict):
+    """The varied teacher (families/varied/)."""
+
+    variety: Literal["low", "mid", "high"] = Field(
+        description="how far its choices go from the plainest ways, as a temperature would"
+    )
+    mistakes: Mistakes = Field(description="kinds of mistakes and their shares")
+
+
+class Teacher(Strict):
+    """`slip_share`, `batch_sizes` and `style_variants` count with policy scripted alone; `varied` and `gemini` are the
+    sections of the policies of these names. `restarts` counts with policy varied."""
+
+    policy: Literal["scripted", "varied", "gemini"] = Field(description="who writes the traces")
     slip_share: float = Field(
         ge=0, le=1, description="share of traces that contain a slip and its recovery"
     )
@@ -167,12 +190,22 @@ class Teacher(Strict):
     style_variants: int = Field(
         ge=1, le=2, description="how many vocabularies of names the expert uses"
     )
+    restarts: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of persistent traces in which the interpreter is lost once, unannounced",
+    )
+    varied: Varied | None = Field(default=None, description="with policy varied alone")
     gemini: Gemini | None = Field(default=None, description="with policy gemini alone")
 
     @model_validator(mode="after")
     def _has_its_section(self) -> Teacher:
-        if (self.policy == "gemini") != (self.gemini is not None):
-            raise ValueError("needs the section gemini exactly when policy is gemini")
+        for name in ("varied", "gemini"):
+            if (self.policy == name) != (getattr(self, name) is not None):
+                raise ValueError(f"needs the section {name} exactly when policy is {name}")
+        if self.restarts and self.policy != "varied":
+            raise ValueError("restarts need policy varied, which restates what is lost")
         return self
 
 
@@ -199,6 +232,15 @@ class Base(Strict):
     )
     sessions_share: float = Field(
         ge=0, le=1, description="share of documents that are whole sessions"
+    )
+    wide: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of documents that tell things by numbers, words and phrases, not by ids alone",
+    )
+    begins_from: str = Field(
+        default="", description="a shipped base, whose tokenizer and weights it goes on from"
     )
     largest: int = Field(
         ge=2, description="things a document is about, at the end of the curriculum"

@@ -7,8 +7,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Sequence
 
-from knapsack_lib.analysis.names import BUILTINS, Names
-from knapsack_lib.analysis.scopes import (
+from knapsack_lib.syntax.names import BUILTINS, Names
+from knapsack_lib.syntax.scopes import (
     Comprehension,
     Function,
     Helper,

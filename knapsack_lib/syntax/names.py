@@ -16,7 +16,7 @@ import builtins
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from knapsack_lib.analysis.scopes import Helper
+from knapsack_lib.syntax.scopes import Helper
 
 __all__ = ["BUILTINS", "Names", "names_of"]
 
@@ -53,7 +53,7 @@ class Names:
 def names_of(block: ast.Module | Iterable[ast.stmt]) -> Names:
     """The names of a block, or of some statements of one. Raises RecursionError for one that is
     nested too deep to be walked."""
-    from knapsack_lib.analysis.flow import Flow
+    from knapsack_lib.syntax.flow import Flow
 
     flow = Flow()
     flow.run(block.body if isinstance(block, ast.Module) else block)

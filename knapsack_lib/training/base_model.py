@@ -1,7 +1,7 @@
 """The pocket base: a tokenizer and a 0.6 M-parameter Qwen3 that can copy, made from scratch in
 minutes on a CPU.
 
-    tokenizer = make_tokenizer(tokenizer_texts(profile), profile.base.vocabulary)
+    tokenizer = base_tokenizer(profile)
     model, report = train_base(tokenizer, profile.base, progress)
     save_base(folder, tokenizer, model, report)
 
@@ -37,8 +37,16 @@ from knapsack_lib.store import read_episodes
 from knapsack_lib.training.optimizers import muon_with_adamw
 from knapsack_lib.training.sessions import document, words
 
-__all__ = ["copy_accuracy", "make_tokenizer", "save_base", "tokenizer_texts", "train_base"]
+__all__ = [
+    "base_tokenizer",
+    "copy_accuracy",
+    "make_tokenizer",
+    "save_base",
+    "tokenizer_texts",
+    "train_base",
+]
 
+ASSETS = Path(__file__).parents[1] / "assets"
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 # Two-syllable ids fall into their syllables, numbers below 100 into one piece, code into words and
 # runs of punctuation.
@@ -66,6 +74,13 @@ def tokenizer_texts(profile: Profile) -> list[str]:
             texts += [m["content"] for m in episodes[0].opening] * 1500
     texts += [*REFUSALS.values(), *family.sentences] * 300
     return texts + ["system", "user", "assistant"] * 6000 + sorted(words()) * 100
+
+
+def base_tokenizer(profile: Profile) -> Tokenizer:
+    """The tokenizer of a base: fitted to what it is about, or that of the base which it goes on from."""
+    if profile.base.begins_from:
+        return Tokenizer.from_file(str(ASSETS / profile.base.begins_from / "tokenizer.json"))
+    return make_tokenizer(tokenizer_texts(profile), profile.base.vocabulary)
 
 
 def make_tokenizer(texts: Iterable[str], vocabulary: int = 960) -> Tokenizer:
@@ -121,7 +136,7 @@ class _Stream:
     def tokens(self, size: int) -> list[tuple[int, float, bool]]:
         """(id, loss weight, whether it is a copy) of each token of one document."""
         chat, shown, found = self._chat, self._settings.shown_weight, []
-        for role, text, spans in document(self._rng, size, self.share):
+        for role, text, spans in document(self._rng, size, self.share, self._settings.wide):
             weight = self._settings.other_weight if role == "assistant" else shown
             found += [(i, shown, False) for i in chat.head(role)]
             for i, start, end in chat.spans(text):
@@ -144,11 +159,15 @@ class _Stream:
 def train_base(
     tokenizer: Tokenizer, settings: Base, progress: Callable[[int, int], None] = silent
 ) -> tuple[Qwen3ForCausalLM, dict[str, Any]]:
-    """Train from scratch. Returns the model and a report with the curve and the held-out copy
+    """Train from scratch, or on from a shipped base. Returns the model and a report with the curve and the held-out copy
     accuracy."""
     torch.set_num_threads(settings.threads)
     chat = ChatTokenizer(tokenizer)
-    model = make_model(settings, tokenizer.get_vocab_size())
+    model = (
+        Qwen3ForCausalLM.from_pretrained(ASSETS / settings.begins_from, dtype=torch.float32)
+        if settings.begins_from
+        else make_model(settings, tokenizer.get_vocab_size())
+    )
     stream = _Stream(chat, settings, "base training")
     optimizer = muon_with_adamw(model, settings.muon_learning_rate, settings.learning_rate, 0.01)
     peaks = [group["lr"] for group in optimizer.param_groups]

@@ -1,5 +1,8 @@
-"""Episodes as training examples: token ids, and which of them carry loss (what the assistant wrote
-in turns that teach).
+"""Episodes as training examples: token ids, and which of them carry loss.
+
+Loss is on what the assistant wrote in turns that teach. A turn teaches unless it failed: a deliberate mistake, a block that
+ended in an error (its runtime lost, say), a reply that held no block, or one that was cut off. The mend that follows
+teaches like any other turn.
 
     example = encode_episode(chat, episode)
 
@@ -14,7 +17,7 @@ from itertools import groupby, islice
 from operator import itemgetter
 
 from knapsack_lib.chat import ChatTokenizer
-from knapsack_lib.episodes import Episode
+from knapsack_lib.episodes import ACTED, Episode, Turn
 
 __all__ = ["TokenizedEpisode", "check_mask", "encode_episode", "marked"]
 
@@ -33,15 +36,14 @@ class TokenizedEpisode:
 
 
 def encode_episode(chat: ChatTokenizer, episode: Episode) -> TokenizedEpisode:
-    """Token ids of the whole episode, exactly as it was served. Slips and cut-off replies carry no
-    loss."""
+    """Token ids of the whole episode, exactly as it was served. Turns that failed carry no loss."""
     parts: list[tuple[tuple[int, ...], int]] = []
     messages, since = list(episode.opening), 0
     for turn in episode.turns:
         reply = chat.content(turn.reply) if turn.reply_ids is None else tuple(turn.reply_ids)
         closed = reply[-1:] == (chat.end,)
         parts.append((chat.shown(messages, since), 0))
-        parts += [(reply, int(closed and not turn.slip)), (chat.close(reply), 0)]
+        parts += [(reply, int(closed and _teaches(turn))), (chat.close(reply), 0)]
         messages.append({"role": "assistant", "content": turn.reply})
         since = len(messages)
         if turn.observation is not None:
@@ -52,6 +54,10 @@ def encode_episode(chat: ChatTokenizer, episode: Episode) -> TokenizedEpisode:
     return TokenizedEpisode(
         [i for ids, _ in parts for i in ids], [learn for ids, learn in parts for _ in ids]
     )
+
+
+def _teaches(turn: Turn) -> bool:
+    return turn.parse_status in ACTED and not turn.slip and turn.error_type is None
 
 
 def check_mask(examples: Iterable[TokenizedEpisode]) -> None:

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
-from knapsack_lib.analysis.names import BUILTINS, names_of
 from knapsack_lib.interpreter import Interpreter, Observation, Pool, persistence_named
+from knapsack_lib.syntax.names import BUILTINS, names_of
 from tests.audit.programs import episodes
 
 NOT_DEFINED = re.compile(r"name '(\w+)' is not defined")

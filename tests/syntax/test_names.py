@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from knapsack_lib.analysis.names import names_of
+from knapsack_lib.syntax.names import names_of
 
 
 def read(code: str) -> tuple[set[str], set[str]]:

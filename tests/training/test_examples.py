@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -138,6 +139,21 @@ def test_slips_carry_no_loss_and_are_still_in_the_text(chat, traces):
         learnt = chat.text([i for i, m in zip(example.input_ids, example.mask, strict=True) if m])
         for turn in (t for t in episode.turns if t.slip):
             assert turn.reply in text and turn.reply not in learnt
+
+
+@pytest.mark.parametrize(
+    "failed",
+    [{"error_type": "NameError"}, {"parse_status": "several_blocks", "code": None}, {"slip": True}],
+)
+def test_what_failed_carries_no_loss_and_its_mend_does(chat, traces, failed):
+    """Whoever the teacher is: it is not a mistake on purpose alone."""
+    episode = next(e for e in traces["reset"] if not any(t.slip for t in e.turns))
+    turns = list(episode.turns)
+    turns[1] = replace(turns[1], **failed)
+    example = encode_episode(chat, replace(episode, turns=turns))
+    learnt = chat.text([i for i, m in zip(example.input_ids, example.mask, strict=True) if m])
+    for number, turn in enumerate(turns):
+        assert (turn.reply in learnt) == (number != 1)
 
 
 def test_our_chat_template_spells_the_same_ids_and_mask(chat, traces):

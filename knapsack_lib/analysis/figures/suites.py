@@ -41,7 +41,7 @@ PANELS = {
 @house_style()
 def draw_suite(cells: pd.DataFrame) -> Figure:
     """A row for each study, a column for each measure; easy tasks, with intervals over tasks. The untrained base is left
-    out. `cells` as suites.read_cells gives them."""
+    out. `cells` as suites.read_told gives them."""
     easy = cells[cells.difficulty == "easy"]
     studies = easy.drop_duplicates("study")
     figure, grid = new_figure(1, 3, (7, 0.9 + 0.72 * len(studies)), sharey=True)

@@ -35,7 +35,7 @@ def read(file: File, problems: Problems) -> Iterator[Transcript]:
         yield transcript_of(episode, place)
 
 
-def transcript_of(episode: Episode, place: str) -> Transcript:
+def transcript_of(episode: Episode, place: str = "") -> Transcript:
     """The blocks of an episode that were run. `place`: where it stands in its source."""
     labels = {
         "family": episode.family,

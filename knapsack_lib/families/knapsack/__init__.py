@@ -15,6 +15,7 @@ from knapsack_lib.families.base import Calls, Expert, Family, Metric, Task, Worl
 from knapsack_lib.families.knapsack import published, view
 from knapsack_lib.families.knapsack.expert import SAYINGS, CallingExpert, ScriptedExpert
 from knapsack_lib.families.knapsack.tasks import SIZES, Size, make_task
+from knapsack_lib.families.knapsack.varied import VariedKnapsack
 from knapsack_lib.families.knapsack.world import TOOLS, KnapsackWorld
 from knapsack_lib.profiles import REACT, Teacher
 
@@ -76,6 +77,9 @@ class Knapsack(Family):
         return (
             CallingExpert(setting, seed) if style == REACT else ScriptedExpert(style, setting, seed)
         )
+
+    def varied_expert(self, style: str, setting: Teacher, seed: int) -> Expert:
+        return VariedKnapsack(style, setting, seed)
 
     def describe(self, size: str) -> str:
         low, high = self.size(size).items
