@@ -63,6 +63,11 @@ class Turn:
     completion_tokens: int
     slip: bool
 
+    @property
+    def lost_before(self) -> bool:
+        """Whether the interpreter was lost, unannounced, before the block was run (teacher.restarts)."""
+        return self.state_lost and self.killed_by is None
+
 
 @dataclass(frozen=True)
 class Episode:

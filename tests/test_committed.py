@@ -8,7 +8,6 @@ import subprocess
 import sys
 
 from knapsack_lib.agent import act, code_of
-from knapsack_lib.analysis import suites
 from knapsack_lib.analysis.evidence import Evidence
 from knapsack_lib.analysis.gates import gates
 from knapsack_lib.analysis.quantities import number_named
@@ -18,7 +17,7 @@ from knapsack_lib.families import family_named
 from knapsack_lib.files import project_root
 from knapsack_lib.interpreter import Interpreter, Pool, persistence_named
 from knapsack_lib.messages import Reply
-from knapsack_lib.profiles import Cell, load_profile, load_suite
+from knapsack_lib.profiles import Cell, load_profile
 
 ROOT = project_root()
 
@@ -33,9 +32,8 @@ def test_figures_tables_and_numbers_are_rebuilt_byte_for_byte(tmp_path):
     subprocess.run(command, check=True, env=environment, cwd=tmp_path, capture_output=True)
     compared = 0
     for folder in ("figures", "paper/tables"):
-        # of other sources (tests/audit/test_wild.py, test_the_committed_families_…)
-        others = ("in_the_wild", "families", "families_claims")
-        names = sorted(p.name for p in (ROOT / folder).iterdir() if p.stem not in others)
+        others = "in_the_wild"  # of another source (tests/audit/test_wild.py)
+        names = sorted(p.name for p in (ROOT / folder).iterdir() if p.stem != others)
         assert names == sorted(p.name for p in (tmp_path / folder).iterdir())
         for name in names:
             assert (ROOT / folder / name).read_bytes() == (tmp_path / folder / name).read_bytes(), (
@@ -46,28 +44,6 @@ def test_figures_tables_and_numbers_are_rebuilt_byte_for_byte(tmp_path):
         tmp_path / "paper/numbers.tex"
     ).read_bytes()
     assert compared >= 15
-
-
-def test_the_committed_families_are_rebuilt_byte_for_byte(tmp_path):
-    """Figure and tables of the suite, from its compact files."""
-    folder = shutil.copytree(ROOT / "results" / "families", tmp_path / "results" / "families")
-    made = suites.build(folder, tmp_path)
-    assert len(made) == 7
-    for path in made:
-        committed = ROOT / path.relative_to(tmp_path)
-        assert committed.read_bytes() == path.read_bytes(), path.name
-
-
-def test_the_committed_families_are_those_of_todays_profiles_and_stand_in_the_documentation():
-    suite = load_suite("families")
-    made = json.loads((ROOT / "results/families/provenance.json").read_text(encoding="utf-8"))
-    assert made["order"] == list(suite.studies)
-    for name, about in made["studies"].items():
-        profile = load_profile(name)
-        assert (profile.family, profile.digest()) == (about["family"], about["profile_digest"])
-    told = suites.read_told(ROOT / "results" / "families")
-    text = (ROOT / "docs" / "families.md").read_text(encoding="utf-8")
-    assert suites.markdown(suites.side_by_side(told.cells, told.gates)) in text
 
 
 def test_the_committed_run_holds_its_gates_on_enough_tasks():

@@ -95,6 +95,8 @@ def replayed(
     with Interpreter(pool, persistence_named(runtime), tools, seed) as interpreter:
         for number, step in enumerate(transcript.steps, start=1):
             show(number, interpreter)
+            if step.lost:
+                interpreter.lose()
             seen.append(interpreter.run(step.code))
             why = difference(step, seen[-1], number, transcript)
             if why is not None:

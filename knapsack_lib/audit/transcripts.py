@@ -18,7 +18,8 @@ __all__ = ["Step", "Transcript"]
 class Step:
     """A turn with code. `reply`: all that the agent wrote in it. `observation`: what it was shown
     then. `error_type`, `error`, `line`: what the block raised, and in which of its lines, where that
-    is known; `stopped`: whether it was stopped by a limit, which leaves nothing bound.
+    is known; `stopped`: whether it was stopped by a limit, which leaves nothing bound; `lost`: whether the state of earlier
+    blocks was lost before it.
 
     Where a source records them: `stdout`, exactly what the block printed, and `calls`, the tool calls
     that it made (name, args, result, error)."""
@@ -30,6 +31,7 @@ class Step:
     error: str | None = None
     line: int | None = None
     stopped: bool = False
+    lost: bool = False
     stdout: str | None = None
     calls: tuple[Mapping[str, Any], ...] | None = None
 

@@ -110,9 +110,9 @@ class Session:
             f"{self.turns_left} turns left"
         )
 
-    def run(self, source: str | None, before: str | None = None) -> Played:
-        """One block (in runtime react a JSON call), or a turn in which nothing is run (None). Raises
-        UserError when the task is finished, no turn is left or the session is closed."""
+    def run(self, source: str | None, before: str | None = None, lost: bool = False) -> Played:
+        """One block (in runtime react a JSON call), or a turn in which nothing is run (None). `lost`: the interpreter is
+        lost before it. Raises UserError when the task is finished, no turn is left or the session is closed."""
         for problem, holds in {
             "the session is closed": self.closed,
             "the task is finished": self.world.done,
@@ -123,6 +123,8 @@ class Session:
                     f"{problem}: {self.score}; start again with play(...) or rerun(...)"
                 )
         shown = before or "(nothing was run)"
+        if lost and isinstance(self._interpreter, Interpreter):
+            self._interpreter.lose()
         if source is not None:
             shown = self._shown(source)
         self.turns.append(Played(len(self.turns) + 1, source or "", shown, before))
@@ -182,7 +184,7 @@ def rerun(
         opened.enter_context(session)  # closed if a block cannot be played
         for turn in episode.turns[:count]:
             if not session.world.done:
-                session.run(_source(turn), before=turn.observation)
+                session.run(_source(turn), before=turn.observation, lost=turn.lost_before)
         opened.pop_all()
     return session
 

@@ -19,11 +19,13 @@ from knapsack_lib.profiles.settings import (
     Gemini,
     InterpreterSettings,
     Limits,
+    Mistakes,
     PromptOptions,
     Serving,
     TaskCounts,
     Teacher,
     Training,
+    Varied,
 )
 from knapsack_lib.profiles.suite import Suite, load_suite
 
@@ -43,6 +45,7 @@ __all__ = [
     "Gemini",
     "InterpreterSettings",
     "Limits",
+    "Mistakes",
     "Profile",
     "PromptOptions",
     "Run",
@@ -51,6 +54,7 @@ __all__ = [
     "TaskCounts",
     "Teacher",
     "Training",
+    "Varied",
     "load_profile",
     "load_suite",
 ]

@@ -20,11 +20,13 @@ __all__ = [
     "Gemini",
     "InterpreterSettings",
     "Limits",
+    "Mistakes",
     "Serving",
     "Strict",
     "TaskCounts",
     "Teacher",
     "Training",
+    "Varied",
 ]
 
 

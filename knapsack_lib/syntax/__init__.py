@@ -1,0 +1,1 @@
+"""Which names a block of Python needs and binds, read from its syntax (names.py)."""

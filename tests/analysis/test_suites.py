@@ -3,7 +3,10 @@ alone. And the ReAct arm in figures and tables."""
 
 import gzip
 import io
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,6 +30,7 @@ from knapsack_lib.files import project_root
 from knapsack_lib.profiles import REACT, load_profile, load_suite
 from knapsack_lib.study import graph
 
+REPOSITORY = Path(__file__).parents[2]
 MEMBER = "like: twice\nabout: one of two\nreact: {react}\nuntrained: {react}\n"
 TASKS = 8
 
@@ -143,6 +147,42 @@ def test_figure_and_tables_are_built_again_from_the_compact_files_alone(told, di
     build_suite(again, again.parents[1])
     for part in ("figures", "paper"):
         assert digests(told / part) == digests(again.parents[1] / part)
+
+
+def test_notebook_08_tells_of_a_suites_compact_results(told, tmp_path):
+    notebooks = project_root() / "notebooks"
+    shutil.copytree(REPOSITORY / "notebooks", notebooks, dirs_exist_ok=True)
+    words = ["-p", "profile", "calls", "-p", "source", str(told / "results" / "both")]
+    done = subprocess.run(
+        [sys.executable, "-m", "papermill", "notebooks/08_families.ipynb", *words],
+        cwd=project_root(),
+        env={**os.environ, "KNAPSACK_ROOT": str(project_root())},
+        capture_output=True,
+        encoding="utf-8",
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    (made,) = (project_root() / "runs" / "calls").glob("source-*")
+    for part in ("figures", "paper"):
+        for path in (told / part).rglob("both*"):
+            assert path.read_bytes() == (made / path.relative_to(told)).read_bytes(), path.name
+    lacking = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "papermill",
+            "notebooks/08_families.ipynb",
+            "-p",
+            "profile",
+            "calls",
+        ],
+        cwd=project_root(),
+        env={**os.environ, "KNAPSACK_ROOT": str(project_root())},
+        capture_output=True,
+        encoding="utf-8",
+        stdin=subprocess.DEVNULL,
+    )
+    assert lacking.returncode and "knapsack run --profile families" in lacking.stderr
 
 
 def test_the_same_runs_are_gathered_into_the_same_bytes(told, digests):

@@ -94,6 +94,27 @@ def test_an_old_name_is_refused_wherever_its_file_is_in_a_chain_of_likes(project
         ),
         (lambda d: d["training"].update(method="lora"), "take adamw with lora and qlora"),
         (lambda d: d["teacher"].update(policy="gemini"), "the section gemini exactly when"),
+        (lambda d: d["teacher"].update(policy="varied"), "the section varied exactly when"),
+        (lambda d: d["teacher"].update(restarts=0.1), "restarts need policy varied"),
+        (
+            lambda d: (
+                d["teacher"].update(policy="varied", varied={"variety": "mid", "mistakes": {}})
+                or d.update(react=True)
+            ),
+            "the varied teacher writes code alone",
+        ),
+        (
+            lambda d: d["teacher"].update(
+                policy="varied", varied={"variety": "wild", "mistakes": {}}
+            ),
+            "variety",
+        ),
+        (
+            lambda d: d["teacher"].update(
+                policy="varied", varied={"variety": "mid", "mistakes": {"spelling": 0.1}}
+            ),
+            "spelling",
+        ),
         (lambda d: d["evaluation"].update(engine="server"), "the section serving exactly when"),
         (
             lambda d: d["training"].update(seeds=[1], choose="play") or d.update(train_seeds=2),

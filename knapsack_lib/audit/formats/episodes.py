@@ -61,6 +61,7 @@ def _step(turn: Turn) -> Step:
         turn.error,
         None if not turn.error_type else int(line.group(1)) if line else outcome_of(seen)[2],
         stopped=turn.killed_by is not None,
+        lost=turn.lost_before,
         stdout=turn.stdout,
         calls=tuple(turn.tool_calls),
     )

@@ -317,7 +317,7 @@ class VariedExpert(ABC, Generic[I]):
             lines = inside([f"{part}," for part in value.parts])
             text = "\n".join([value.opens, *lines, value.closes])
         else:
-            text = f"{value.opens}{', '.join(value.parts)}{value.closes}"
+            text = value.line
         return self.hand.named(text)
 
     def _ordered(self, needs: list[Need]) -> list[str]:

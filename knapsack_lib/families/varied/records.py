@@ -35,6 +35,11 @@ class Literal:
     parts: Sequence[str] = ()
     closes: str = ""
 
+    @property
+    def line(self) -> str:
+        """In one line."""
+        return f"{self.opens}{', '.join(self.parts)}{self.closes}"
+
 
 class Records(ABC):
     """One way. `words`: the names that hold it; `definitions`: what else has to be defined for it, name -> text."""

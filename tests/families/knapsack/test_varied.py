@@ -19,10 +19,12 @@ from made import tasks
 from knapsack_lib.agent import act
 from knapsack_lib.audit.formats.episodes import transcript_of
 from knapsack_lib.audit.measures import measured
+from knapsack_lib.audit.replay import replayed
 from knapsack_lib.audit.tally import Tally
 from knapsack_lib.audit.variety import variety_of
 from knapsack_lib.audit.verdict import verdict_of
 from knapsack_lib.errors import UserError
+from knapsack_lib.explorer.session import rerun
 from knapsack_lib.families import family_named
 from knapsack_lib.families.base import ToolError
 from knapsack_lib.families.knapsack.varied.words import VOCABULARY
@@ -101,7 +103,17 @@ class InProcess(contextlib.nullcontext):
 
 @pytest.fixture(scope="module")
 def play(make_limits, plain_options):
-    def play(style, task, setting, seed, size="pocket-easy", runtime="", pool=None, narrow=False):
+    def play(
+        style,
+        task,
+        setting,
+        seed,
+        size="pocket-easy",
+        runtime="",
+        pool=None,
+        narrow=False,
+        full=False,
+    ):
         world = FAMILY.world(task)
         limits = make_limits(turns=60, tool_calls=CALLS[size], output_chars=30_000)
         expert = (FAMILY.expert if narrow else FAMILY.varied_expert)(style, setting, seed)
@@ -113,7 +125,8 @@ def play(make_limits, plain_options):
         )
         with hands as interpreter:
             cell = Cell("knapsack", "teacher", runtime or style, "easy")
-            steps = act(task, world, interpreter or hands, cell, limits, plain_options, seed)
+            options = plain_options.model_copy(update={"style": "full"} if full else {})
+            steps = act(task, world, interpreter or hands, cell, limits, options, seed)
             messages = next(steps)
             try:
                 while True:
@@ -203,6 +216,17 @@ def test_the_stand_in_runs_blocks_as_the_interpreter_does(play, make_limits):
                 real = play(style, task, setting, 900 + number, pool=pool)
                 assert shown(mine) == shown(real) and mine.result == real.result
                 assert [turn.reply for turn in mine.turns] == [turn.reply for turn in real.turns]
+
+
+def test_it_reads_tracebacks_as_it_reads_one_line(play, make_limits):
+    """The full prompt shows an error as Python prints it."""
+    setting = teacher("mid", share=0.4, restarts=0.5)
+    with Pool(make_limits(turns=60, output_chars=30_000)) as pool:
+        for number, task in enumerate(tasks(12, "pocket-easy", seed=5)):
+            for style in STYLES:
+                brief = play(style, task, setting, 900 + number)
+                full = play(style, task, setting, 900 + number, pool=pool, full=True)
+                assert [turn.reply for turn in full.turns] == [turn.reply for turn in brief.turns]
 
 
 def test_the_same_seed_gives_the_same_episode_and_another_another(play):
@@ -303,6 +327,19 @@ def test_a_lost_runtime_is_restated_and_the_style_goes_on(play):
     assert lost >= 60
 
 
+def test_an_episode_with_a_lost_runtime_is_replayed_as_it_was(play, make_limits):
+    """By the audit, and by the explorer block by block."""
+    profile = load_profile("pocket")
+    with Pool(make_limits(turns=60, output_chars=30_000)) as pool:
+        for number, task in enumerate(tasks(8, "pocket-easy", seed=5)):
+            episode = play("persistent", task, teacher(restarts=1.0), 900 + number, pool=pool)
+            found = replayed(transcript_of(episode), "persistent", pool, task)
+            assert found.why is None, found.why
+            with rerun(episode, task, profile) as session:
+                for turn, again in zip(episode.turns[:-1], session.turns, strict=False):
+                    assert again.observation == turn.observation
+
+
 def test_in_the_other_runtime_it_goes_on_and_pays(play):
     """The persistent style without its state: every turn fails once, and is mended."""
     scores, missing, tokens = [], 0, []
@@ -389,10 +426,7 @@ def test_records_are_kept_read_and_written_out_alike(way):
         return rows
 
     def literal(these):
-        lines = []
-        for word in records.words:
-            opens, parts, closes = records.literal(these, word)
-            lines.append(f"${word} = {opens}{', '.join(parts)}{closes}")
+        lines = [f"${word} = {records.literal(these, word).line}" for word in records.words]
         return "\n".join(lines)
 
     kept = [
