@@ -31,7 +31,7 @@ __all__ = [
     "family_or_unknown",
 ]
 
-PARTS = {"base", "ids", "scripted", "task_files"}  # what families share
+PARTS = {"base", "ids", "scripted", "task_files", "varied"}  # what families share
 
 
 def family_names() -> list[str]:

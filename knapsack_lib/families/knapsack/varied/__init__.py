@@ -18,6 +18,8 @@ __all__ = ["VariedKnapsack"]
 
 
 class VariedKnapsack(VariedExpert[Intent]):
+    """Answers one episode in the knapsack, as VariedExpert says."""
+
     tools = TOOLS
     shapes = SHAPES
     vocabulary = VOCABULARY
