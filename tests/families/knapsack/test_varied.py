@@ -76,7 +76,8 @@ class InProcess(contextlib.nullcontext):
                 exec(compile(code, "<turn>", "exec"), names)
         except Exception as raised:  # noqa: BLE001, as the interpreter does
             error = raised
-            line = [f.lineno for f in traceback.extract_tb(raised.__traceback__)][1:]
+            frames = traceback.extract_tb(raised.__traceback__)
+            line = [frame.lineno for frame in frames if frame.filename == "<turn>"]
         self._names = names
         return Observation(
             stdout=out.getvalue(),

@@ -16,12 +16,14 @@ __all__ = ["SHAPES", "Knowledge"]
 SHAPES = {"class": "[A-Z]", "value": r"\d+", "weight": r"\d+"}
 
 TAKEN = r"^(?:took|taken|\+|ok) (\w+)|'(\w+)' is already taken"
+UNFIT = r"'(\w+)' does not fit"
 REFUSED = r"\bclass (\w) is not allowed|^no class (\w)$"
 
 
 class Knowledge:
     """`items`: all ids, in the order listed. `records`: id -> class, value, weight of what was inspected. `bag`: what was
-    taken. `banned`: classes that were refused."""
+    taken. `banned`: classes that were refused. `unfit`: what did not fit where it should have, since a take was not
+    shown."""
 
     def __init__(self, task: str):
         facts = read_task(task)
@@ -30,12 +32,14 @@ class Knowledge:
         self.records: dict[str, dict[str, Any]] = {}
         self.bag: list[str] = []
         self.banned: list[str] = []
+        self.unfit: list[str] = []
         self._used_up = False
 
     @property
     def size(self) -> int:
         """How much is known."""
-        return len(self.items) + len(self.records) + len(self.bag) + len(self.banned)
+        parts = (self.items, self.records, self.bag, self.banned, self.unfit)
+        return sum(map(len, parts))
 
     @property
     def left(self) -> int:
@@ -57,7 +61,7 @@ class Knowledge:
         return [
             item
             for item, one in self.records.items()
-            if item not in self.bag
+            if item not in (*self.bag, *self.unfit)
             and one["class"] not in self.banned
             and one["weight"] <= self.left
         ]
@@ -74,6 +78,7 @@ class Knowledge:
         for item in map("".join, re.findall(TAKEN, text, re.M)):
             if item in self.records and item not in self.bag:
                 self.bag.append(item)
+        self.unfit += [item for item in re.findall(UNFIT, text) if item not in self.unfit]
         for letter in map("".join, re.findall(REFUSED, text, re.M)):
             if letter not in self.banned:
                 self.banned.append(letter)
