@@ -59,7 +59,9 @@ def play_cell(run: Run, cell: Cell) -> EpisodeFile:
 def play_elsewhere(run: Run, style: str, runtime: str, count: int) -> list[Episode]:
     """The teacher of one style in a runtime that may be the other one, on the first validation tasks. Nothing is kept."""
     cell = Cell(run.profile.family, "teacher", style, "easy")
-    tasks = read_tasks(run.tasks("validation"), "notebook 01")[:count]
+    tasks = read_tasks(
+        run.tasks("validation"), f"knapsack run --profile {run.profile.name} --stage 01_generate"
+    )[:count]
     with load_policy(run, cell) as loaded, tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "store"
         played = Cell(cell.family, "teacher", runtime, "easy")

@@ -6,7 +6,7 @@ needs (imports, helpers, and variables written out as literals of what was shown
 all of it, in the persistent one only what no earlier block has left. That is the one difference between the regimes:
 `VariedExpert.alive` stays empty in one of them.
 
-A family's teacher is a subclass that plans, writes cores, and knows its variables (families/knapsack/varied.py).
+A family's teacher is a subclass that plans, writes cores, and knows its variables (families/knapsack/varied/).
 """
 
 from __future__ import annotations
@@ -142,7 +142,8 @@ class VariedExpert(ABC, Generic[I]):
 
     @abstractmethod
     def refused(self, text: str) -> str:
-        """What an uncaught refusal refused; "" where there is none. The plan leaves it out from here on."""
+        """What an uncaught refusal refused, in words ("class E"); "" where there is none. The plan leaves it out from here
+        on."""
 
     # The loop ---------------------------------------------------------------------------------------------------------
 
@@ -305,7 +306,6 @@ class VariedExpert(ABC, Generic[I]):
         return saying.format(
             name=trouble.name,
             right=trouble.right,
-            classes=trouble.name,
             calls=self.calls,
             fields=", ".join(self.shapes),
         )

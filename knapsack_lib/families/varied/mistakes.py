@@ -48,7 +48,7 @@ MENDS = {
     ),
     "key": (
         "The answer has other keys than I used; they are {fields}.",
-        "inspect returns JSON text with {fields}: I read it that way.",
+        "The answer is JSON text with {fields}: I read it that way.",
         "I read the answer wrongly. Its fields are {fields}.",
         "Let me parse the answer properly.",
     ),
@@ -65,10 +65,10 @@ MENDS = {
         "The limit stopped the block. I take up the rest.",
     ),
     "refused": (
-        "Class {classes} is refused, so I leave it out.",
-        "{classes} is not allowed. I go on without it.",
-        "The refusal ended the block; class {classes} is out from now on.",
-        "No items of class {classes}, then.",
+        "I leave out {name}, which is refused.",
+        "I go on without {name}.",
+        "The refusal ended the block; {name} is out from now on.",
+        "Nothing of {name}, then.",
     ),
 }
 

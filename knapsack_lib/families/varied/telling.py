@@ -1,8 +1,9 @@
 """How a record is read from a tool's answer and how it is printed; and what is printed is read back in the same form.
 
-for line in reading.lines: ...           # statements; then reading.fields are expressions
-statement, form = printed(hand, "$id", reading.fields)
-form.read(observation)                   # [("KuTo", {"class": "A", "value": 5, "weight": 2})]
+    statement, form = printed(hand, "$id", reading.fields, shapes)
+    form.read(observation)       # [("KuTo", {"class": "A", "value": 5, "weight": 2})]
+
+In the texts `$word` stands for a name of the hand.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class VariedKnapsack(VariedExpert[Intent]):
 
     def refused(self, text: str) -> str:
         found = re.search(r"^PermissionError: class (\w) is not allowed", text, re.M)
-        return found[1] if found else ""
+        return f"class {found[1]}" if found else ""
 
     def plan(self) -> Intent:
         intent = self._plan.next(self._known, self.calls, self.due("limit"))
